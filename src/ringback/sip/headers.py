@@ -1,0 +1,348 @@
+"""Header fields: their names, and the values that have a structure (RFC 3261 sections 7.3 and 20)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.limits import (
+    MAX_CSEQ,
+    MAX_DELTA_SECONDS,
+    MAX_KEY,
+    MAX_LIST_VALUES,
+    MAX_REMEMBERED_NAMES,
+    MAX_REMEMBERED_TEXT,
+    REMEMBERED_ADDRESSES,
+)
+from ringback.sip.uri import Uri, bracketed
+
+Params = Mapping[str, str | None]
+
+# Compact forms: RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 4028, 4474, 6665, 3327.
+COMPACT_FORMS: Final[Mapping[str, str]] = {
+    "a": "Accept-Contact",
+    "b": "Referred-By",
+    "c": "Content-Type",
+    "d": "Request-Disposition",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "o": "Event",
+    "r": "Refer-To",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
+    "x": "Session-Expires",
+    "y": "Identity",
+}
+
+# Fields whose values may be joined with commas (RFC 3261 table 2 and the RFCs that add fields).
+LIST_FIELDS: Final = frozenset(
+    """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Call-Info Contact
+    Content-Encoding Content-Language Diversion Error-Info History-Info In-Reply-To P-Asserted-Identity
+    P-Associated-URI P-Preferred-Identity Path Proxy-Require Reason Record-Route Reject-Contact Remote-Party-ID
+    Request-Disposition Require Route Security-Client Security-Server Security-Verify Service-Route Supported
+    Unsupported User-to-User Via Warning""".split()
+)
+
+_OTHER_FIELDS: Final = """Authentication-Info Authorization Call-ID Content-Disposition Content-Length Content-Type
+    CSeq Date Event Expires Flow-Timer From Geolocation Identity Info-Package Max-Forwards MIME-Version Min-Expires
+    Min-SE Organization P-Access-Network-Info P-Called-Party-ID P-Charging-Vector Priority Privacy
+    Proxy-Authenticate Proxy-Authorization RAck Recv-Info Refer-Sub Refer-To Referred-By Replaces Reply-To
+    Retry-After RSeq Server Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State Timestamp To
+    User-Agent WWW-Authenticate X-Twilio-Error""".split()
+
+_KNOWN: Final[dict[str, str]] = {name.lower(): name for name in (*LIST_FIELDS, *_OTHER_FIELDS)} | dict(
+    COMPACT_FORMS
+)
+KNOWN_NAMES: Final = frozenset(_KNOWN.values())
+
+TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # RFC 3261 section 25.1
+_TOKEN_ALONE: Final = re.compile(rf"{TOKEN}++")
+
+# Names as they came -> names as they are kept. Grows up to its limit; what does not fit is worked out each time.
+_spellings: Final[dict[str, str]] = {name: name for name in KNOWN_NAMES}
+
+
+def canonical_name(name: str) -> str:
+    """The name under which a header field is kept: RFC spelling for known ones, the peer's own for others.
+
+    Compact forms are written out. Unknown names keep their letters (Twilio's SipHeader_X-... parameters show
+    them) and are compared without regard to case. Raises SipSyntaxError for what is not a token.
+    """
+    kept = _spellings.get(name)
+    if kept is None:
+        kept = name.rstrip(" \t")
+        if not _TOKEN_ALONE.fullmatch(kept):
+            raise SipSyntaxError("Malformed header name")
+        kept = _KNOWN.get(kept.lower(), kept)
+        if len(_spellings) < MAX_REMEMBERED_NAMES and len(name) < MAX_KEY:
+            _spellings[name] = kept
+    return kept
+
+
+_QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
+_VALUE: Final = r'[^\x00-\x20\x7f;,"<>]++'  # a token, a host, or what phones send in their place
+_PARAM: Final = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN}++)(?:[ \t]*+=[ \t]*+({_VALUE}|{_QUOTED}))?+", re.DOTALL)
+_PARAMS: Final = re.compile(
+    rf"(?:[ \t]*+;[ \t]*+{TOKEN}++(?:[ \t]*+=[ \t]*+(?:{_VALUE}|{_QUOTED}))?+)*+[ \t]*+", re.DOTALL
+)
+_LIST_VALUE: Final = re.compile(rf"(?:[^\",<]++|{_QUOTED}|<[^>]*+>)*+", re.DOTALL)
+_NAME_ADDR: Final = re.compile(r'(?:"((?:[^"\\]++|\\.)*+)"[ \t]*+|([^"<>,;]*+))<([^<>\s]++)>(.*+)', re.DOTALL)
+_ADDR_SPEC: Final = re.compile(r'([^\s;?,<>"]++)(.*+)', re.DOTALL)
+_VIA: Final = re.compile(
+    rf"(?i:SIP)[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++"
+    r"([A-Za-z0-9_][A-Za-z0-9\-_.]*+|\[[0-9A-Fa-f:.]{2,64}\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}))?+(.*+)",
+    re.DOTALL,
+)
+_CSEQ: Final = re.compile(rf"([0-9]{{1,32}})[ \t]++({TOKEN}++)")
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_NEEDS_ESCAPE: Final = re.compile(r'(["\\])')
+_PLAIN_DISPLAY: Final = re.compile(rf"{TOKEN}++(?: {TOKEN}++)*+")
+_NO_PARAMS: Final[Params] = MappingProxyType({})
+
+
+def unquote(value: str) -> str:
+    """A quoted-string's content; any other value as it is (RFC 3261 section 25.1)."""
+    if len(value) < 2 or value[0] != '"':
+        return value
+    inner = value[1:-1]
+    return _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
+
+
+def quoted(value: str) -> str:
+    """A quoted-string that holds `value`."""
+    return '"' + _NEEDS_ESCAPE.sub(r"\\\1", value) + '"'
+
+
+def split_list(value: str) -> list[str]:
+    """The values of a comma-separated field; commas in quotes and in angle brackets do not count."""
+    if "," not in value:
+        return [value]
+    if '"' not in value and "<" not in value:
+        pieces = value.split(",")
+    else:
+        pieces = []
+        at = 0
+        while True:
+            found = _LIST_VALUE.match(value, at)
+            end = found.end() if found else at
+            pieces.append(value[at:end])
+            if end == len(value):
+                break
+            if value[end] != ",":
+                raise SipSyntaxError("Unbalanced quotes or brackets")
+            at = end + 1
+    if len(pieces) > MAX_LIST_VALUES:
+        raise SipSyntaxError("Too many header values")
+    return [piece.strip(" \t") for piece in pieces]
+
+
+def parse_params(text: str) -> Params:
+    """Parameters from ";a=b;c": names in lower case, values as they came (quotes kept), None without a value.
+
+    One name twice is an error (RFC 3261 section 7.3.1).
+    """
+    if not text:
+        return _NO_PARAMS
+    if not _PARAMS.fullmatch(text):
+        raise SipSyntaxError("Malformed parameters")
+    params: dict[str, str | None] = {}
+    if '"' in text:
+        pairs = _PARAM.findall(text)
+        count = len(pairs)
+        for name, value in pairs:
+            params[name.lower()] = value or None
+    else:
+        pieces = text.split(";")
+        count = len(pieces) - 1
+        for piece in pieces[1:]:
+            name, equals, value = piece.partition("=")
+            params[name.strip(" \t").lower()] = value.strip(" \t") if equals else None
+    if count < 1 and text.strip(" \t"):
+        raise SipSyntaxError("Malformed parameters")
+    if len(params) != count:
+        raise SipSyntaxError("Parameter given twice")
+    return MappingProxyType(params)
+
+
+def render_params(params: Params) -> str:
+    """Parameters as `parse_params` read them, on the wire again."""
+    return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
+
+
+class NameAddr(NamedTuple):
+    """An address with a display name and parameters: From, To, Contact, Route (RFC 3261 section 20.10).
+
+    `params` are those of the header field, values as on the wire; `param` takes the quotes off.
+    """
+
+    display: str
+    uri: Uri
+    params: Params = _NO_PARAMS
+
+    @property
+    def tag(self) -> str | None:
+        """The tag of From and To."""
+        return self.params.get("tag")
+
+    @property
+    def q(self) -> float:
+        """Preference among contacts, 0 to 1; 1 when absent or malformed."""
+        try:
+            return min(max(float(self.params.get("q") or "1"), 0.0), 1.0)
+        except ValueError:
+            return 1.0
+
+    @property
+    def expires(self) -> int | None:
+        """The contact's own expiry in seconds; malformed counts as 3600 (RFC 3261 section 10.2.1.1)."""
+        value = self.params.get("expires")
+        return None if value is None else delta_seconds(unquote(value), 3600)
+
+    def param(self, name: str) -> str | None:
+        """One parameter's value without quotes; None when absent or without a value."""
+        value = self.params.get(name)
+        return None if value is None else unquote(value)
+
+    def with_tag(self, tag: str) -> NameAddr:
+        """The same address with this tag."""
+        return self._replace(params=MappingProxyType({**self.params, "tag": tag}))
+
+    def __str__(self) -> str:
+        display = ""
+        if self.display:
+            display = self.display if _PLAIN_DISPLAY.fullmatch(self.display) else quoted(self.display)
+            display += " "
+        return f"{display}<{self.uri.text}>{render_params(self.params)}"
+
+
+class Via(NamedTuple):
+    """One hop of the way back, RFC 3261 section 20.42. `host` is without the brackets of an IPv6 literal."""
+
+    transport: str
+    host: str
+    port: int | None
+    params: Params = _NO_PARAMS
+
+    @property
+    def branch(self) -> str | None:
+        """The transaction's name at the peer."""
+        return self.params.get("branch")
+
+    @property
+    def received(self) -> str | None:
+        """The address that the request really came from, without brackets (RFC 5118 section 4.5 shows both)."""
+        value = self.params.get("received")
+        return value.strip("[]") if value else value
+
+    @property
+    def rport(self) -> int | None:
+        """The port that the request really came from, RFC 3581; None when absent or not yet filled in."""
+        value = self.params.get("rport")
+        return int(value) if value and value.isascii() and value.isdigit() and len(value) <= 5 else None
+
+    @property
+    def sent_by(self) -> str:
+        """ "host:port", host in lower case and the default port written out, fit to compare (section 17.2.3)."""
+        port = self.port or (5061 if self.transport == "TLS" else 5060)
+        return f"{bracketed(self.host.lower())}:{port}"
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {bracketed(self.host)}{port}{render_params(self.params)}"
+
+
+class CSeq(NamedTuple):
+    """Order of requests in a dialog, RFC 3261 section 20.16."""
+
+    number: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def _parse_name_addr(value: str) -> NameAddr:
+    found = _NAME_ADDR.fullmatch(value)
+    if found is not None:
+        inner, plain, uri, params = found.groups()
+        if inner is None:
+            display = plain.rstrip(" \t")
+        else:
+            display = _ESCAPED.sub(r"\1", inner) if "\\" in inner else inner
+        address = NameAddr(display, Uri.parse(uri), parse_params(params))
+    else:
+        found = _ADDR_SPEC.fullmatch(value)
+        if found is None:
+            raise SipSyntaxError("Malformed address")
+        # Without brackets, every parameter belongs to the header field (RFC 3261 section 20).
+        address = NameAddr("", Uri.parse(found[1]), parse_params(found[2]))
+    tag = address.params.get("tag", "-")
+    if not tag or len(tag) > MAX_KEY:
+        raise SipSyntaxError("Malformed tag")
+    return address
+
+
+_parse_name_addr_remembered: Final = lru_cache(maxsize=REMEMBERED_ADDRESSES)(_parse_name_addr)
+
+
+def parse_name_addr(value: str) -> NameAddr:
+    """Read the value of From, To, Route, Record-Route or one Contact. Raises SipSyntaxError."""
+    if len(value) <= MAX_REMEMBERED_TEXT:
+        return _parse_name_addr_remembered(value)
+    return _parse_name_addr(value)
+
+
+def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
+    """Read all values of a list field of addresses. Raises SipSyntaxError."""
+    addresses = tuple([parse_name_addr(each) for value in values for each in split_list(value)])
+    if len(addresses) > MAX_LIST_VALUES:
+        raise SipSyntaxError("Too many header values")
+    return addresses
+
+
+def parse_via(value: str) -> Via:
+    """Read one Via value. Raises SipSyntaxError."""
+    found = _VIA.fullmatch(value)
+    if found is None:
+        raise SipSyntaxError("Malformed Via")
+    transport, host, digits, rest = found.groups()
+    params = parse_params(rest)
+    port = None if digits is None else int(digits)
+    branch = params.get("branch", "-")
+    if (port is not None and port > 65535) or not branch or len(branch) > MAX_KEY:
+        raise SipSyntaxError("Malformed Via")
+    return Via(transport.upper(), host[1:-1] if host[0] == "[" else host, port, params)
+
+
+def parse_vias(values: Iterable[str]) -> tuple[Via, ...]:
+    """Read all Via values, topmost first. Raises SipSyntaxError."""
+    vias = tuple([parse_via(each) for value in values for each in split_list(value)])
+    if len(vias) > MAX_LIST_VALUES:
+        raise SipSyntaxError("Too many Via values", 483)
+    return vias
+
+
+def parse_cseq(value: str) -> CSeq:
+    """Read a CSeq. Raises SipSyntaxError."""
+    found = _CSEQ.fullmatch(value)
+    if found is None or int(found[1]) > MAX_CSEQ:
+        raise SipSyntaxError("Malformed CSeq")
+    return CSeq(int(found[1]), found[2])
+
+
+def delta_seconds(value: str, malformed: int) -> int:
+    """Seconds from text; above 2**32 - 1 counts as that, and what is no number as `malformed`."""
+    if not (value.isascii() and value.isdigit()):
+        return malformed
+    return min(int(value), MAX_DELTA_SECONDS) if len(value) <= 16 else MAX_DELTA_SECONDS

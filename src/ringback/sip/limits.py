@@ -1,0 +1,30 @@
+"""Bounds on everything that a SIP peer controls, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A UDP datagram cannot exceed 64 KiB; real header blocks with ten proxies and a token stay below 8 KiB.
+MAX_HEAD: Final = 32 * 1024
+# SDP with every codec and candidate stays below 16 KiB; the rest is room for multipart bodies.
+MAX_BODY: Final = 64 * 1024
+# RFC 4475's longest torture message has 45 lines; each line costs an entry in a list.
+MAX_HEADER_LINES: Final = 256
+# Max-Forwards starts at 70 (RFC 3261 section 8.1.1.6), so no honest path leaves more Via or Record-Route values.
+MAX_LIST_VALUES: Final = 128
+# Twilio: URIs below 255 characters and 1,024 of header part; RFC 3261 has no bound, RFC 4475 shows 600.
+MAX_URI: Final = 4096
+# Call-IDs are keys of tables that live as long as calls and registrations do.
+MAX_CALL_ID: Final = 512
+# Tags and branches are keys too.
+MAX_KEY: Final = 512
+# RFC 3261 section 8.1.1.5: the sequence number is below 2**31; peers that count on above it are let through
+# as long as it is a 32-bit number.
+MAX_CSEQ: Final = 2**32 - 1
+# RFC 3261 section 20.19: delta-seconds above 2**32 - 1 are taken as that.
+MAX_DELTA_SECONDS: Final = 2**32 - 1
+# Spellings of header names remembered; an attacker can invent them without end.
+MAX_REMEMBERED_NAMES: Final = 2048
+# Parsed URIs and addresses remembered, and the longest text worth remembering (a bound on memory: about 8 MB).
+REMEMBERED_ADDRESSES: Final = 4096
+MAX_REMEMBERED_TEXT: Final = 256
