@@ -1,0 +1,225 @@
+"""What a script can ask for: the effects of a call, as plain data.
+
+The shell carries them out, in order; what comes of one returns as an event with the same token.
+Like events they hold only plain data and no secrets, because the journal keeps them beside the
+event that caused them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Data = dict[str, Any]
+Pairs = list[tuple[str, str]]
+"""Form parameters in order, as a webhook sends them."""
+
+# -- the call's own leg -------------------------------------------------------------------------
+
+
+class Ring(NamedTuple):
+    """Tell the caller that it rings (180), or open early media (183 with SDP) if ``early_media``."""
+
+    early_media: bool
+
+
+class Answer(NamedTuple):
+    """Answer the incoming leg with 200."""
+
+
+class Refuse(NamedTuple):
+    """Refuse the incoming leg that was not answered: a SIP status, and why for the timeline."""
+
+    status: int
+    reason: str
+
+
+class Place(NamedTuple):
+    """Place the outgoing leg towards ``targets`` (Target in plain data), all at once."""
+
+    targets: list[Data]
+    from_user: str
+    from_domain: str
+    display_name: str
+
+
+class HangUp(NamedTuple):
+    """End the leg: BYE, CANCEL or a final answer, as its state needs."""
+
+    why: str
+
+
+class Play(NamedTuple):
+    """Play a clip to the far end. ``source`` is as ringback.media.library takes it; 0 loops: endless."""
+
+    token: str
+    source: list[Any]
+    loops: int
+
+
+class StopPlay(NamedTuple):
+    """Stop what plays; its Played event comes with ``interrupted``."""
+
+
+class SendDigits(NamedTuple):
+    """Send DTMF (RFC 4733): 0-9 * # A-D, w for half a second of silence."""
+
+    token: str
+    digits: str
+
+
+# -- questions, each answered by an event with its token --------------------------------------------
+
+
+class Fetch(NamedTuple):
+    """Ask a webhook for TwiML; answered by Fetched."""
+
+    token: str
+    url: str
+    method: str
+    params: Pairs
+
+
+class Notify(NamedTuple):
+    """Send a status callback; its answer goes only into the timeline."""
+
+    url: str
+    method: str
+    params: Pairs
+
+
+class Plan(NamedTuple):
+    """Ask how a noun is reached (ringback.call.routing.Wanted in plain data); answered by Planned."""
+
+    token: str
+    wanted: Data
+
+
+class Arm(NamedTuple):
+    """Have Fired(token) after so many seconds; arming again moves it."""
+
+    token: str
+    after: float
+
+
+class Disarm(NamedTuple):
+    """Forget the timer of this token."""
+
+    token: str
+
+
+# -- other actors ---------------------------------------------------------------------------------
+
+
+class Spawn(NamedTuple):
+    """Start the actor of a child call with this CallSetup in plain data."""
+
+    setup: Data
+
+
+class Tell(NamedTuple):
+    """Send a message to another actor; one that is gone loses it silently."""
+
+    recipient: str
+    subject: str
+    data: Data
+
+
+class Bridge(NamedTuple):
+    """Connect this call's sound with that of another call, both ways."""
+
+    call_sid: str
+
+
+class Unbridge(NamedTuple):
+    """Take this call's sound out of its bridge."""
+
+
+class JoinConference(NamedTuple):
+    """Bring this call into the account's conference of that name; answered by Told messages."""
+
+    name: str
+    options: Data
+
+
+class LeaveConference(NamedTuple):
+    """Take this call out of its conference."""
+
+    conference_sid: str
+
+
+class StartStream(NamedTuple):
+    """Start a media stream (MZ...) of this call's sound to a WebSocket; it outlives the document."""
+
+    stream_sid: str
+    options: Data
+
+
+class StopStream(NamedTuple):
+    """Stop the media stream of this name or SID."""
+
+    name: str
+
+
+# -- records ----------------------------------------------------------------------------------------
+
+
+class Fact(NamedTuple):
+    """Changes of the call's record: Twilio's field names (times as seconds since the epoch)."""
+
+    changes: Data
+
+
+class Note(NamedTuple):
+    """A line of the timeline. ``level`` is info, warning or error; ``code`` Twilio's, or 0."""
+
+    lane: str
+    text: str
+    level: str
+    code: int
+
+
+class Finish(NamedTuple):
+    """The script is over: the actor can go."""
+
+
+Effect = (
+    Ring
+    | Answer
+    | Refuse
+    | Place
+    | HangUp
+    | Play
+    | StopPlay
+    | SendDigits
+    | Fetch
+    | Notify
+    | Plan
+    | Arm
+    | Disarm
+    | Spawn
+    | Tell
+    | Bridge
+    | Unbridge
+    | JoinConference
+    | LeaveConference
+    | StartStream
+    | StopStream
+    | Fact
+    | Note
+    | Finish
+)
+
+
+def info(lane: str, text: str) -> Note:
+    """A plain line of the timeline."""
+    return Note(lane, text, "info", 0)
+
+
+def warning(lane: str, text: str, code: int = 0) -> Note:
+    """Something is odd, the call goes on."""
+    return Note(lane, text, "warning", code)
+
+
+def error(lane: str, text: str, code: int = 0) -> Note:
+    """Something failed."""
+    return Note(lane, text, "error", code)

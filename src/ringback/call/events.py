@@ -1,0 +1,160 @@
+"""What a call can be told: the events of an actor's inbox.
+
+A script gets time, randomness and answers only through these, so that the journal of them rebuilds
+the call exactly. Every field is plain data (text, numbers, booleans, None, lists and dicts of these):
+an event goes into the journal as it is. Secrets never stand in an event; a handle such as
+``secret:12`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Data = dict[str, Any]
+
+
+# -- the call's own leg -------------------------------------------------------------------------
+
+
+class LegRinging(NamedTuple):
+    """The far end of an outgoing leg answered provisionally; ``early_media`` if it sends sound."""
+
+    status: int
+    early_media: bool
+
+
+class LegAnswered(NamedTuple):
+    """The outgoing leg was answered with 200. ``headers`` are its X- headers, name to value."""
+
+    sip_call_id: str
+    headers: dict[str, str]
+
+
+class LegEnded(NamedTuple):
+    """The leg is over, once a call. ``cause`` is the session's word for it, ``status`` the SIP code.
+
+    Causes: bye, cancelled, rejected, timeout, unreachable, no-ack, redirected, local, error.
+    """
+
+    cause: str
+    status: int
+    reason: str
+    headers: dict[str, str]
+    sip_call_id: str
+
+
+class Digit(NamedTuple):
+    """The far end pressed a key: one of 0-9 * # A-D (RFC 4733 section 3.2)."""
+
+    digit: str
+
+
+class Played(NamedTuple):
+    """A Play or SendDigits effect reached its end, or was stopped before it."""
+
+    token: str
+    interrupted: bool
+
+
+class PlayFailed(NamedTuple):
+    """A clip could not be had: Twilio's error code and what happened."""
+
+    token: str
+    code: int
+    message: str
+
+
+class Heard(NamedTuple):
+    """Sound from the far end: first packets came, or none for ``silent_for`` seconds (0: it came)."""
+
+    silent_for: float
+
+
+# -- answers to what the script asked --------------------------------------------------------------
+
+
+class Fetched(NamedTuple):
+    """A webhook's answer. Either ``document`` is the parsed TwiML, or ``error_code`` says why not.
+
+    ``document`` is an Element as plain data: [name, attributes, content]. ``url`` is the one that
+    answered in the end, the base of relative links. ``warnings`` go into the timeline.
+    """
+
+    token: str
+    url: str
+    status: int
+    document: list[Any] | None
+    error_code: int
+    error_text: str
+
+
+class Planned(NamedTuple):
+    """How a dialed noun is to be reached, as a Plan in plain data (see ringback.call.routing)."""
+
+    token: str
+    plan: Data
+
+
+class Fired(NamedTuple):
+    """The timer of this token came due."""
+
+    token: str
+
+
+# -- commands and messages -------------------------------------------------------------------------
+
+
+class Redirect(NamedTuple):
+    """A program sent the call elsewhere over REST: ``url``, or a ``document`` given in place."""
+
+    url: str
+    method: str
+    document: list[Any] | None
+
+
+class Complete(NamedTuple):
+    """A program, the operator or a limit ends the call. ``status`` is completed or canceled."""
+
+    status: str
+    why: str
+
+
+class Told(NamedTuple):
+    """A message from another actor: a parent, a child, a conference, a stream."""
+
+    sender: str
+    subject: str
+    data: Data
+
+
+Event = (
+    LegRinging
+    | LegAnswered
+    | LegEnded
+    | Digit
+    | Played
+    | PlayFailed
+    | Heard
+    | Fetched
+    | Planned
+    | Fired
+    | Redirect
+    | Complete
+    | Told
+)
+
+EVENT_TYPES: tuple[type[Any], ...] = (
+    LegRinging,
+    LegAnswered,
+    LegEnded,
+    Digit,
+    Played,
+    PlayFailed,
+    Heard,
+    Fetched,
+    Planned,
+    Fired,
+    Redirect,
+    Complete,
+    Told,
+)

@@ -1,0 +1,18 @@
+"""Bounds of the call layer, each with its reason."""
+
+from __future__ import annotations
+
+MAX_EFFECTS_A_STEP = 1000
+"""Effects between two events. A Dial of ten nouns gives about fifty; more is a script that never waits."""
+
+MAX_JOURNAL_ENTRIES = 20_000
+"""Events and notes that a call keeps. Four hours of a key each second are 14,400; about 4 MB."""
+
+MAX_NOTE_LENGTH = 2_000
+"""Characters of one line of the timeline: a webhook's error text must not fill the memory."""
+
+MAX_DOCUMENTS = 1_000
+"""Documents that one call may run: a Redirect loop ends here, as a real one does by its bill."""
+
+MAX_PARALLEL_NOUNS = 10
+"""Nouns of one Dial that ring at once (Twilio: Dial, "simultaneous dialing")."""

@@ -1,0 +1,134 @@
+"""What a call's script is written in: a generator that yields effects and receives events.
+
+::
+
+    yield Play(...)          an effect; the script goes straight on
+    event = yield            wait for the next event, of any kind
+
+A script is interrupted by throwing into it: its leg ended, a program redirected or completed the call.
+What is interrupted may still yield effects to clean up, and raises on; it must not wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator
+from typing import TypeVar
+
+from ringback.call.effects import Arm, Disarm, Effect
+from ringback.call.events import Complete, Event, Fired, LegEnded, Redirect
+from ringback.call.setup import CallSetup
+
+Result = TypeVar("Result")
+Script = Generator[Effect | None, Event, Result]
+
+
+class Interrupted(Exception):
+    """Something that a running verb does not wait for ends it."""
+
+
+class LegGone(Interrupted):
+    """The call's own leg ended."""
+
+    def __init__(self, event: LegEnded) -> None:
+        super().__init__(event.cause)
+        self.event = event
+
+
+class Redirected(Interrupted):
+    """A program gave the call another document (REST: POST Calls/{Sid} with Url or Twiml)."""
+
+    def __init__(self, event: Redirect) -> None:
+        super().__init__(event.url)
+        self.event = event
+
+
+class Completed(Interrupted):
+    """A program ended the call (REST: Status=completed or canceled), or the server drains."""
+
+    def __init__(self, event: Complete) -> None:
+        super().__init__(event.why)
+        self.event = event
+
+
+CALL_LIMIT = "call-limit"
+"""The timer whose end ends the call, whatever it does."""
+
+
+def interrupt_of(event: Event) -> Interrupted | None:
+    """What this event throws into a script; None if it is one to be waited for."""
+    match event:
+        case LegEnded():
+            return LegGone(event)
+        case Redirect():
+            return Redirected(event)
+        case Complete():
+            return Completed(event)
+        case Fired(token) if token == CALL_LIMIT:
+            return Completed(Complete("completed", "the time limit of the call is up"))
+    return None
+
+
+class Call:
+    """A script's view of its own call: what it started from, the time, and names for new things."""
+
+    __slots__ = ("_names", "_sids", "answered_at", "elapsed", "ended", "parameters", "setup", "status")
+
+    def __init__(self, setup: CallSetup) -> None:
+        self.setup = setup
+        self.elapsed = 0.0
+        self.status = "queued" if setup.kind == "api" else "ringing"
+        self.answered_at: float | None = None
+        self.ended: LegEnded | None = None
+        self.parameters = dict(setup.parameters)
+        """Parameters of this call's webhooks beside the standard ones; they grow (SipHeader_X-...)."""
+        self._names = 0
+        self._sids = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch at the event in hand."""
+        return self.setup.started_at + self.elapsed
+
+    @property
+    def answered(self) -> bool:
+        """Whether sound can flow both ways."""
+        return self.answered_at is not None and self.ended is None
+
+    @property
+    def duration(self) -> int:
+        """Whole seconds from the answer to now; 0 if there was none."""
+        return 0 if self.answered_at is None else int(self.elapsed - self.answered_at + 0.5)
+
+    def token(self, kind: str) -> str:
+        """A name for the answer to an effect, new within this call."""
+        self._names += 1
+        return f"{kind}-{self._names}"
+
+    def new_sid(self, prefix: str) -> str:
+        """A SID that this call's seed gives: the same at each replay."""
+        self._sids += 1
+        digest = hashlib.blake2b(f"{self.setup.seed}:{self._sids}".encode(), digest_size=16)
+        return prefix + digest.hexdigest()
+
+
+def wait_for(*tokens: str) -> Script[Event]:
+    """Wait for the event that carries one of these tokens; what else comes is not for us."""
+    while True:
+        event: Event = yield None
+        if getattr(event, "token", None) in tokens:
+            return event
+
+
+def pause(call: Call, seconds: float) -> Script[None]:
+    """Let time pass."""
+    token = call.token("pause")
+    yield Arm(token, seconds)
+    try:
+        while True:
+            event = yield None
+            if isinstance(event, Fired) and event.token == token:
+                return
+    except Interrupted:
+        yield Disarm(token)
+        raise

@@ -1,0 +1,79 @@
+"""What a call starts from: the first entry of its journal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a document comes from: a URL with its fallback, or TwiML given in place.
+
+    ``document`` is a parsed Element as plain data (see ringback.call.events.Fetched); with one, ``url``
+    is empty and relative links are errors (TwiML semantics, "Interpreter").
+    """
+
+    url: str = ""
+    method: str = "POST"
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+    document: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCallback:
+    """Who hears of a call's progress, and of which events: initiated ringing answered completed."""
+
+    url: str = ""
+    method: str = "POST"
+    events: tuple[str, ...] = ("completed",)
+
+
+@dataclass(frozen=True, slots=True)
+class CallSetup:
+    """Everything that a call's script is given at its start.
+
+    ``started_at`` is seconds since the epoch; ``seed`` is hex, and all SIDs that the script makes come
+    from it. ``parameters`` are the extra standard parameters of each webhook (SipDomain and the like).
+    """
+
+    kind: str
+    """inbound (somebody called us), api (a program did) or child (a Dial did)."""
+    sid: str
+    account_sid: str
+    seed: str
+    started_at: float
+    direction: str
+    """Twilio's word: inbound, outbound-api or outbound-dial."""
+    from_: str
+    to: str
+    parent_sid: str = ""
+    country: str = "US"
+    parameters: dict[str, str] = field(default_factory=dict)
+    page: Page = Page()
+    status_callback: StatusCallback = StatusCallback()
+    targets: tuple[dict[str, Any], ...] = ()
+    from_user: str = ""
+    from_domain: str = ""
+    display_name: str = ""
+    timeout: float = 60.0
+    """Seconds that an outgoing leg may ring."""
+    time_limit: float = 14400.0
+    """Seconds that the call may last after its answer (REST TimeLimit, Dial timeLimit)."""
+    send_digits: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """This setup as plain data, for an effect or a journal."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> CallSetup:
+        """The setup that ``plain`` gave."""
+        values = dict(plain)
+        values["page"] = Page(**values["page"])
+        callback = dict(values["status_callback"])
+        callback["events"] = tuple(callback["events"])
+        values["status_callback"] = StatusCallback(**callback)
+        values["targets"] = tuple(values["targets"])
+        return cls(**values)

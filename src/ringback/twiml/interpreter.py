@@ -1,0 +1,114 @@
+"""Runs documents, one after the other, until one ends the call.
+
+::
+
+    page --Fetch--> document --verb--> verb --> ... --> end: hang up
+      ^                          |
+      +------ Goto (action) -----+------ Redirect over REST, at any moment
+
+A document that cannot be had or carried out takes the page's fallback URL, with ErrorCode and ErrorUrl;
+without one the caller hears that an application error occurred (webhooks, "Fallback").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ringback.call.effects import Fetch, Pairs, error, info, warning
+from ringback.call.events import Fetched
+from ringback.call.limits import MAX_DOCUMENTS
+from ringback.call.script import Call, Redirected, Script, wait_for
+from ringback.call.setup import Page
+from ringback.twiml.document import Element, from_plain
+from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.parameters import standard
+from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered
+from ringback.twiml.schema import LATER
+from ringback.twiml.verbs import VERBS
+from ringback.twiml.verbs.sound import play_to_end
+
+DOCUMENT_ENDED = "the document ended"
+
+APOLOGY = "An application error has occurred. Goodbye."
+
+WHISPER_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Hangup", "Redirect", "Start", "Stop"})
+"""What a callee may be given before the bridge; a Dial there is error 13201."""
+
+
+def run_pages(call: Call, page: Page, *, segment: str = "", params: Pairs | None = None) -> Script[End]:
+    """Run documents from ``page`` on until one ends. A Redirect over REST starts over with another."""
+    extra = params or []
+    for _ in range(MAX_DOCUMENTS):
+        try:
+            outcome = yield from _run_page(call, page, segment, extra)
+        except Redirected as redirected:
+            if segment:
+                raise
+            event = redirected.event
+            yield info("twiml", f"redirected by a program to {event.url or 'TwiML given in place'}")
+            page = Page(event.url, event.method, page.fallback_url, page.fallback_method, event.document)
+            extra = []
+            continue
+        if not isinstance(outcome, Goto):
+            return outcome or End(DOCUMENT_ENDED)
+        page = Page(outcome.url, outcome.method, page.fallback_url, page.fallback_method)
+        extra = outcome.params
+    yield error("twiml", f"{MAX_DOCUMENTS} documents in one call: this is a loop of redirects", 12400)
+    return End("too many documents")
+
+
+def _run_page(call: Call, page: Page, segment: str, extra: Pairs) -> Script[Outcome]:
+    try:
+        run, document = yield from _open(call, page, segment, extra)
+        return (yield from _run_document(run, document))
+    except TwimlError as problem:
+        yield error("twiml", problem.text, problem.code)
+        if not page.fallback_url:
+            yield from ensure_answered(call)
+            yield from play_to_end(call, ["say", [APOLOGY], "man", "en-US"], 1)
+            return End(f"application error {problem.code}")
+        code = problem.code
+    fallback = Page(page.fallback_url, page.fallback_method)
+    trouble = [("ErrorCode", str(code)), ("ErrorUrl", page.url)]
+    yield info("twiml", f"asking the fallback URL {fallback.url}")
+    return (yield from _run_page(call, fallback, segment, [*extra, *trouble]))
+
+
+def _open(call: Call, page: Page, segment: str, extra: Pairs) -> Script[tuple[Run, Element]]:
+    if page.document is not None:
+        return Run(call, "", page.method, segment=segment), from_plain(page.document)
+    token = call.token("fetch")
+    yield Fetch(token, page.url, page.method, [*standard(call), *extra])
+    event = yield from wait_for(token)
+    assert isinstance(event, Fetched)
+    if event.document is None:
+        raise TwimlError(event.error_code, event.error_text)
+    return Run(call, event.url, page.method, segment=segment), from_plain(event.document)
+
+
+def _run_document(run: Run, document: Element) -> Script[Outcome]:
+    for element in document.children:
+        verb = yield from _verb_of(run, element)
+        if verb is None:
+            continue
+        yield info("twiml", f"<{element.name}>")
+        outcome = yield from verb(run, element)
+        if outcome is not None:
+            return outcome
+        run.first = False
+    if run.first:
+        yield from ensure_answered(run.call)
+    return None
+
+
+def _verb_of(run: Run, element: Element) -> Script[Callable[[Run, Element], Script[Outcome]] | None]:
+    verb = VERBS.get(element.name)
+    if verb is None:
+        if element.name in LATER:
+            raise NotYet(f"<{element.name}>")
+        yield warning("twiml", f"TwiML has no verb <{element.name[:60]}>; it is skipped", 12200)
+    elif run.segment == "whisper" and element.name not in WHISPER_VERBS:
+        raise TwimlError(
+            13201, f"<{element.name}> cannot be used in a document that a callee hears before the bridge"
+        )
+    return verb

@@ -1,0 +1,15 @@
+"""Bounds of TwiML documents, each with its reason."""
+
+from __future__ import annotations
+
+MAX_DOCUMENT_BYTES = 64 * 1024
+"""Twilio's limit of a webhook's answer (error 11750)."""
+
+MAX_INLINE_CHARACTERS = 4_000
+"""Twilio's limit of the Twiml parameter (error 32018)."""
+
+MAX_DEPTH = 20
+"""SSML nests a few levels; deeper is an attack on the stack."""
+
+MAX_ELEMENTS = 5_000
+"""What 64 kB of real TwiML never reaches; <a/> repeated would."""

@@ -1,0 +1,56 @@
+"""Status callbacks of a call: initiated, ringing, answered, completed (webhooks, "Callbacks")."""
+
+from __future__ import annotations
+
+from ringback.call.effects import Fact, Notify
+from ringback.call.script import Call, Script
+from ringback.twiml.parameters import rfc2822, standard
+
+EVENT_STATUS = {"initiated": "initiated", "ringing": "ringing", "answered": "in-progress"}
+
+
+class Progress:
+    """Sends one call's status callbacks, in order and each once."""
+
+    __slots__ = ("_call", "_sent", "_sequence")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._sequence = 0
+        self._sent: list[str] = []
+
+    def tell(self, event: str) -> Script[None]:
+        """Send the callback of a passing event, if it is wanted and was not sent before."""
+        if event not in self._sent:
+            self._sent.append(event)
+            yield from self._notify(event, EVENT_STATUS[event], [])
+
+    def complete(self, status: str, sip_status: int) -> Script[None]:
+        """Close the call's record with its final status and send the last callback."""
+        call = self._call
+        call.status = status
+        seconds = call.duration
+        yield Fact(
+            {
+                "status": status,
+                "end_time": call.now,
+                "duration": str(seconds),
+                "sip_response_code": sip_status,
+            }
+        )
+        extra = [("CallDuration", str(seconds)), ("Duration", str(-(-seconds // 60)))]
+        if call.setup.kind != "inbound" and sip_status:
+            extra.append(("SipResponseCode", str(sip_status)))
+        yield from self._notify("completed", status, extra)
+
+    def _notify(self, event: str, status: str, extra: list[tuple[str, str]]) -> Script[None]:
+        callback = self._call.setup.status_callback
+        if not callback.url or event not in callback.events:
+            return
+        params = standard(self._call, status)
+        params.extend(extra)
+        params.append(("Timestamp", rfc2822(self._call.now)))
+        params.append(("CallbackSource", "call-progress-events"))
+        params.append(("SequenceNumber", str(self._sequence)))
+        self._sequence += 1
+        yield Notify(callback.url, callback.method, params)

@@ -1,0 +1,76 @@
+"""What a verb is given to work with, and what it can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from ringback.call.effects import Answer, Fact, Pairs
+from ringback.call.script import Call, Script
+from ringback.twiml.document import Element
+from ringback.twiml.errors import TwimlError
+from ringback.twiml.schema import read_attributes
+
+
+class Goto(NamedTuple):
+    """Control moves to another document: the verb's action, or a Redirect."""
+
+    url: str
+    method: str
+    params: Pairs
+
+
+class End(NamedTuple):
+    """The document is over, and with it the call."""
+
+    why: str
+
+
+Outcome = Goto | End | None
+"""None: the next verb."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One document being run. ``url`` is where it came from ("" if it was given in place)."""
+
+    call: Call
+    url: str
+    method: str
+    first: bool = True
+    """Whether no verb before this one has touched the call."""
+    segment: str = ""
+    """"whisper" in a document that a callee hears before the bridge."""
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def link(self, url: str) -> str:
+        """An absolute URL for a link of this document; "" means the document itself. Raises TwimlError."""
+        absolute = urljoin(self.url, url) if self.url else url
+        if not absolute:
+            raise TwimlError(
+                15004, "TwiML that was given in place has no URL of its own: an action must be absolute"
+            )
+        if urlsplit(absolute).scheme not in ("http", "https"):
+            raise TwimlError(11100, f"the URL {absolute!r:.200} is not absolute http or https")
+        return absolute
+
+    def attributes(self, element: Element) -> Script[dict[str, Any]]:
+        """The element's attributes as values; what is odd about them goes into the timeline."""
+        values, notes = read_attributes(element)
+        yield from notes
+        return values
+
+
+def ensure_answered(call: Call) -> Script[None]:
+    """Answer an incoming call that was not answered yet: sound is about to flow."""
+    if call.answered_at is None and call.setup.kind == "inbound":
+        yield Answer()
+        yield from mark_answered(call)
+
+
+def mark_answered(call: Call) -> Script[None]:
+    """The call is in progress from now."""
+    call.answered_at = call.elapsed
+    call.status = "in-progress"
+    yield Fact({"status": "in-progress", "start_time": call.now})

@@ -1,0 +1,34 @@
+"""How every call's script ends: the leg goes, the record closes, the last callback is sent."""
+
+from __future__ import annotations
+
+from ringback.call.effects import HangUp, info
+from ringback.call.events import LegEnded
+from ringback.call.outcome import status_of
+from ringback.call.script import Call, Completed, LegGone, Redirected, Script
+from ringback.twiml.progress import Progress
+
+
+def hang_up(call: Call, why: str) -> Script[LegEnded]:
+    """End the leg if it still lives, and wait until it has ended; nothing stops this any more."""
+    if call.ended is None:
+        yield HangUp(why)
+    while call.ended is None:
+        try:
+            yield None
+        except (LegGone, Redirected, Completed):
+            continue
+    return call.ended
+
+
+def close(call: Call, progress: Progress, override: str = "") -> Script[None]:
+    """Close the record of a call whose leg has ended. ``override`` is a status known better."""
+    ended = call.ended
+    assert ended is not None
+    answered = call.answered_at is not None
+    found = status_of(ended, answered=answered, outgoing=call.setup.kind != "inbound")
+    status = found if answered or not override else override
+    yield info(
+        "call", f"ended: {status} ({ended.cause}{f', {ended.status} {ended.reason}' if ended.status else ''})"
+    )
+    yield from progress.complete(status, ended.status)

@@ -1,0 +1,56 @@
+"""Dial to a Conference (TwiML reference, "Conference")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback.call.effects import JoinConference, LeaveConference, Tell, error, info
+from ringback.call.events import Digit, Told
+from ringback.call.script import Interrupted, Script
+from ringback.twiml.document import Element
+from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.run import Run
+from ringback.twiml.verbs.ringing import Result
+
+
+def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
+    """Stay in the conference until it, the call, or the Dial ends."""
+    values = yield from run.attributes(noun)
+    if not noun.text:
+        raise TwimlError(13215, "Conference needs a name")
+    if values["waitUrl"]:
+        raise NotYet("Conference waitUrl")
+    options = {
+        "muted": values["muted"],
+        "beep": values["beep"],
+        "start_on_enter": values["startConferenceOnEnter"],
+        "end_on_exit": values["endConferenceOnExit"],
+        "max_participants": values["maxParticipants"],
+        "label": values["participantLabel"],
+        "status_callback": run.link(values["statusCallback"]) if values["statusCallback"] else "",
+        "status_callback_method": values["statusCallbackMethod"],
+        "status_callback_events": list(values["statusCallbackEvent"]),
+        "conference_sid": run.call.new_sid("CF"),
+    }
+    yield JoinConference(noun.text[:128], options)
+    sid = ""
+    try:
+        while True:
+            match (yield None):
+                case Told(sender, "joined", _):
+                    sid = sender
+                    yield info("call", f"joined the conference {noun.text}")
+                case Told(_, "refused", data):
+                    yield error("call", data["text"], data["code"])
+                    return Result("failed", in_conference=True)
+                case Told(sender, "conference-ended" | "removed", _) if sender == sid:
+                    return Result("answered", in_conference=True)
+                case Digit("*") if dial["hangupOnStar"] and sid:
+                    yield LeaveConference(sid)
+                    return Result("answered", in_conference=True)
+                case Digit(digit) if sid:
+                    yield Tell(sid, "digit", {"digit": digit})
+    except Interrupted:
+        if sid:
+            yield LeaveConference(sid)
+        raise

@@ -1,0 +1,64 @@
+"""Start and Stop of media streams: they run beside the document (Media Streams, "Starting")."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from ringback.call.effects import StartStream, StopStream, warning
+from ringback.call.script import Script
+from ringback.twiml.document import Element
+from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.run import Outcome, Run, ensure_answered
+from ringback.twiml.schema import LATER
+
+
+def start(run: Run, element: Element) -> Script[Outcome]:
+    """Start each stream and go on at once."""
+    yield from run.attributes(element)
+    yield from ensure_answered(run.call)
+    for noun in element.children:
+        if noun.name in LATER:
+            raise NotYet(f"<Start><{noun.name}>")
+        if noun.name != "Stream":
+            yield warning("twiml", f"Start cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+            continue
+        yield from _start_stream(run, noun)
+    return None
+
+
+def _start_stream(run: Run, noun: Element) -> Script[None]:
+    values = yield from run.attributes(noun)
+    url = urlsplit(values["url"])
+    if url.scheme not in ("ws", "wss") or not url.hostname:
+        raise TwimlError(31922, f"Stream url={values['url']!r:.200} is not a WebSocket URL (wss://...)")
+    if url.query:
+        yield warning("twiml", "Stream: a query string on the URL is not supported; use <Parameter>", 31922)
+    parameters = {}
+    for child in noun.children:
+        if child.name == "Parameter":
+            pair = yield from run.attributes(child)
+            parameters[pair["name"]] = pair["value"]
+    stream_sid = run.call.new_sid("MZ")
+    options = {
+        "url": values["url"],
+        "name": values["name"] or stream_sid,
+        "track": values["track"],
+        "parameters": parameters,
+        "status_callback": run.link(values["statusCallback"]) if values["statusCallback"] else "",
+        "status_callback_method": values["statusCallbackMethod"],
+    }
+    yield StartStream(stream_sid, options)
+
+
+def stop(run: Run, element: Element) -> Script[Outcome]:
+    """Stop streams by their names."""
+    yield from run.attributes(element)
+    for noun in element.children:
+        if noun.name == "Stream":
+            values = yield from run.attributes(noun)
+            yield StopStream(values["name"])
+        elif noun.name in LATER:
+            raise NotYet(f"<Stop><{noun.name}>")
+        else:
+            yield warning("twiml", f"Stop cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+    return None
