@@ -1,0 +1,1 @@
+"""The shell: the event loop, sockets, DNS, TLS, HTTP and timers around the pure machines."""
