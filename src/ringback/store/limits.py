@@ -1,0 +1,42 @@
+"""Bounds of the store, each with its reason."""
+
+GATHER_FOR = 0.05
+"""Seconds that the facts writer waits for company before it commits: half of the promised 100 ms, the
+other half is left to the commit itself."""
+
+PENDING_ROWS = 100_000
+"""Distinct rows waiting for the disk: about 100 s of 1,000 calls a second, 150 MB of Python objects."""
+
+PENDING_BYTES = 64 * 1024 * 1024
+"""Bytes of binary values (journals) waiting for the disk: they are the only large values."""
+
+BATCH_ROWS = 2_000
+"""Rows in one transaction: about 20 ms of the writer's thread, so that REST writes get their turn."""
+
+RETRY_FIRST = 0.1
+"""Seconds until the first retry of a refused commit."""
+
+RETRY_MOST = 5.0
+"""Seconds between later retries: a disk that was emptied is noticed at once by people's measure."""
+
+FLUSH_WITHIN = 5.0
+"""Seconds that flush() waits at most: RFC 3261 section 17.1.1.2 gives up an INVITE after 32 s, and no
+caller should hear silence for longer because of a disk."""
+
+CLOSE_WITHIN = 5.0
+"""Seconds that Store.close() tries to save what is pending before it gives up and says so."""
+
+SQLITE_BUSY = 5.0
+"""Seconds that SQLite waits in its own thread for another process's lock."""
+
+READERS = 4
+"""Connections in SQLite's pool (each is a thread), beside the overflow of as many."""
+
+PAGE_ROWS = 1_000
+"""Rows of a page at most: Twilio's largest PageSize."""
+
+JOURNAL_BYTES = 4 * 1024 * 1024
+"""Bytes of one call's journal body: the call's own bound on its journal lies far below."""
+
+CALLBACKS = 256
+"""Subscribers of changes: one for each part of the server, not one for each request."""

@@ -1,0 +1,1 @@
+"""Alembic's migrations, packaged with Ringback and run by `Store.open`."""

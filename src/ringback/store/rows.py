@@ -1,0 +1,179 @@
+"""Rows on their way in: only known columns, only values that every database takes, dates filled in."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from ringback.store.columns import SecretText, UtcDateTime
+from ringback.store.errors import UsageError
+from ringback.store.limits import JOURNAL_BYTES
+from ringback.store.sids import Secret, new_sid
+from ringback.store.tables import SID_PREFIXES, metadata
+
+Row = dict[str, Any]
+"""One row as stored: Twilio's field names, aware UTC datetimes."""
+
+
+def table_named(name: str) -> Table:
+    """Return the table of that name, or raise UsageError."""
+    table = metadata.tables.get(name)
+    if table is None or name == "installation":
+        raise UsageError(f"no such table: {name}")
+    return table
+
+
+def key_of(table: Table) -> str:
+    """Return the name of the table's only primary key column."""
+    name: str = next(iter(table.primary_key.columns)).name
+    return name
+
+
+def checked(table: Table, row: Mapping[str, Any]) -> Row:
+    """Return a copy of `row` with its values checked and cleaned; raise UsageError on what cannot be stored."""
+    checks = _CHECKS[table.name]
+    clean: Row = {}
+    for name, value in row.items():
+        check = checks.get(name)
+        if check is None:
+            raise UsageError(f"{table.name} has no column {name!r}")
+        if value is not None:
+            value = check(value)
+            if value is _REFUSED:
+                raise UsageError(f"{table.name}.{name} does not take this {type(row[name]).__name__}")
+        clean[name] = value
+    return clean
+
+
+def completed(table: Table, row: Mapping[str, Any], now: datetime) -> Row:
+    """Return the whole new row: checked, with sid, dates and the columns' defaults."""
+    full = {name: _fresh(default) for name, default in _DEFAULTS[table.name].items()}
+    given = checked(table, row)
+    full.update(given)
+    prefix = SID_PREFIXES.get(table.name)
+    if prefix is not None and full["sid"] is None:
+        full["sid"] = new_sid(prefix)
+    if table.name == "accounts":
+        full["account_sid"] = full["sid"]
+    full["date_created"] = full["date_created"] or now
+    full["date_updated"] = full["date_updated"] or now
+    missing = [column.name for column in table.columns if not column.nullable and full[column.name] is None]
+    if missing:
+        raise UsageError(f"{table.name} needs {', '.join(missing)}")
+    return full
+
+
+def changed(table: Table, changes: Mapping[str, Any], now: datetime) -> Row:
+    """Return the values to set for an update: checked, `date_updated` set, the key and account left alone."""
+    values = checked(table, changes)
+    if key_of(table) in values or values.get("account_sid", "") is None:
+        raise UsageError(f"{table.name}: the key of a row does not change")
+    for name, value in values.items():
+        if value is None and not table.columns[name].nullable:
+            raise UsageError(f"{table.name}.{name} cannot be empty")
+    values.setdefault("date_updated", now)
+    return values
+
+
+def _fresh(default: Any) -> Any:
+    """Return the default itself, or a copy when it could be changed in place."""
+    return dict(default) if isinstance(default, dict) else default
+
+
+class _Refused:
+    """Marks a value that the column does not take."""
+
+
+_REFUSED = _Refused()
+
+
+def _text(value: Any) -> Any:
+    """Take text, or a whole number for it; drop what PostgreSQL or UTF-8 cannot hold."""
+    if isinstance(value, str):
+        if value.isascii() and "\x00" not in value:
+            return value
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _REFUSED
+
+
+def _host(value: Any) -> Any:
+    """Take a host name in lower case, without a final dot (RFC 4343: case does not count)."""
+    return value.rstrip(".").lower() if isinstance(value, str) and value.isascii() else _REFUSED
+
+
+def _secret(value: Any) -> Any:
+    return Secret(value) if isinstance(value, str) and value.isascii() else _REFUSED
+
+
+def _flag(value: Any) -> Any:
+    return value if isinstance(value, bool) else _REFUSED
+
+
+def _within(bits: int) -> Callable[[Any], Any]:
+    """Return the check for integers of that many bits."""
+    most = 2 ** (bits - 1)
+
+    def check(value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return value if whole and -most <= value < most else _REFUSED
+
+    return check
+
+
+def _moment(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else _REFUSED
+
+
+def _blob(value: Any) -> Any:
+    return value if isinstance(value, bytes) and len(value) <= JOURNAL_BYTES else _REFUSED
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, dict | list) else _REFUSED
+
+
+def _check_of(column: Column[Any]) -> Callable[[Any], Any]:
+    """Return the check for a column's values."""
+    if column.name == "domain_name":
+        return _host
+    match column.type:
+        case SecretText():
+            return _secret
+        case UtcDateTime():
+            return _moment
+        case Boolean():
+            return _flag
+        case BigInteger():
+            return _within(64)
+        case Integer():
+            return _within(32)
+        case JSON():
+            return _data
+        case LargeBinary():
+            return _blob
+        case Text():
+            return _text
+    raise TypeError(f"no check for {column!r}")
+
+
+_CHECKS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    table.name: {column.name: _check_of(column) for column in table.columns}
+    for table in metadata.tables.values()
+}
+
+
+def _default(column: Column[Any]) -> Any:
+    """Return the value of a column that a new row does not give."""
+    return column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
+
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    table.name: {column.name: _default(column) for column in table.columns}
+    for table in metadata.tables.values()
+}
