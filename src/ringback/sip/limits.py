@@ -28,3 +28,9 @@ MAX_REMEMBERED_NAMES: Final = 2048
 # Parsed URIs and addresses remembered, and the longest text worth remembering (a bound on memory: about 8 MB).
 REMEMBERED_ADDRESSES: Final = 4096
 MAX_REMEMBERED_TEXT: Final = 256
+# Digest credentials of real phones stay below 600 characters; the rest is room for long URIs and cnonces.
+MAX_CREDENTIALS: Final = 4096
+# A nonce serves for a call's set-up and the requests that follow at once; later ones cost one round more.
+NONCE_LIFETIME: Final = 300.0
+# Nonces in use whose counts are remembered: about 200 authenticated first uses a second over their lifetime, 12 MB.
+MAX_NONCE_COUNTS: Final = 65536
