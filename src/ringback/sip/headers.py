@@ -105,6 +105,7 @@ _VIA: Final = re.compile(
     re.DOTALL,
 )
 _CSEQ: Final = re.compile(rf"([0-9]{{1,32}})[ \t]++({TOKEN}++)")
+_QVALUE: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_ESCAPE: Final = re.compile(r'(["\\])')
 _PLAIN_DISPLAY: Final = re.compile(rf"{TOKEN}++(?: {TOKEN}++)*+")
@@ -198,10 +199,8 @@ class NameAddr(NamedTuple):
     @property
     def q(self) -> float:
         """Preference among contacts, 0 to 1; 1 when absent or malformed."""
-        try:
-            return min(max(float(self.params.get("q") or "1"), 0.0), 1.0)
-        except ValueError:
-            return 1.0
+        value = self.params.get("q")
+        return float(value) if value and _QVALUE.fullmatch(value) else 1.0
 
     @property
     def expires(self) -> int | None:

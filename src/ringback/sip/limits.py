@@ -34,3 +34,10 @@ MAX_CREDENTIALS: Final = 4096
 NONCE_LIFETIME: Final = 300.0
 # Nonces in use whose counts are remembered: about 200 authenticated first uses a second over their lifetime, 12 MB.
 MAX_NONCE_COUNTS: Final = 65536
+# Twilio: a million bindings a domain; one exchange holds as many, about 1 GB.
+MAX_BINDINGS: Final = 1_000_000
+# Kept with every binding; real ones are a urn:uuid of 45 characters, and names of phones.
+MAX_INSTANCE: Final = 128
+MAX_USER_AGENT: Final = 256
+# Edges between a phone and the registrar (RFC 3327); more than two are not seen.
+MAX_PATHS: Final = 8

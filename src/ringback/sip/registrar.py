@@ -1,0 +1,310 @@
+"""The registrar: who can be reached where, RFC 3261 section 10 with Twilio's bounds.
+
+A binding is one contact of one address of record (AOR). It is born by a REGISTER, refreshed by the next, and ends
+when it expires, is removed, or when the stream it came over closes:
+
+    (none) --REGISTER--> bound --REGISTER--> bound
+    bound --expires 0, "*", expire(now), connection_lost()--> (none)
+
+Twilio (voice/api/sip-registration): ten active contacts an AOR, 600 to 3600 seconds, 423 below, capped above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.headers import NameAddr, quoted
+from ringback.sip.limits import MAX_BINDINGS, MAX_INSTANCE, MAX_PATHS, MAX_USER_AGENT
+from ringback.sip.message import Request
+from ringback.sip.uri import Uri
+
+MAX_CONTACTS: Final = 10  # Twilio: the eleventh active contact is rejected
+MIN_EXPIRES: Final = 600  # Twilio: 423 below
+MAX_EXPIRES: Final = 3600  # Twilio: capped above; also RFC 3261's own default (section 10.2.1.1)
+RETRY_AFTER: Final = 60
+
+Header = tuple[str, str]
+
+
+class Binding(NamedTuple):
+    """One contact of an address of record.
+
+    `received` is the way to it: the address or the stream that the REGISTER came from, whatever the contact says
+    (NAT). `expires_at` is in seconds of the wall clock. `instance` and `reg_id` are RFC 5626's, "" when not given;
+    `path` is RFC 3327's, only from edges that are trusted.
+    """
+
+    aor: str
+    contact: Uri
+    received: Hop
+    expires_at: float
+    call_id: str
+    cseq: int
+    user_agent: str = ""
+    path: tuple[str, ...] = ()
+    instance: str = ""
+    reg_id: str = ""
+    q: float = 1.0
+
+    @property
+    def target(self) -> Uri:
+        """The Request-URI to reach it with: the contact without headers (RFC 3261 section 19.1.1)."""
+        return self.contact.replace(headers=()) if self.contact.headers else self.contact
+
+    def render(self, now: float) -> str:
+        """Its Contact value in a 200, with the seconds that are left."""
+        value = f"<{self.contact.text}>;expires={max(round(self.expires_at - now), 1)}"
+        if self.q != 1.0:
+            value += f";q={self.q:.3g}"
+        if self.instance:
+            value += f";+sip.instance={quoted(self.instance)}"
+        if self.reg_id:
+            value += f";reg-id={self.reg_id}"
+        return value
+
+
+class Change(NamedTuple):
+    """What a REGISTER changed, for the store and for watchers; a removed binding is given as it was."""
+
+    kind: Literal["added", "refreshed", "removed"]
+    binding: Binding
+
+
+class Registered(NamedTuple):
+    """The answer to a REGISTER: `request.reply(status, reason, headers=headers)`."""
+
+    status: int
+    headers: list[Header]
+    changes: list[Change]
+    reason: str | None = None
+
+
+class Registrar:
+    """All bindings of an exchange, in memory. AORs are given by the caller, who knows domains and users.
+
+    Times are seconds of the wall clock, since bindings outlive a restart.
+    """
+
+    def __init__(self) -> None:
+        self._bindings: dict[str, list[Binding]] = {}
+        self._count = 0
+        self._streams: dict[int, dict[str, None]] = {}  # connection -> AORs that may have bindings over it
+        # Each AOR waits in one bucket of a second, that of its first expiry (or an earlier one).
+        self._due: dict[int, dict[str, None]] = {}
+        self._due_of: dict[str, int] = {}
+
+    @property
+    def count(self) -> int:
+        """The number of bindings, those included that expired since the last `expire`."""
+        return self._count
+
+    def bindings(self, aor: str, now: float) -> list[Binding]:
+        """The live bindings of an AOR: highest q first, of equals the one that lives longest (the freshest)."""
+        live = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at > now]
+        if len(live) > 1:
+            live.sort(key=lambda binding: (-binding.q, -binding.expires_at))
+        return live
+
+    def register(
+        self, aor: str, request: Request, flow: Flow, now: float, *, accept_path: bool = False
+    ) -> Registered:
+        """Carry out an authenticated REGISTER, RFC 3261 section 10.3 steps 6 to 8; all of it or nothing.
+
+        Status 200, 400 (malformed, or out of order), 403 (too many contacts), 423 (with Min-Expires) or 503. Path
+        is used only with `accept_path`, because it decides where later requests are sent.
+        """
+        try:
+            return self._register(aor, request, flow, now, accept_path)
+        except SipSyntaxError as error:
+            return Registered(error.status, [], [], error.reason)
+
+    def _register(self, aor: str, request: Request, flow: Flow, now: float, accept_path: bool) -> Registered:
+        before = self.bindings(aor, now)
+        call_id, cseq = request.call_id, request.cseq.number
+        if request.is_wildcard:
+            if request.get("Expires") is None or request.expires != 0:
+                return Registered(400, [], [], "Wildcard Contact Without Expires 0")
+            if any(_is_out_of_order(binding, call_id, cseq) for binding in before):
+                return _refused_as_out_of_order()
+            return Registered(200, [], [Change("removed", binding) for binding in self.remove(aor)])
+
+        after = list(before)
+        changes: list[Change] = []
+        path = tuple(request.all("Path")) if accept_path else ()
+        if len(path) > MAX_PATHS:
+            return Registered(400, [], [], "Too Many Path Values")
+        user_agent = (request.get("User-Agent") or "")[:MAX_USER_AGENT]
+        for contact in request.contacts:
+            lifetime = _lifetime(contact, request)
+            if 0 < lifetime < MIN_EXPIRES:
+                return Registered(423, [("Min-Expires", str(MIN_EXPIRES))], [])
+            if not contact.uri.is_sip:
+                return Registered(400, [], [], "Contact Is Not SIP")
+            instance, reg_id = _instance(contact)
+            known = _find(after, contact.uri, instance, reg_id)
+            if known is not None:
+                if known in before and _is_out_of_order(known, call_id, cseq):
+                    return _refused_as_out_of_order()
+                after.remove(known)
+            if not lifetime:
+                if known is not None:
+                    changes.append(Change("removed", known))
+                continue
+            binding = Binding(
+                aor,
+                contact.uri,
+                flow.hop(),
+                now + lifetime,
+                call_id,
+                cseq,
+                user_agent,
+                path,
+                instance,
+                reg_id,
+                contact.q,
+            )
+            if known is not None and known.contact.text != binding.contact.text:
+                changes.append(Change("removed", known))  # the same device at a new address
+                known = None
+            changes.append(Change("refreshed" if known is not None else "added", binding))
+            after.append(binding)
+
+        if len(after) > MAX_CONTACTS and len(after) > len(before):
+            return Registered(403, [], [], "Too Many Contacts")
+        if len(after) > len(before) and self._count >= MAX_BINDINGS:
+            return Registered(503, [("Retry-After", str(RETRY_AFTER))], [])
+        if changes:
+            expired = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at <= now]
+            changes[:0] = [Change("removed", binding) for binding in expired]
+            self._store(aor, after)
+        headers = [("Contact", binding.render(now)) for binding in self.bindings(aor, now)]
+        if path:
+            headers += [("Path", value) for value in path]
+        return Registered(200, headers, changes)
+
+    def expire(self, now: float) -> list[Binding]:
+        """Forget the bindings whose time is over; call it about once a second. They are returned."""
+        gone: list[Binding] = []
+        for second in sorted(second for second in self._due if second <= now):
+            for aor in self._due.pop(second):
+                del self._due_of[aor]
+                held = self._bindings[aor]
+                gone += [binding for binding in held if binding.expires_at <= now]
+                self._store(aor, [binding for binding in held if binding.expires_at > now])
+        return gone
+
+    def connection_lost(self, connection: int) -> list[Binding]:
+        """A stream has closed: forget the bindings that came over it, and return them.
+
+        Nobody can be reached over a closed stream, and behind NAT no new one can be opened to the contact (RFC 5626
+        section 5.3); the phone opens the next and registers again.
+        """
+        gone: list[Binding] = []
+        for aor in self._streams.pop(connection, ()):
+            held = self._bindings.get(aor, [])
+            lost = [binding for binding in held if binding.received.connection == connection]
+            if lost:
+                gone += lost
+                self._store(aor, [binding for binding in held if binding.received.connection != connection])
+        return gone
+
+    def remove(self, aor: str) -> list[Binding]:
+        """Forget all bindings of an AOR, whose user or domain is gone; they are returned."""
+        gone = list(self._bindings.get(aor, ()))
+        self._store(aor, [])
+        return gone
+
+    def restore(self, bindings: Iterable[Binding]) -> list[Binding]:
+        """Take in the bindings of an earlier run. Those over its streams are dead: they are returned, not kept.
+
+        So are those that an AOR already has, or has too many of.
+        """
+        dropped: list[Binding] = []
+        for binding in bindings:
+            held = self._bindings.get(binding.aor, [])
+            known = _find(held, binding.contact, binding.instance, binding.reg_id)
+            if binding.received.connection or known is not None or len(held) >= MAX_CONTACTS:
+                dropped.append(binding)
+            else:
+                self._store(binding.aor, [*held, binding])
+        return dropped
+
+    def _store(self, aor: str, after: list[Binding]) -> None:
+        """Put `after` in the place of all bindings of the AOR, and keep the indexes right."""
+        held = self._bindings.get(aor, [])
+        self._count += len(after) - len(held)
+        kept = {binding.received.connection for binding in after}
+        for binding in held:
+            connection = binding.received.connection
+            if connection and connection not in kept and connection in self._streams:
+                self._streams[connection].pop(aor, None)
+                if not self._streams[connection]:
+                    del self._streams[connection]
+        for connection in kept:
+            if connection:
+                self._streams.setdefault(connection, {})[aor] = None
+        if after:
+            self._bindings[aor] = after
+        else:
+            self._bindings.pop(aor, None)
+        self._schedule(aor, min((binding.expires_at for binding in after), default=None))
+
+    def _schedule(self, aor: str, first_expiry: float | None) -> None:
+        due = None if first_expiry is None else int(first_expiry) + 1
+        was = self._due_of.get(aor)
+        if was == due:
+            return
+        if was is not None:
+            bucket = self._due[was]
+            del bucket[aor]
+            if not bucket:
+                del self._due[was]
+            del self._due_of[aor]
+        if due is not None:
+            self._due.setdefault(due, {})[aor] = None
+            self._due_of[aor] = due
+
+
+def _refused_as_out_of_order() -> Registered:
+    return Registered(400, [], [], "CSeq Out Of Order")
+
+
+def _is_out_of_order(binding: Binding, call_id: str, cseq: int) -> bool:
+    """RFC 3261 section 10.3 step 7: within a Call-ID, only a higher CSeq may change a binding."""
+    return binding.call_id == call_id and cseq <= binding.cseq
+
+
+def _lifetime(contact: NameAddr, request: Request) -> int:
+    """Seconds that a contact asks for: its own parameter, else Expires, else the default; capped."""
+    wanted = contact.expires
+    if wanted is None:
+        wanted = request.expires
+    return MAX_EXPIRES if wanted is None else min(wanted, MAX_EXPIRES)
+
+
+def _instance(contact: NameAddr) -> tuple[str, str]:
+    """RFC 5626's +sip.instance and reg-id; a reg-id without an instance means nothing (section 6)."""
+    instance = contact.param("+sip.instance") or ""
+    reg_id = contact.params.get("reg-id") or ""
+    if len(instance) > MAX_INSTANCE or (reg_id and not (reg_id.isascii() and reg_id.isdigit())):
+        raise SipSyntaxError("Malformed Instance")
+    return (instance, reg_id[:10]) if instance else ("", "")
+
+
+def _find(held: list[Binding], contact: Uri, instance: str, reg_id: str) -> Binding | None:
+    """The binding that a contact refreshes or removes.
+
+    The same URI (RFC 3261 section 10.3), or the same device and flow (RFC 5626 section 6).
+    Deviation: a device that names its instance but no reg-id has one binding, too, so that a phone that changes
+    networks does not use up its AOR's ten; pinned by test_a_device_that_moves_replaces_its_binding.
+    """
+    for binding in held:
+        if instance and binding.instance == instance and binding.reg_id == reg_id:
+            return binding
+    for binding in held:
+        if binding.contact.matches(contact) and not (instance and binding.instance and reg_id):
+            return binding
+    return None
