@@ -16,9 +16,11 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ringback.media.errors import MediaError
+
+V = TypeVar("V")
 
 RATE = 8000
 """Bytes of mu-law a second."""
@@ -73,36 +75,37 @@ class Clip(NamedTuple):
         return cls(mulaw, len(mulaw) / RATE, note)
 
 
-class MemoryCache:
-    """The clips used last, bounded by their bytes; a clip over half of the budget is not kept."""
+class MemoryCache(Generic[V]):
+    """What was used last, bounded by its bytes; a thing over half of the budget is not kept."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._clips: OrderedDict[Hashable, Clip] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self.bytes_held = 0
 
-    def get(self, key: Hashable) -> Clip | None:
-        """The clip kept under `key`, which now is the one used last."""
-        clip = self._clips.get(key)
-        if clip is not None:
-            self._clips.move_to_end(key)
-        return clip
+    def get(self, key: Hashable) -> V | None:
+        """What is kept under `key`, which now is the one used last."""
+        found = self._held.get(key)
+        if found is None:
+            return None
+        self._held.move_to_end(key)
+        return found[0]
 
-    def put(self, key: Hashable, clip: Clip) -> None:
-        """Keeps `clip`; the ones not used for longest make room."""
+    def put(self, key: Hashable, value: V, size: int) -> None:
+        """Keeps `value`, of `size` bytes; what was not used for longest makes room."""
         self.drop(key)
-        if len(clip.mulaw) > self._max_bytes // 2:
+        if size > self._max_bytes // 2:
             return
-        self._clips[key] = clip
-        self.bytes_held += len(clip.mulaw)
+        self._held[key] = (value, size)
+        self.bytes_held += size
         while self.bytes_held > self._max_bytes:
-            self.drop(next(iter(self._clips)))
+            self.drop(next(iter(self._held)))
 
     def drop(self, key: Hashable) -> None:
         """Forgets `key`, known or not."""
-        clip = self._clips.pop(key, None)
-        if clip is not None:
-            self.bytes_held -= len(clip.mulaw)
+        found = self._held.pop(key, None)
+        if found is not None:
+            self.bytes_held -= found[1]
 
 
 class DiskCache:
