@@ -1,0 +1,220 @@
+r"""Who may call in, decided before anything is created for the request.
+
+::
+
+    INVITE --> carrier by source address? --> number --> its voice URL
+          \--> SIP domain by host --> IP list --> digest (407) --> the domain's voice URL
+
+Everybody else gets one stateless answer, with Twilio's error in ``X-Twilio-Error`` where it has one
+(sip.md sections 1 and 8). No call, no webhook and no server transaction comes of a request that is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from ringback.call.directory import Directory, Row
+from ringback.call.numbers import normalize
+from ringback.call.setup import Page, StatusCallback
+from ringback.sip.digest import Authenticator, Outcome
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+
+ALGORITHMS = {"MD5": "ha1_md5", "SHA-256": "ha1_sha256"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may come in, with what its script starts from."""
+
+    account_sid: str
+    from_: str
+    to: str
+    page: Page
+    status_callback: StatusCallback
+    parameters: dict[str, str] = field(default_factory=dict)
+    phone_number_sid: str = ""
+    application_sid: str = ""
+
+
+def twilio_error(status: int, reason: str, code: int, text: str) -> Refused:
+    """A refusal with Twilio's error header."""
+    return Refused(status, reason, (("X-Twilio-Error", f"{code} {text}"),), f"{code} {text}")
+
+
+def admit(
+    request: Request, flow: Flow, directory: Directory, authenticator: Authenticator, now: float
+) -> Admitted | Refused:
+    """Decide on an INVITE outside any dialog."""
+    source = directory.trunk_for_source(*flow.remote[:2])
+    if source is not None:
+        return _admit_carrier(request, source.trunk, directory)
+    domain = domain_of(request, flow, directory)
+    if domain is None:
+        return Refused(404, "Not Found", note=f"no SIP domain {request.uri.host!r:.100} here")
+    refusal = authenticate(request, flow, domain, "calls", directory, authenticator, now)
+    if isinstance(refusal, Refused):
+        return refusal
+    return _admit_user(request, flow, domain, refusal)
+
+
+def domain_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
+    """The SIP domain that a request is for: by its host, or the default one if that is our own address."""
+    host = request.uri.host
+    domain = directory.domain(host)
+    if domain is not None:
+        return domain
+    return directory.default_domain() if is_own_address(host, flow) else None
+
+
+def is_own_address(host: str, flow: Flow) -> bool:
+    """Whether a host is the very address that the request came to, or some loopback name of it."""
+    bare = host.strip("[]").lower()
+    if bare == "localhost":
+        return True
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return False
+    local = flow.local[0].strip("[]")
+    # A socket bound to every address does not say by which one it was reached: any literal is our own then.
+    return address.is_loopback or bare == local or local in ("0.0.0.0", "::")
+
+
+def authenticate(
+    request: Request,
+    flow: Flow,
+    domain: Row,
+    purpose: str,
+    directory: Directory,
+    authenticator: Authenticator,
+    now: float,
+) -> str | Refused:
+    """Check the source and the digest of a request for a domain: the user name ("" by address), or a refusal.
+
+    ``purpose`` is calls or registrations. Where both an address list and credentials are set, both must pass.
+    """
+    sid = str(domain["sid"])
+    lookup = directory.credentials_for(sid, purpose)
+    by_address = purpose == "calls" and directory.has_ip_rules(sid)
+    if not lookup and not by_address:
+        return twilio_error(
+            403, "Forbidden", 32202, f"Authentication failure - {domain['domain_name']} lets nobody in"
+        )
+    if by_address:
+        source = ip_address(flow.remote[0].partition("%")[0])
+        if not any(source in network for network in directory.ip_rules_for(sid)):
+            return twilio_error(
+                403, "Forbidden", 32201, "Authentication failure - source IP Address not in ACL"
+            )
+        if not lookup:
+            return ""
+
+    def digest_of(username: str, algorithm: str) -> str | None:
+        credential = lookup(username)
+        return None if credential is None else str(getattr(credential, ALGORITHMS[algorithm]))
+
+    given = [*request.raw("Proxy-Authorization"), *request.raw("Authorization")]
+    verdict = authenticator.check(given, method=request.method, lookup=digest_of, now=now, uri=request.uri)
+    if verdict.outcome is Outcome.OK:
+        return verdict.username
+    stale = verdict.outcome in (Outcome.STALE, Outcome.REPLAYED)
+    if stale or verdict.outcome is Outcome.MISSING:
+        challenge = authenticator.challenge(now, stale=stale)
+        return Refused(407, "Proxy Authentication Required", (("Proxy-Authenticate", challenge),))
+    if verdict.outcome is Outcome.MALFORMED:
+        return Refused(400, "Bad Request", note="malformed digest")
+    return twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
+
+
+def _page(row: Row) -> Page:
+    return Page(
+        row["voice_url"] or "",
+        row["voice_method"] or "POST",
+        row["voice_fallback_url"] or "",
+        row["voice_fallback_method"] or "POST",
+    )
+
+
+def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Admitted | Refused:
+    if not domain["voice_url"]:
+        return Refused(404, "Not Found", note=f"{domain['domain_name']} has no voice URL")
+    name = str(domain["domain_name"])
+    caller, called = request.from_.uri, request.uri
+    parameters = {
+        "SipDomain": name,
+        "SipDomainSid": str(domain["sid"]),
+        "SipCallId": request.call_id,
+        "SipSourceIp": flow.remote[0],
+    }
+    if username:
+        parameters["SipUsername"] = username
+    parameters.update(passed_headers(request))
+    callback = StatusCallback(
+        domain["voice_status_callback_url"] or "", domain["voice_status_callback_method"] or "POST"
+    )
+    return Admitted(
+        account_sid=str(domain["account_sid"]),
+        from_=f"sip:{caller.user or username}@{name if username else caller.host}",
+        to=f"sip:{called.user or ''}@{name}",
+        page=_page(domain),
+        status_callback=callback,
+        parameters=parameters,
+    )
+
+
+def passed_headers(request: Request) -> dict[str, str]:
+    """SipHeader_ parameters: each X- header, and User-to-User (sip.md section 1)."""
+    found = {}
+    for name, value in request.headers:
+        if name[:2].lower() == "x-" or name.lower() == "user-to-user":
+            found[f"SipHeader_{name}"] = value
+    return found
+
+
+def _admit_carrier(request: Request, trunk: Row, directory: Directory) -> Admitted | Refused:
+    """A call from a carrier to one of its account's numbers. BYOC drops the custom headers."""
+    account = directory.account(str(trunk["account_sid"]))
+    country = str((account or {}).get("country") or "US")
+    number = normalize(request.uri.user or "", country)
+    row = directory.number(number) if number else None
+    if row is None or row["account_sid"] != trunk["account_sid"]:
+        shown = number or request.uri.user or ""
+        return Refused(404, "Not Found", note=f"the account has no number {shown!r:.60}")
+    user = request.from_.uri.user or "anonymous"
+    caller = normalize(user, country) or user
+    page, application = _page(row), ""
+    callback_url, callback_method = row["status_callback"] or "", row["status_callback_method"] or "POST"
+    if row["voice_application_sid"]:
+        found = directory.application(row["voice_application_sid"])
+        if found is not None:
+            page, application = _page(found), str(found["sid"])
+            callback_url, callback_method = (
+                found["status_callback"] or "",
+                found["status_callback_method"] or "POST",
+            )
+    if trunk["voice_url"] and not page.url:
+        page = _page(trunk)
+    if not page.url:
+        return Refused(404, "Not Found", note=f"the number {number} has no voice URL")
+    return Admitted(
+        account_sid=str(trunk["account_sid"]),
+        from_=caller,
+        to=str(number),
+        page=page,
+        status_callback=StatusCallback(callback_url, callback_method),
+        parameters={"ApplicationSid": application} if application else {},
+        phone_number_sid=str(row["sid"]),
+        application_sid=application,
+    )

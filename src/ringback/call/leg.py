@@ -1,0 +1,390 @@
+"""A leg: the SIP session of a call, its sound's negotiation, and nothing of TwiML.
+
+::
+
+    incoming:  offered --ring--> ringing --answer--> up --------------------> ended
+    outgoing:  placed --> calling (one branch a target) --first 200--> up --> ended
+                             | all failed ---------------------------------->
+
+The first branch that answers wins; the others are cancelled, and one that answered at the same moment is
+hung up. Effects: those of the SIP agent, and here Configure (sound was negotiated), Happened (an event for
+the call's inbox), Wire (a line for the timeline) and Follow (a redirect to be resolved and placed).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ringback.call.events import Digit, Event, LegAnswered, LegEnded, LegRinging
+from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
+from ringback.sip import effects as sip
+from ringback.sip.agent import UserAgent
+from ringback.sip.authorization import Login
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.headers import NameAddr
+from ringback.sip.message import Message, Request
+from ringback.sip.session import InviteSession
+from ringback.sip.uri import Uri
+
+_DTMF_INFO = re.compile(rb"(?i)^\s*(?:signal\s*=\s*)?([0-9*#A-D])\s*(?:\r?\n|$)")
+_DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
+
+
+class Configure(NamedTuple):
+    """The sound of this leg was negotiated: tell the pump. ``signalling_host`` is where SIP comes from."""
+
+    leg: Leg
+    negotiated: Negotiated
+    signalling_host: str
+
+
+class Happened(NamedTuple):
+    """An event for the inbox of the leg's call."""
+
+    leg: Leg
+    event: Event
+
+
+class Wire(NamedTuple):
+    """A SIP message of this leg, in words; ``outgoing`` is its direction."""
+
+    leg: Leg
+    outgoing: bool
+    text: str
+
+
+class Follow(NamedTuple):
+    """The far end redirected (302): find the hops of ``uri`` and place ``branch`` with them."""
+
+    leg: Leg
+    branch: Branch
+    uri: Uri
+
+
+LegEffect = sip.Effect | Configure | Happened | Wire | Follow
+
+
+@dataclass(slots=True)
+class Branch:
+    """One target of an outgoing leg. ``address`` is the host that our SDP and Via show towards it."""
+
+    uri: Uri
+    hops: tuple[Hop, ...]
+    address: str
+    sent_by: str
+    contact: str
+    from_: NameAddr
+    to: NameAddr
+    headers: tuple[tuple[str, str], ...] = ()
+    route: tuple[str, ...] = ()
+    login: Login | None = None
+    follow_redirects: bool = False
+
+
+@dataclass(slots=True)
+class _Trying:
+    branch: Branch
+    talk: OfferAnswer
+    early: bool = False
+    redirected: bool = False
+
+
+class Leg:
+    """One leg. ``port`` is the RTP port that its SDP names; ``port_id`` the pump's handle of it."""
+
+    __slots__ = (
+        "_agent",
+        "_answer",
+        "_best",
+        "_branches",
+        "_hanging_up",
+        "_rung",
+        "_session_id",
+        "_talk",
+        "call_sid",
+        "ended",
+        "port",
+        "port_id",
+        "session",
+    )
+
+    def __init__(self, agent: UserAgent, call_sid: str, port_id: int, port: int, session_id: int) -> None:
+        self._agent = agent
+        self.call_sid = call_sid
+        self.port_id = port_id
+        self.port = port
+        self._session_id = session_id
+        self.session: InviteSession | None = None
+        """The incoming session, or the branch that answered."""
+        self.ended = False
+        self._talk: OfferAnswer | None = None
+        self._answer = b""
+        self._rung = 0
+        self._hanging_up = False
+        self._branches: dict[InviteSession, _Trying] = {}
+        self._best: sip.Ended | None = None
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """The sound as negotiated last."""
+        return self._talk.negotiated if self._talk else None
+
+    # -- an incoming leg ------------------------------------------------------------------------------
+
+    def receive(
+        self, request: Request, flow: Flow, address: str, contact: str, now: float
+    ) -> list[LegEffect]:
+        """Take an INVITE that was admitted. One whose offer cannot be met is refused, and the leg ends."""
+        session, given = self._agent.accept(request, flow, now, contact=contact)
+        session.owner = self
+        self.session = session
+        out: list[LegEffect] = [Wire(self, False, f"INVITE {request.uri}"), *given]
+        self._talk = OfferAnswer(address, self.port, self._session_id)
+        try:
+            self._answer = self._talk.answer(request.body) if request.body else self._talk.offer()
+        except SdpError as problem:
+            status = problem.status if isinstance(problem, SdpRefused) else 400
+            return out + self._reject(status, "", now, (("X-Twilio-Error", f"32102 {problem}"),))
+        if self._talk.negotiated:
+            out.append(Configure(self, self._talk.negotiated, flow.remote[0]))
+        return out
+
+    def ring(self, early_media: bool, now: float) -> list[LegEffect]:
+        """180, or 183 with our answer, once each."""
+        status = 183 if early_media else 180
+        if self.session is None or not self.session.is_incoming or self._rung >= status:
+            return []
+        self._rung = status
+        body = self._answer if early_media else b""
+        text = "183 Session Progress, early media" if early_media else "180 Ringing"
+        return [*self.session.progress(status, now, body=body), Wire(self, True, text)]
+
+    def answer(self, now: float) -> list[LegEffect]:
+        """200 with our answer."""
+        if self.session is None or not self.session.is_incoming:
+            return []
+        return [*self.session.answer(self._answer, now), Wire(self, True, "200 OK")]
+
+    def refuse(self, status: int, reason: str, now: float) -> list[LegEffect]:
+        """A final answer that is none of success."""
+        return self._reject(status, reason, now, ())
+
+    def _reject(
+        self, status: int, reason: str, now: float, headers: Iterable[tuple[str, str]]
+    ) -> list[LegEffect]:
+        if self.session is None or not self.session.is_incoming:
+            return []
+        wire = Wire(self, True, f"{status} {reason}".strip())
+        return [wire, *self.session.reject(status, now, reason=reason or None, headers=headers)]
+
+    # -- an outgoing leg -------------------------------------------------------------------------------
+
+    def place(self, branches: Iterable[Branch], now: float) -> list[LegEffect]:
+        """Call each branch at once; with none that can be reached the leg ends."""
+        out: list[LegEffect] = []
+        for branch in branches:
+            if not branch.hops or self._hanging_up or self.ended:
+                continue
+            talk = OfferAnswer(branch.address, self.port, self._session_id)
+            session, given = self._agent.invite(
+                uri=branch.uri,
+                hops=branch.hops,
+                from_=branch.from_,
+                to=branch.to,
+                contact=branch.contact,
+                body=talk.offer(),
+                headers=branch.headers,
+                credentials=branch.login,
+                owner=self,
+                now=now,
+                sent_by=branch.sent_by,
+                route=branch.route,
+            )
+            self._branches[session] = _Trying(branch, talk)
+            hop = branch.hops[0]
+            out.append(Wire(self, True, f"INVITE {branch.uri} to {hop.host}:{hop.port}/{hop.transport}"))
+            out += given
+        if not self._branches and not self.ended:
+            out += self._end("unreachable", 0, "no target can be reached", None)
+        return out
+
+    # -- both -------------------------------------------------------------------------------------------
+
+    def hang_up(self, now: float, *, status: int = 480) -> list[LegEffect]:
+        """BYE, CANCEL, or ``status`` for an incoming leg that was not answered."""
+        self._hanging_up = True
+        if self.ended:
+            return []
+        session = self.session
+        if session is not None:
+            if session.is_incoming:
+                return self._reject(status, "", now, ())
+            return [Wire(self, True, "BYE"), *session.hangup(now)]
+        out: list[LegEffect] = []
+        for branch in list(self._branches):
+            out += [Wire(self, True, "CANCEL"), *branch.hangup(now)]
+        if not self._branches:
+            out += self._end("local", 0, "not placed", None)
+        return out
+
+    def on(self, effect: sip.Effect, now: float) -> list[LegEffect]:
+        """What the agent says of a session of this leg."""
+        match effect:
+            case sip.Ringing(session, response, body):
+                return self._on_ringing(session, response.status, response.reason, body)
+            case sip.Established(session, response, body):
+                return self._on_established(session, response, body, now)
+            case sip.Confirmed(session, body):
+                return self._on_confirmed(session, body)
+            case sip.Reoffered(session, request, body):
+                return self._on_reoffered(session, request, body, now)
+            case sip.Reanswered(session, body):
+                return self._on_confirmed(session, body)
+            case sip.ReofferFailed() | sip.ReofferWithdrawn():
+                if self._talk and self._talk.pending:
+                    self._talk.withdraw()
+                return []
+            case sip.Redirected(session, _, contacts):
+                return self._on_redirected(session, contacts)
+            case sip.InfoReceived(_, request):
+                return self._on_info(request)
+            case sip.Ended():
+                return self._on_ended(effect, now)
+        return []
+
+    def _on_ringing(self, session: InviteSession, status: int, reason: str, body: bytes) -> list[LegEffect]:
+        trying = self._branches.get(session)
+        if trying is None or self.session is not None:
+            return []
+        out: list[LegEffect] = [Wire(self, False, f"{status} {reason}")]
+        if body and not trying.early:
+            try:
+                negotiated = trying.talk.accept(body)
+            except SdpError as problem:
+                out.append(Wire(self, False, f"early media that cannot be used: {problem}"))
+            else:
+                trying.early = True
+                out.append(Configure(self, negotiated, _host_of(session)))
+        out.append(Happened(self, LegRinging(status, trying.early)))
+        return out
+
+    def _on_established(
+        self, session: InviteSession, response: Message, body: bytes, now: float
+    ) -> list[LegEffect]:
+        trying = self._branches.get(session)
+        if trying is None or self.session is not None or self._hanging_up:
+            return [Wire(self, True, "BYE (another answered first)"), *session.hangup(now)]
+        out: list[LegEffect] = [Wire(self, False, "200 OK"), Wire(self, True, "ACK")]
+        try:
+            negotiated = trying.talk.accept(body)
+        except SdpError as problem:
+            out.append(Wire(self, True, f"BYE: the answer's sound cannot be used: {problem}"))
+            return out + list(session.hangup(now))
+        self.session, self._talk = session, trying.talk
+        for other in list(self._branches):
+            if other is not session:
+                out += [Wire(self, True, "CANCEL (another answered first)"), *other.hangup(now)]
+        out.append(Configure(self, negotiated, _host_of(session)))
+        out.append(Happened(self, LegAnswered(session.call_id, custom_headers(response))))
+        return out
+
+    def _on_confirmed(self, session: InviteSession, body: bytes) -> list[LegEffect]:
+        if session is not self.session or self._talk is None:
+            return []
+        out: list[LegEffect] = []
+        if body and self._talk.pending:
+            try:
+                out.append(Configure(self, self._talk.accept(body), _host_of(session)))
+            except SdpError as problem:
+                out.append(Wire(self, False, f"an answer that cannot be used: {problem}"))
+        return out
+
+    def _on_reoffered(
+        self, session: InviteSession, request: Request, body: bytes, now: float
+    ) -> list[LegEffect]:
+        if session is not self.session or self._talk is None:
+            return list(session.refuse_reoffer(481, now))
+        out: list[LegEffect] = [Wire(self, False, f"{request.method} (re-offer)")]
+        before = self._talk.negotiated
+        try:
+            answer = self._talk.answer(body) if body else self._talk.offer()
+        except SdpError as problem:
+            status = problem.status if isinstance(problem, SdpRefused) else 400
+            return [*out, Wire(self, True, f"{status}: {problem}"), *session.refuse_reoffer(status, now)]
+        negotiated = self._talk.negotiated
+        word = f"200 OK, {negotiated.direction}" if negotiated else "200 OK"
+        out += [*session.accept_reoffer(answer, now), Wire(self, True, word)]
+        if body and negotiated and negotiated != before:
+            out.append(Configure(self, negotiated, _host_of(session)))
+        return out
+
+    def _on_redirected(self, session: InviteSession, contacts: Iterable[NameAddr]) -> list[LegEffect]:
+        """302: once, to the first contact, unless the target is one of our own phones (error 32219)."""
+        trying = self._branches.get(session)
+        where = next((contact.uri for contact in contacts if contact.uri.is_sip), None)
+        if trying is None or where is None or not trying.branch.follow_redirects or self._hanging_up:
+            return [Wire(self, False, "a redirect that is not followed")]
+        trying.redirected = True
+        branch = trying.branch
+        branch.follow_redirects = False
+        branch.uri, branch.hops, branch.route = where, (), ()
+        return [Wire(self, False, f"redirect to {where}"), Follow(self, branch, where)]
+
+    def _on_info(self, request: Request) -> list[LegEffect]:
+        """DTMF by INFO, of phones that are set to it."""
+        kind = request.content_type.partition(";")[0].strip().lower()
+        found = _DTMF_INFO.match(request.body) if kind in _DTMF_TYPES else None
+        if found is None:
+            return []
+        digit = found[1].decode("ascii").upper()
+        return [Wire(self, False, f"INFO, digit {digit}"), Happened(self, Digit(digit))]
+
+    def _on_ended(self, ended: sip.Ended, now: float) -> list[LegEffect]:
+        trying = self._branches.pop(ended.session, None)
+        if ended.session is self.session:
+            out: list[LegEffect] = []
+            if ended.cause in ("bye", "cancelled") and ended.message is not None:
+                out.append(Wire(self, False, "BYE" if ended.cause == "bye" else "CANCEL"))
+            return out + self._end(ended.cause, ended.status, ended.reason, ended.message)
+        if trying is None or self.session is not None or self.ended:
+            return []
+        out = [Wire(self, False, f"{ended.status} {ended.reason}")] if ended.cause == "rejected" else []
+        if trying.redirected and not self._hanging_up:
+            return out
+        if self._best is None or _preference(ended) < _preference(self._best):
+            self._best = ended
+        if ended.cause == "rejected" and ended.status >= 600:
+            # A global failure: nobody else may answer (RFC 3261 section 16.7 step 5).
+            for other in list(self._branches):
+                out += other.hangup(now)
+        if not self._branches:
+            best = self._best
+            out += self._end(best.cause, best.status, best.reason, best.message)
+        return out
+
+    def _end(self, cause: str, status: int, reason: str, message: Message | None) -> list[LegEffect]:
+        if self.ended:
+            return []
+        self.ended = True
+        call_id = self.session.call_id if self.session else message.call_id if message else ""
+        headers = custom_headers(message) if message is not None else {}
+        return [Happened(self, LegEnded(cause, status, reason, headers, call_id))]
+
+
+def custom_headers(message: Message) -> dict[str, str]:
+    """The X- headers of a message, name to value (sip.md section 3)."""
+    return {name: value for name, value in message.headers if name[:2].lower() == "x-"}
+
+
+def _host_of(session: InviteSession) -> str:
+    return session.flow.remote[0] if session.flow else ""
+
+
+def _preference(ended: sip.Ended) -> tuple[int, int]:
+    """Which of several failures speaks for all: 6xx, busy, no answer, the rest (RFC 3261 section 16.7 step 6)."""
+    order: Mapping[int, int] = {486: 1, 480: 2, 408: 3, 487: 4}
+    rank = 0 if ended.status >= 600 else order.get(ended.status, 5)
+    return (rank if ended.cause == "rejected" else 6, ended.status)

@@ -1,0 +1,227 @@
+"""Where a call goes: from what was dialed to the SIP targets that reach it.
+
+A plan is plain data, because it comes back to the script as an event and stays in the journal::
+
+    {"error_code": 0, "error_text": "", "to": "+1555...", "from": "+1650...",
+     "from_user": "+1650...", "from_domain": "...", "display_name": "",
+     "targets": [{"uri", "hop", "headers", "route", "username", "password", "follow_redirects"}]}
+
+``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it.
+``password`` is a handle, never the secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from ringback.call.directory import Directory, Registered, Registrations, Row
+from ringback.call.numbers import is_e164, normalize
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.uri import Uri
+
+Plan = dict[str, Any]
+Target = dict[str, Any]
+
+CALLER_ID = re.compile(r"[A-Za-z0-9+\-_.]{1,64}\Z")
+"""What a SIP caller ID may hold (sip.md section 3)."""
+
+HEADER_NAME = re.compile(
+    r"(?:x-[A-Za-z0-9\-_.]{1,120}|user-to-user|remote-party-id|p-preferred-identity|p-called-party-id)\Z",
+    re.I,
+)
+"""Headers that a <Sip> may add to its INVITE (Twilio: Sip noun, "Custom headers")."""
+
+MAX_URI = 255
+MAX_HEADERS = 1024
+
+
+class Unroutable(Exception):
+    """The noun cannot be reached: Twilio's code, and what to do about it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def plan(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
+    """The plan for a dialed noun or a REST call's To; see ``ringback.twiml.verbs.nouns`` for ``wanted``."""
+    try:
+        if wanted["kind"] == "sip":
+            return _plan_sip(wanted, directory, registrations, now)
+        return _plan_number(wanted, directory)
+    except Unroutable as problem:
+        return {
+            "error_code": problem.code,
+            "error_text": problem.text,
+            "to": wanted["address"],
+            "targets": [],
+        }
+
+
+def _planned(to: str, from_: str, from_user: str, from_domain: str, targets: list[Target]) -> Plan:
+    return {
+        "error_code": 0,
+        "error_text": "",
+        "to": to,
+        "from": from_,
+        "from_user": from_user,
+        "from_domain": from_domain,
+        "display_name": "",
+        "targets": targets,
+    }
+
+
+def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
+    target = _target(str(binding.target), hop=list(binding.received), headers=headers)
+    target["route"] = list(binding.path)
+    return target
+
+
+def _target(uri: str, *, hop: list[Any] | None = None, headers: list[list[str]] | None = None) -> Target:
+    return {
+        "uri": uri,
+        "hop": hop,
+        "headers": headers or [],
+        "route": [],
+        "username": "",
+        "password": "",
+        "follow_redirects": hop is None,
+    }
+
+
+# -- numbers ---------------------------------------------------------------------------------------------
+
+
+def _plan_number(wanted: dict[str, Any], directory: Directory) -> Plan:
+    number = normalize(wanted["address"], wanted["country"])
+    if number is None:
+        raise Unroutable(
+            13224,
+            f"{wanted['address']!r:.60} is not a phone number: dial +country-and-number, or as in {wanted['country']}",
+        )
+    caller = _number_caller(wanted, directory)
+    sid = wanted["byoc"]
+    carrier = directory.trunk(sid) if sid else directory.default_trunk(wanted["account_sid"])
+    if carrier is None or (sid and carrier.trunk["account_sid"] != wanted["account_sid"]):
+        raise Unroutable(
+            21300 if sid else 32010, f"there is no BYOC trunk {sid}" if sid else "the account has no carrier"
+        )
+    targets = [_target(_towards(row["target"], number)) for row in carrier.targets]
+    if not targets:
+        raise Unroutable(32010, f"the carrier {carrier.trunk['friendly_name']} has no enabled target")
+    domain = _from_domain(carrier.trunk, directory)
+    return _planned(number, caller, caller, domain, targets)
+
+
+def _from_domain(trunk: Row, directory: Directory) -> str:
+    sid = trunk.get("from_domain_sid")
+    domain = directory.domain_by_sid(sid) if sid else None
+    return str(domain["domain_name"]) if domain else directory.base_domain
+
+
+def _towards(target: str, number: str) -> str:
+    """The target's URI with the number as its user part, unless it has one."""
+    uri = Uri.parse(target)
+    return str(uri) if uri.user else str(uri.replace(user=number))
+
+
+def _number_caller(wanted: dict[str, Any], directory: Directory) -> str:
+    """The number that is shown: the account's own or verified, or that of a caller from outside."""
+    given = wanted["caller_id"]
+    if not given:
+        caller = str(wanted["caller"])
+        if wanted["caller_direction"] == "inbound" and is_e164(caller):
+            return caller
+        given = caller
+    number = normalize(given, wanted["country"]) if not given.startswith("sip:") else None
+    if number is None or not directory.may_show(wanted["account_sid"], number):
+        raise Unroutable(
+            13214,
+            f"the caller ID {given!r:.80} is neither a number of the account nor a verified one; "
+            "set <Dial callerId> to one that is",
+        )
+    return number
+
+
+# -- SIP addresses -----------------------------------------------------------------------------------------
+
+
+def parse_sip_address(address: str) -> tuple[Uri, list[list[str]]]:
+    """A <Sip> noun's text: its URI without headers, and the headers to add. Raises Unroutable."""
+    text = address.strip()
+    if not re.match(r"sips?:", text, re.I):
+        text = f"sip:{text}"
+    front, _, query = text.partition("?")
+    if len(front) > MAX_URI or len(query) > MAX_HEADERS:
+        raise Unroutable(
+            13253, f"a SIP address has at most {MAX_URI} characters, and {MAX_HEADERS} of headers"
+        )
+    try:
+        uri = Uri.parse(front)
+    except SipSyntaxError as problem:
+        raise Unroutable(13243, f"{address!r:.100} is not a SIP address: {problem}") from None
+    if not uri.is_sip or not uri.host:
+        raise Unroutable(13243, f"{address!r:.100} is not a SIP address: sip:user@host is wanted")
+    if uri.scheme == "sips":
+        uri = uri.replace(scheme="sip", params={**uri.params, "transport": "tls"})
+    headers = []
+    for pair in query.split("&") if query else []:
+        name, _, value = pair.partition("=")
+        name, value = unquote(name), unquote(value)
+        if not HEADER_NAME.match(name):
+            raise Unroutable(13252, f"the header {name!r:.60} cannot be sent: x-... and User-to-User can")
+        if "\r" in value or "\n" in value:
+            raise Unroutable(13253, f"the header {name!r:.60} holds a line break")
+        headers.append([name, value])
+    return uri, headers
+
+
+def _plan_sip(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
+    uri, headers = parse_sip_address(wanted["address"])
+    caller = wanted["caller_id"] or wanted["caller"]
+    user = _sip_caller(caller)
+    domain = directory.domain(uri.host)
+    shown = f"sip:{uri.user}@{uri.host}" if uri.user else f"sip:{uri.host}"
+    if domain is not None:
+        return _plan_registered(wanted, uri, domain, headers, registrations, now, user)
+    target = _target(str(uri), headers=headers)
+    target["username"], target["password"] = wanted["username"], wanted["password"]
+    return _planned(shown, caller, user, directory.base_domain, [target])
+
+
+def _sip_caller(caller: str) -> str:
+    user = caller
+    if caller.lower().startswith(("sip:", "sips:")):
+        try:
+            user = Uri.parse(caller).user or ""
+        except SipSyntaxError:
+            user = ""
+    if not CALLER_ID.match(user):
+        raise Unroutable(13247, f"the caller ID {caller!r:.80} holds more than letters, digits and + - _ .")
+    return user
+
+
+def _plan_registered(
+    wanted: dict[str, Any],
+    uri: Uri,
+    domain: Row,
+    headers: list[list[str]],
+    registrations: Registrations,
+    now: float,
+    from_user: str,
+) -> Plan:
+    name = str(domain["domain_name"])
+    if domain["account_sid"] != wanted["account_sid"]:
+        raise Unroutable(13255, f"the SIP domain {name} belongs to another account")
+    if not uri.user:
+        raise Unroutable(32223, f"a user is wanted before @{name}")
+    aor = f"{uri.user}@{name}"
+    bindings = registrations.bindings(aor, now)
+    if not bindings:
+        raise Unroutable(32009, f"nobody is registered as {aor}: no phone is on, or it failed to register")
+    targets = [_to_binding(binding, headers) for binding in bindings]
+    caller = wanted["caller_id"] or wanted["caller"]
+    return _planned(f"sip:{aor}", caller, from_user, name, targets)
