@@ -1,0 +1,487 @@
+"""The user agent: one object that an exchange, a phone or a carrier's far end drives (RFC 3261 section 8).
+
+    message -> transaction? -> session? -> Incoming, or refused here (400 405 415 416 420 481 482 483 501)
+
+It is pure: messages, timers and failures go in with the time, lists of effects come out, in the order to carry
+them out in. Nothing is created for a request that matches nothing: the user decides, with ``reply_statelessly``,
+``take`` or ``accept``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from hashlib import blake2s
+from typing import Any, Final
+from zlib import crc32
+
+from ringback.sip.asking import OutgoingRequest
+from ringback.sip.authorization import Authorizations, Login
+from ringback.sip.calling import OutgoingCall
+from ringback.sip.dialog import Dialog, Header, contact_and_sent_by
+from ringback.sip.effects import Effect, Failed, Incoming, Send, TimerKey
+from ringback.sip.errors import PeerError, UsageError
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.headers import NameAddr, Via
+from ringback.sip.message import Request, Response
+from ringback.sip.routing import response_hop
+from ringback.sip.session import InviteSession, SessionState
+from ringback.sip.timers import ROUTES_MAX, Timers
+from ringback.sip.transactions import (
+    MAGIC,
+    ClientTransaction,
+    ClientUser,
+    ServerTransaction,
+    State,
+    Tables,
+    client_key,
+)
+from ringback.sip.uri import Uri
+
+ALLOW: Final = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+_ONLY_IN_DIALOG: Final = frozenset(("BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"))
+_KNOWN_METHODS: Final = frozenset(
+    "INVITE ACK CANCEL BYE OPTIONS REGISTER INFO UPDATE PRACK REFER NOTIFY SUBSCRIBE PUBLISH MESSAGE".split()
+)
+_NO_FLOW: Final = Flow("UDP", ("", 0), ("", 0))
+
+
+class UserAgent:
+    """All transactions and sessions of one SIP element.
+
+    ``tokens`` gives a fresh random token (letters and digits, 64 bits of entropy or more) at each call.
+    ``methods`` are those that may come outside a dialog. ``extensions`` are option tags that Require may name.
+    ``forwards``: this element passes calls on, so an INVITE whose Max-Forwards is used up gets 483.
+    """
+
+    def __init__(
+        self,
+        tokens: Callable[[], str],
+        user_agent: str = "",
+        timers: Timers = Timers(),  # noqa: B008 - immutable
+        *,
+        methods: Collection[str] = ("INVITE", "OPTIONS", "REGISTER"),
+        extensions: Collection[str] = (),
+        forwards: bool = True,
+    ) -> None:
+        self.timers = timers
+        self.tables = Tables()
+        self.sessions: dict[str, InviteSession] = {}
+        """By our tag."""
+        self.resolving: dict[str, InviteSession] = {}
+        """Sessions that wait for ``on_resolved``, by our tag."""
+        self.signature: list[Header] = [("User-Agent", user_agent)] if user_agent else []
+        self._server: list[Header] = [("Server", user_agent)] if user_agent else []
+        allow = ALLOW + "".join(f", {method}" for method in methods if method not in ALLOW)
+        self.capabilities: list[Header] = [("Allow", allow), ("Accept", "application/sdp")]
+        if extensions:
+            self.capabilities.append(("Supported", ", ".join(extensions)))
+        self._tokens = tokens
+        self._methods = frozenset(methods)
+        self._extensions = frozenset(tag.lower() for tag in extensions)
+        self._forwards = forwards
+        self._secret = tokens().encode()[:32]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing at all goes on."""
+        tables = self.tables
+        return not (tables.clients or tables.servers or tables.merged or self.sessions or self.resolving)
+
+    # -- events -------------------------------------------------------------------------------------
+
+    def on_message(self, message: Request | Response, flow: Flow, now: float) -> list[Effect]:
+        """Take one parsed message from the wire."""
+        out: list[Effect] = []
+        if isinstance(message, Response):
+            try:
+                self._on_response(message, flow, now, out)
+            except PeerError:
+                return []  # a malformed response is dropped, RFC 3261 8.1.3
+            return out
+        try:
+            self._on_request(message, flow, now, out)
+        except PeerError as error:
+            return self.reply_statelessly(message, flow, error.status, error.reason)
+        return out
+
+    def on_timer(self, key: TimerKey, now: float) -> list[Effect]:
+        """An armed timer fired."""
+        out: list[Effect] = []
+        name, subject = key
+        if name == "client":
+            client = self.tables.clients.get(subject)
+            if client is not None:
+                client.on_timer(now, out)
+        elif name == "server":
+            server = self.tables.servers.get(subject)
+            if server is not None:
+                server.on_timer(now, out)
+        else:
+            session = self.sessions.get(subject)
+            if session is not None:
+                session.on_timer(name, now, out)
+        return out
+
+    def on_unreachable(self, hop: Hop, now: float, transaction: str = "") -> list[Effect]:
+        """A message could not be sent (17.1.4): of that transaction, or everything still unsent to that hop."""
+        out: list[Effect] = []
+        tables = self.tables
+        if transaction:
+            client = tables.clients.get(transaction)
+            if client is not None and client.hop == hop:
+                client.on_unreachable(now, out)
+            server = tables.servers.get(transaction)
+            if server is not None:
+                server.on_unreachable(out)
+            return out
+        for each in [client for client in tables.clients.values() if client.hop == hop]:
+            each.on_unreachable(now, out)
+        return out
+
+    def on_resolved(self, key: str, hops: Iterable[Hop], now: float) -> list[Effect]:
+        """The answer to a Resolve; no hops: the name cannot be reached."""
+        out: list[Effect] = []
+        session = self.resolving.pop(key, None)
+        if session is not None:
+            session.on_resolved(hops, now, out)
+        return out
+
+    # -- answers to requests -------------------------------------------------------------------------
+
+    def reply_statelessly(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        reason: str | None = None,
+        headers: Iterable[Header] = (),
+    ) -> list[Effect]:
+        """One response and no memory of it (8.2.7); nothing for an ACK, or where there is no way back."""
+        if request.method == "ACK":
+            return []
+        try:
+            request.stamp_via(*flow.remote)
+            via = request.via
+        except PeerError:
+            return []
+        seed = f"{via.branch} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
+        tag = blake2s(seed.encode("utf-8", "replace"), key=self._secret, digest_size=8).hexdigest()
+        response = request.reply(status, reason, to_tag=tag, headers=(*headers, *self._server))
+        return [Send(response_hop(via, flow), response.render(), "")]
+
+    def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
+        """Make a server transaction for an Incoming request, to be answered by ``respond``."""
+        return self._serve(request, flow).key, []
+
+    def respond(self, transaction: str, response: Response, now: float) -> list[Effect]:
+        """Answer a request that was taken; nothing when it is over (cancelled) already."""
+        out: list[Effect] = []
+        server = self.tables.servers.get(transaction)
+        if server is not None:
+            server.respond(response, now, out)
+        return out
+
+    def accept(
+        self, request: Request, flow: Flow, now: float, *, contact: NameAddr | Uri | str, owner: object = None
+    ) -> tuple[InviteSession, list[Effect]]:
+        """Make a session for an Incoming INVITE. 100 is sent at once; then progress, answer or reject."""
+        if request.method != "INVITE":
+            raise UsageError("only an INVITE makes a session")
+        out: list[Effect] = []
+        value, sent_by = contact_and_sent_by(contact)
+        tag = self._tokens()
+        dialog = Dialog.of_request(request, tag)
+        session = InviteSession(self, "uas", dialog, value, sent_by, SessionState.INCOMING)
+        session.owner = owner
+        session.flow = flow
+        server = session.invited = self._serve(request, flow)
+        server.user = session
+        self.sessions[tag] = session
+        server.respond(request.reply(100), now, out)
+        return session, out
+
+    # -- requests of our own ----------------------------------------------------------------------------
+
+    def invite(
+        self,
+        *,
+        uri: Uri | str,
+        hops: Sequence[Hop],
+        from_: NameAddr | str,
+        to: NameAddr | str,
+        contact: NameAddr | Uri | str,
+        body: bytes,
+        now: float,
+        sent_by: str,
+        headers: Iterable[Header] = (),
+        credentials: Login | None = None,
+        owner: object = None,
+        route: Iterable[str] = (),
+        max_forwards: int = 70,
+        content_type: str = "application/sdp",
+        call_id: str = "",
+    ) -> tuple[InviteSession, list[Effect]]:
+        """Call somebody. ``from_`` and ``to`` have no tags; an empty ``body`` asks for their offer.
+
+        Hops are tried in order, as long as no hop gave a provisional answer: on silence (``hop_patience``,
+        the last one 64*T1), failure of the transport and 503.
+        """
+        out: list[Effect] = []
+        dialog = self._new_dialog(uri, from_, to, call_id)
+        dialog.set_routes(tuple(route))
+        value, _ = contact_and_sent_by(contact)
+        session = InviteSession(self, "uac", dialog, value, sent_by, SessionState.CALLING)
+        session.owner = owner
+        if credentials is not None:
+            session.authorizations = Authorizations(credentials, self._tokens)
+        fields = [("Contact", value), *headers, *self.capabilities, *self.signature]
+        if body:
+            fields.append(("Content-Type", content_type))
+        session.call = OutgoingCall(session, hops, fields, body, max_forwards)
+        if hops:
+            self.sessions[dialog.local_tag] = session
+            session.call.start(now, out)
+        else:
+            session.end("unreachable", 503, "Service Unavailable", None, now, out)
+        return session, out
+
+    def request(
+        self,
+        *,
+        method: str,
+        uri: Uri | str,
+        hops: Sequence[Hop],
+        from_: NameAddr | str,
+        to: NameAddr | str,
+        now: float,
+        sent_by: str,
+        headers: Iterable[Header] = (),
+        body: bytes = b"",
+        content_type: str = "",
+        credentials: Login | None = None,
+        owner: object = None,
+        contact: NameAddr | Uri | str | None = None,
+        route: Iterable[str] = (),
+        call_id: str = "",
+        cseq: int = 1,
+    ) -> list[Effect]:
+        """Send a request outside any dialog; FinalResponse or Failed follows, once.
+
+        A series of REGISTERs keeps ``call_id`` and counts ``cseq`` up (10.2); a challenge uses one more number.
+        """
+        if not hops:
+            return [Failed(owner, "unreachable")]
+        out: list[Effect] = []
+        dialog = self._new_dialog(uri, from_, to, call_id)
+        dialog.set_routes(tuple(route))
+        dialog.local_seq = cseq - 1
+        fields = [*headers, *self.signature]
+        if contact is not None:
+            fields.insert(0, ("Contact", contact_and_sent_by(contact)[0]))
+        if body:
+            fields.append(("Content-Type", content_type or "application/octet-stream"))
+        authorizations = None if credentials is None else Authorizations(credentials, self._tokens)
+        asking = OutgoingRequest(self, method, dialog, hops, fields, body, authorizations, sent_by, owner)
+        asking.start(now, out)
+        return out
+
+    def restore(self, record: dict[str, Any], *, owner: object = None) -> InviteSession:
+        """A confirmed session from ``InviteSession.record``, perhaps of another process."""
+        dialog = Dialog.restore(record)
+        session = InviteSession(
+            self, record["role"], dialog, record["contact"], record["sent_by"], SessionState.CONFIRMED
+        )
+        session.owner = owner
+        if record["flow"] is not None:
+            transport, local_host, local_port, host, port, connection = record["flow"]
+            session.flow = Flow(transport, (local_host, local_port), (host, port), connection)
+        self.sessions[dialog.local_tag] = session
+        return session
+
+    # -- for sessions and requests ----------------------------------------------------------------------
+
+    def branch(self) -> str:
+        """A new branch (8.1.1.7)."""
+        return MAGIC + self._tokens()
+
+    def via(self, hop: Hop, sent_by: str, branch: str) -> str:
+        """A Via of ours; rport asks for answers to where we sent from (RFC 3581)."""
+        return f"SIP/2.0/{hop.transport} {sent_by};rport;branch={branch}"
+
+    def random(self, below: int) -> int:
+        """A random number from 0 to below - 1."""
+        return crc32(self._tokens().encode()) % below
+
+    def client(self, request: Request, branch: str, hop: Hop, user: ClientUser) -> ClientTransaction:
+        """A client transaction, not started."""
+        return ClientTransaction(request, branch, hop, user, self.tables, self.timers)
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        now: float,
+        out: list[Effect],
+        *,
+        reason: str | None = None,
+        headers: Iterable[Header] = (),
+        to_tag: str | None = None,
+    ) -> None:
+        """Answer a request in a way that needs nobody's decision."""
+        response = transaction.request.reply(status, reason, to_tag=to_tag, headers=(*headers, *self._server))
+        transaction.respond(response, now, out)
+
+    def refuse_method(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+        """405 for what is known, 501 for what is not (8.2.1)."""
+        status = 405 if transaction.request.method in _KNOWN_METHODS else 501
+        self.answer(transaction, status, now, out, headers=self.capabilities[:1])
+
+    def forget(self, session: InviteSession) -> None:
+        """The session is over and expects no more requests."""
+        self.sessions.pop(session.dialog.local_tag, None)
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _new_dialog(self, uri: Uri | str, from_: NameAddr | str, to: NameAddr | str, call_id: str) -> Dialog:
+        target = Uri.parse(uri) if isinstance(uri, str) else uri
+        tag = self._tokens()
+        return Dialog(call_id or self._tokens(), f"{from_};tag={tag}", tag, str(to), target)
+
+    def _serve(self, request: Request, flow: Flow) -> ServerTransaction:
+        via = request.via
+        key = _server_key(request, via, request.method)
+        if key in self.tables.servers:
+            raise UsageError("this request was taken already")
+        server = ServerTransaction(request, key, response_hop(via, flow), None, self.tables, self.timers)
+        if request.to.tag is None and request.method != "CANCEL":
+            server.guard(_merge_key(request))
+        return server
+
+    def _on_response(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
+        vias = response.vias
+        if len(vias) != 1:  # 8.1.3.3: not for us
+            return
+        method = response.cseq.method
+        client = self.tables.clients.get(client_key(vias[0].branch or "", method))
+        if client is None or client.request.method != method:
+            return
+        if client.request.via.sent_by != vias[0].sent_by:  # 18.1.2
+            return
+        client.on_response(response, flow, now, out)
+
+    def _on_request(self, request: Request, flow: Flow, now: float, out: list[Effect]) -> None:
+        request.stamp_via(*flow.remote)
+        via = request.via
+        method = request.method
+        if method == "ACK":
+            self._on_ack(request, via, now, out)
+            return
+        known = self.tables.servers.get(_server_key(request, via, method))
+        if known is not None:
+            known.on_request(out)
+            return
+        request.validate()
+        if method == "CANCEL":
+            self._on_cancel(request, via, flow, now, out)
+            return
+        if not self._is_understood(request, flow, out):
+            return
+        tag = request.to.tag
+        if tag is None:
+            self._on_unmatched(request, flow, out)
+            return
+        session = self._find(request, tag)
+        if session is None:
+            out += self.reply_statelessly(request, flow, 481)
+        else:
+            session.on_request(self._serve(request, flow), flow, now, out)
+
+    def _find(self, request: Request, tag: str) -> InviteSession | None:
+        session = self.sessions.get(tag)
+        if session is None:
+            return None
+        dialog = session.dialog
+        if dialog.call_id != request.call_id:
+            return None
+        if dialog.remote_tag and dialog.remote_tag != request.from_.tag:
+            return None
+        return session
+
+    def _on_ack(self, request: Request, via: Via, now: float, out: list[Effect]) -> None:
+        server = self.tables.servers.get(_server_key(request, via, "INVITE"))
+        if server is not None and server.state is not State.ACCEPTED:
+            server.on_ack(now, out)
+            return
+        tag = request.to.tag
+        session = None if tag is None else self._find(request, tag)
+        if session is not None:
+            session.on_ack(request, now, out)
+
+    def _on_cancel(self, request: Request, via: Via, flow: Flow, now: float, out: list[Effect]) -> None:
+        server = self.tables.servers.get(_server_key(request, via, "INVITE"))
+        if server is None:
+            out += self.reply_statelessly(request, flow, 481)  # 9.2
+            return
+        user = server.user
+        tag = user.dialog.local_tag if isinstance(user, InviteSession) else self._tokens()
+        self.answer(self._serve(request, flow), 200, now, out, to_tag=tag)
+        if server.answered:
+            return
+        if user is not None:
+            user.on_cancel(server, request, now, out)
+        else:
+            self.answer(server, 487, now, out, to_tag=tag)
+
+    def _is_understood(self, request: Request, flow: Flow, out: list[Effect]) -> bool:
+        """8.2.2.3 and 8.2.3: Require, and the body of what carries an offer."""
+        unknown = [value for value in request.all("Require") if value.lower() not in self._extensions]
+        if unknown:
+            headers: list[Header] = [("Unsupported", ", ".join(unknown))]
+            out += self.reply_statelessly(request, flow, 420, headers=headers)
+            return False
+        if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
+            if request.content_type not in ("application/sdp", ""):
+                headers = [("Accept", "application/sdp")]
+                out += self.reply_statelessly(request, flow, 415, headers=headers)
+                return False
+            if (request.get("Content-Encoding") or "identity").lower() != "identity":
+                headers = [("Accept-Encoding", "identity")]
+                out += self.reply_statelessly(request, flow, 415, headers=headers)
+                return False
+        return True
+
+    def _on_unmatched(self, request: Request, flow: Flow, out: list[Effect]) -> None:
+        method = request.method
+        if method in _ONLY_IN_DIALOG and method not in self._methods:
+            out += self.reply_statelessly(request, flow, 481)
+        elif method not in self._methods:
+            status = 405 if method in _KNOWN_METHODS else 501
+            out += self.reply_statelessly(request, flow, status, headers=self.capabilities[:1])
+        elif not request.uri.is_sip and request.uri.scheme != "tel":
+            out += self.reply_statelessly(request, flow, 416)
+        elif _merge_key(request) in self.tables.merged:
+            out += self.reply_statelessly(request, flow, 482)
+        elif method == "INVITE" and self._forwards and request.max_forwards == 0:
+            out += self.reply_statelessly(request, flow, 483)
+        elif method == "INVITE" and not _can_make_dialog(request):
+            out += self.reply_statelessly(request, flow, 400, "Bad Contact Or Record-Route")
+        else:
+            out.append(Incoming(request, flow))
+
+
+def _can_make_dialog(request: Request) -> bool:
+    contacts = request.contacts
+    return len(contacts) == 1 and contacts[0].uri.is_sip and len(request.record_routes) <= ROUTES_MAX
+
+
+def _merge_key(request: Request) -> tuple[str, str, str]:
+    return request.call_id, request.from_.tag or "", request.get("CSeq") or ""
+
+
+def _server_key(request: Request, via: Via, method: str) -> str:
+    """RFC 3261 17.2.3; for branches without the cookie the fields that RFC 2543 compared."""
+    branch = via.branch
+    if branch is not None and branch.startswith(MAGIC):
+        return f"{branch}|{via.sent_by}|{method}"
+    number = request.cseq.number
+    return f"{request.raw_uri}|{request.from_.tag}|{request.call_id}|{number}|{via.sent_by}|{branch}|{method}"

@@ -1,0 +1,239 @@
+"""The first INVITE of a caller, with all that can happen to it before a dialog stands.
+
+    hop 1 --silence, 503, unreachable--> hop 2 ... --401/407--> again with credentials
+      --1xx--> Ringing   --2xx--> Established, ACK   --3xx--> Redirected, Ended   --4xx..6xx--> Ended
+      cancel: CANCEL as soon as there is a 1xx (9.1); a 2xx that crossed it gets ACK and BYE
+
+Every hop that was given up is still listened to: a 1xx from it gets CANCEL, a 2xx ACK and BYE. So do 2xx
+from other branches of a fork (13.2.2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ringback.sip.dialog import Header
+from ringback.sip.effects import Effect, Established, Redirected, Ringing, Send
+from ringback.sip.errors import PeerError
+from ringback.sip.message import Request, Response
+from ringback.sip.routing import literal_hop
+from ringback.sip.timers import FORKS_MAX, REDIRECT_CONTACTS_MAX
+from ringback.sip.transactions import ClientTransaction
+
+if TYPE_CHECKING:
+    from ringback.sip.flow import Flow, Hop
+    from ringback.sip.session import InviteSession
+
+
+class Silent:
+    """Nobody: user of transactions whose answer does not matter (CANCEL, BYE to a losing fork)."""
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        """Nothing to do."""
+
+    def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
+        """Nothing to do."""
+
+
+SILENT = Silent()
+
+
+def authorization_of(request: Request) -> list[Header]:
+    """The credentials of an INVITE, for its ACK (22.1)."""
+    return [
+        header
+        for header in request.headers
+        if header[0] == "Authorization" or header[0] == "Proxy-Authorization"
+    ]
+
+
+class OutgoingCall:
+    """Our INVITE and its fate."""
+
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_hops",
+        "_index",
+        "_losers",
+        "_max_forwards",
+        "_seq",
+        "_session",
+        "_tried",
+        "_won",
+        "transaction",
+    )
+
+    def __init__(
+        self,
+        session: InviteSession,
+        hops: Sequence[Hop],
+        headers: list[Header],
+        body: bytes,
+        max_forwards: int,
+    ) -> None:
+        self._session = session
+        self._hops = hops
+        self._index = 0
+        self._headers = headers
+        self._body = body
+        self._max_forwards = max_forwards
+        self._seq = 0
+        self._tried: frozenset[tuple[str, str]] = frozenset()
+        self._won: str | None = None
+        self._losers: dict[str, Send] = {}
+        self.transaction: ClientTransaction | None = None
+
+    def start(self, now: float, out: list[Effect]) -> None:
+        """Send the INVITE to the first hop."""
+        self._seq = self._session.dialog.next_seq()
+        self._send(now, out)
+
+    def _send(self, now: float, out: list[Effect]) -> None:
+        session = self._session
+        agent = session.agent
+        dialog = session.dialog
+        hop = self._hops[self._index]
+        headers = self._headers
+        if session.authorizations is not None:
+            headers = headers + session.authorizations.headers("INVITE", dialog.request_uri, self._body)
+        branch = agent.branch()
+        via = agent.via(hop, session.sent_by, branch)
+        request = dialog.request("INVITE", self._seq, via, self._max_forwards, headers, self._body)
+        transaction = self.transaction = agent.client(request, branch, hop, self)
+        transaction.tried = self._tried
+        more = self._index + 1 < len(self._hops)
+        transaction.start(now, out, agent.timers.hop_patience if more else None)
+
+    def cancel(self, now: float, out: list[Effect]) -> None:
+        """Withdraw. Before a 1xx nothing can be sent; the CANCEL goes out when one comes."""
+        if self.transaction is not None:
+            self.transaction.cancel(SILENT, now, out)
+
+    def acknowledge(self, body: bytes, now: float, out: list[Effect]) -> None:
+        """Send the ACK of the 2xx."""
+        assert self.transaction is not None
+        headers = [("Content-Type", "application/sdp")] if body else []
+        self._session.start("ACK", headers, body, now, out, invite=self.transaction)
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        """An answer from any hop."""
+        session = self._session
+        status = response.status
+        if status < 200:
+            if transaction is not self.transaction or session.is_over:
+                transaction.cancel(SILENT, now, out)
+            elif status > 100:
+                session.flow = flow
+                out.append(Ringing(session, response, response.body))
+        elif status < 300:
+            self._on_accepted(transaction, response, flow, now, out)
+        elif transaction is self.transaction and not session.is_over:
+            self._on_refused(response, now, out)
+
+    def _on_accepted(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        session = self._session
+        tag = response.to.tag or ""
+        if tag == self._won and transaction is self.transaction:
+            if transaction.ack is not None:
+                out.append(transaction.ack)
+            return
+        if self._won is not None or session.is_over or transaction is not self.transaction:
+            self._lose(tag, transaction, response, flow, now, out)
+            return
+        try:
+            session.dialog.establish(response)
+        except PeerError as error:
+            session.end("rejected", 502, error.reason, response, now, out)
+            session.forget()
+            return
+        self._won = tag
+        session.flow = flow
+        session.reroute()
+        if self._body:
+            session.confirm()
+            session.start("ACK", [], b"", now, out, invite=transaction)
+        else:
+            session.owe()
+        out.append(Established(session, response, response.body))
+
+    def _on_refused(self, response: Response, now: float, out: list[Effect]) -> None:
+        session = self._session
+        status = response.status
+        if (status == 401 or status == 407) and session.authorizations is not None and self.transaction:
+            tried = session.authorizations.challenged(response, self.transaction.tried)
+            if tried is not None:
+                self._tried = tried
+                self._seq = session.dialog.next_seq()
+                self._send(now, out)
+                return
+        if status == 503 and self._next_hop(now, out):
+            return
+        if status < 400:
+            contacts = response.contacts[:REDIRECT_CONTACTS_MAX]
+            out.append(Redirected(session, response, contacts))
+            session.end("redirected", status, response.reason, response, now, out)
+        else:
+            session.end("rejected", status, response.reason, response, now, out)
+        session.forget()
+
+    def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
+        """No answer from a hop, or no way to it (RFC 3263 4.3)."""
+        session = self._session
+        if transaction is not self.transaction or session.is_over:
+            return
+        if transaction.cancelled or not self._next_hop(now, out):
+            status, reason = (408, "Request Timeout") if kind == "timeout" else (503, "Service Unavailable")
+            session.end(kind, status, reason, None, now, out)
+            session.forget()
+        elif kind == "timeout":
+            transaction.linger(now, out)
+
+    def _next_hop(self, now: float, out: list[Effect]) -> bool:
+        if self._index + 1 >= len(self._hops):
+            return False
+        self._index += 1
+        self._send(now, out)
+        return True
+
+    def _lose(
+        self,
+        tag: str,
+        transaction: ClientTransaction,
+        response: Response,
+        flow: Flow,
+        now: float,
+        out: list[Effect],
+    ) -> None:
+        """ACK and BYE for a 2xx that is not wanted; only ACK when it comes again."""
+        ack = self._losers.get(tag)
+        if ack is not None:
+            out.append(ack)
+            return
+        if len(self._losers) >= FORKS_MAX:
+            return
+        session = self._session
+        agent = session.agent
+        try:
+            dialog = session.dialog.fork(response)
+        except PeerError:
+            return
+        uri = dialog.next_uri
+        hop = (uri and literal_hop(uri, flow)) or flow.hop()
+        request = transaction.request
+        via = agent.via(hop, session.sent_by, agent.branch())
+        credentials = authorization_of(request)
+        data = dialog.request("ACK", request.cseq.number, via, 70, credentials, b"").render()
+        ack = self._losers[tag] = Send(hop, data, "")
+        out.append(ack)
+        branch = agent.branch()
+        via = agent.via(hop, session.sent_by, branch)
+        bye = dialog.request("BYE", session.dialog.next_seq(), via, 70, agent.signature, b"")
+        agent.client(bye, branch, hop, SILENT).start(now, out)

@@ -1,0 +1,62 @@
+"""Where a message goes next: answers by their Via, requests inside a dialog by its route set.
+
+Names are not looked up here; what is no IP literal has no hop yet (effect Resolve).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from ringback.sip.flow import Flow, Hop
+
+if TYPE_CHECKING:
+    from ringback.sip.headers import Via
+    from ringback.sip.uri import Uri
+
+_IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+
+
+def is_address(host: str) -> bool:
+    """Whether a host (without brackets) is an IP literal and not a name."""
+    return ":" in host or _IPV4.fullmatch(host) is not None
+
+
+def default_port(transport: str) -> int:
+    """RFC 3261 19.1.2: 5061 for TLS, 5060 for the others."""
+    return 5061 if transport == "TLS" else 5060
+
+
+def response_hop(via: Via, flow: Flow) -> Hop:
+    """Where the answers to a request go, RFC 3261 18.2.2 and RFC 3581 section 4.
+
+    The stream that it came on; when that is closed by then, the sent-by port of the same host. For UDP maddr,
+    else the source address, with the source port when the client asked for it (rport).
+    """
+    transport, local, remote, connection = flow
+    if connection:
+        return Hop(transport, remote[0], via.port or default_port(transport), connection)
+    params = via.params
+    host = params.get("maddr") or remote[0]
+    port = remote[1] if "rport" in params else via.port or default_port(transport)
+    return Hop(transport, host, port, 0, "", local)
+
+
+def literal_hop(uri: Uri, flow: Flow | None) -> Hop | None:
+    """The hop of a URI whose host is an IP literal; None for names.
+
+    The stream of ``flow`` is used again when it leads to the same host over the same transport (RFC 5923 in
+    spirit: a phone behind NAT cannot be reached otherwise), and so is its UDP socket.
+    """
+    maddr = uri.params.get("maddr")
+    host = maddr or uri.host
+    if not is_address(host):
+        return None
+    transport = uri.transport or "UDP"
+    port = uri.port or default_port(transport)
+    if flow is not None and flow.transport == transport:
+        if flow.connection and flow.remote[0] == host:
+            return Hop(transport, host, port, flow.connection)
+        if not flow.connection:
+            return Hop(transport, host, port, 0, "", flow.local)
+    return Hop(transport, host, port)

@@ -1,0 +1,50 @@
+"""The times of RFC 3261 (table 4) and RFC 6026, in seconds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Timers(NamedTuple):
+    """Base values; everything else follows from them."""
+
+    t1: float = 0.5  # RFC 3261 17.1.1.1: estimate of the round trip
+    t2: float = 4.0  # 17.1.2.2: longest interval between retransmissions
+    t4: float = 5.0  # 17.1.2.2: longest life of a message in the network
+    hop_patience: float = 4.0
+    """How long a hop may stay silent when there is another to try (not in the RFC; Twilio's 4 s)."""
+
+    @property
+    def timeout(self) -> float:
+        """Timers B, F, H, J, L, M, and the wait for the ACK of a 2xx: 64*T1."""
+        return 64 * self.t1
+
+    @property
+    def d(self) -> float:
+        """Timer D on unreliable transports: at least 32 s (17.1.1.2), and as long as timer H."""
+        return max(32.0, 64 * self.t1)
+
+
+RELIABLE = frozenset(("TCP", "TLS", "WS", "WSS"))
+"""Transports that do not lose messages, so that nothing is retransmitted over them."""
+
+RINGING_REFRESH = 60.0
+"""A provisional answer is repeated every minute, RFC 3261 13.3.1.1."""
+
+GLARE_RETRIES = 4
+"""How often a re-INVITE is tried again after 491 before it counts as refused."""
+
+FORKS_MAX = 16
+"""2xx from so many different tags are acknowledged for one INVITE; the rest are ignored (a flood)."""
+
+AUTHENTICATIONS_MAX = 4
+"""Challenges answered for one request: 401 and 407 from a proxy chain, each once stale."""
+
+ROUTES_MAX = 32
+"""Record-Route entries kept in a dialog; a longer path is refused (RFC 3261 16.3 allows 70 hops)."""
+
+REDIRECT_CONTACTS_MAX = 10
+"""Contacts of a 3xx that are passed on."""
+
+QUEUED_MAX = 16
+"""Requests of one dialog that wait for the resolver."""
