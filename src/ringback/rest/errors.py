@@ -122,6 +122,11 @@ def invalid(message: str, code: int = INVALID_PARAMETER) -> RestError:
     return RestError(400, code, message)
 
 
+def not_active() -> RestError:
+    """The account is suspended or closed: 403 code 20005."""
+    return RestError(403, ACCOUNT_NOT_ACTIVE, "Account not active")
+
+
 def authenticate() -> RestError:
     """No credentials, or wrong ones: 401 code 20003."""
     return RestError(401, AUTHENTICATE, "Authenticate")

@@ -48,3 +48,18 @@ def formatted(text: str) -> str:
         else phonenumbers.PhoneNumberFormat.INTERNATIONAL
     )
     return phonenumbers.format_number(number, style)
+
+
+def number_type(text: str) -> str:
+    """What kind of number it is by its country's plan: ``toll-free``, ``mobile``, else ``local``."""
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(text, None))
+    except phonenumbers.NumberParseException:
+        return "local"
+    return _TYPES.get(kind, "local")
+
+
+_TYPES: Final = {
+    phonenumbers.PhoneNumberType.TOLL_FREE: "toll-free",
+    phonenumbers.PhoneNumberType.MOBILE: "mobile",
+}

@@ -49,9 +49,9 @@ class Filter(NamedTuple):
 class Resource:
     """One kind of resource.
 
-    `path` is a template over the row's own fields, without version and suffix; `parent` pairs the path parameter that
-    holds the owner's SID with its column; `subresources` pairs the keys of ``subresource_uris`` with the tails of
-    their paths.
+    `path` is a template over the row's own fields, without version and suffix; `parent` is the column that holds the
+    SID of what owns the row, other than its account; `subresources` pairs the keys of ``subresource_uris`` with the
+    tails of their paths.
     """
 
     element: str
@@ -63,7 +63,7 @@ class Resource:
     create: tuple[Parameter, ...] = ()
     update: tuple[Parameter, ...] = ()
     filters: tuple[Filter, ...] = ()
-    parent: tuple[str, str] | None = None
+    parent: str | None = None
     subresources: tuple[tuple[str, str], ...] = ()
     maximum: int | None = None  # rows an account (or a parent) may own
     maximum_code: int = INVALID_PARAMETER
@@ -72,6 +72,11 @@ class Resource:
     def plural(self) -> str:
         """The XML element around a list."""
         return f"{self.element}s"
+
+    @property
+    def list_path(self) -> str:
+        """The template of the list's path."""
+        return self.path.rpartition("/")[0]
 
     def uri(self, row: Row) -> str:
         """The resource's path with the version, without a suffix. Raises UsageError when the row lacks a part."""

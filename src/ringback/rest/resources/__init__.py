@@ -7,6 +7,7 @@ from .applications import APPLICATION
 from .caller_ids import OUTGOING_CALLER_ID, VALIDATION_REQUEST
 from .calls import CALL
 from .conferences import CONFERENCE, PARTICIPANT
+from .notifications import CALL_EVENT, CALL_NOTIFICATION, NOTIFICATION
 from .numbers import INCOMING_PHONE_NUMBER
 from .sip import (
     AUTH_CALLS_CREDENTIAL_LIST_MAPPING,
@@ -28,6 +29,8 @@ __all__ = [
     "AUTH_CALLS_IP_ACCESS_CONTROL_LIST_MAPPING",
     "AUTH_REGISTRATIONS_CREDENTIAL_LIST_MAPPING",
     "CALL",
+    "CALL_EVENT",
+    "CALL_NOTIFICATION",
     "CONFERENCE",
     "CREDENTIAL",
     "CREDENTIAL_LIST",
@@ -37,6 +40,7 @@ __all__ = [
     "IP_ACCESS_CONTROL_LIST",
     "IP_ACCESS_CONTROL_LIST_MAPPING",
     "IP_ADDRESS",
+    "NOTIFICATION",
     "OUTGOING_CALLER_ID",
     "PARTICIPANT",
     "VALIDATION_REQUEST",

@@ -132,7 +132,7 @@ CREDENTIAL = Resource(
         _PASSWORD,
     ),
     update=(_PASSWORD,),
-    parent=("CredentialListSid", "credential_list_sid"),
+    parent="credential_list_sid",
     maximum=MAX_CREDENTIALS_IN_LIST,
     maximum_code=MAXIMUM_CREDENTIALS,
 )
@@ -176,7 +176,7 @@ IP_ADDRESS = Resource(
     ),
     create=(*_named(ADDRESS_VALIDATION, MAX_ACL_FRIENDLY_NAME), _ADDRESS, _PREFIX),
     update=(*_named(ADDRESS_VALIDATION, MAX_ACL_FRIENDLY_NAME), _ADDRESS, _PREFIX),
-    parent=("IpAccessControlListSid", "ip_access_control_list_sid"),
+    parent="ip_access_control_list_sid",
     maximum=MAX_ADDRESSES_IN_ACL,
     maximum_code=MAXIMUM_ADDRESSES,
 )
@@ -193,7 +193,7 @@ def _mapping(element: str, list_key: str, tail: str, parameter: str, prefix: str
         create=(
             Parameter(parameter, "list_sid", Kind.SID, required=True, code=DOMAIN_VALIDATION, prefix=prefix),
         ),
-        parent=("DomainSid", "domain_sid"),
+        parent="domain_sid",
         maximum=MAX_MAPPINGS,
         maximum_code=DOMAIN_VALIDATION,
     )

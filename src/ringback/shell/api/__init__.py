@@ -1,0 +1,6 @@
+"""The 2010 REST API over HTTP: Starlette routes, Basic authentication, and handlers on the store and live calls."""
+
+from .control import CallControl, CallerIdRequest
+from .face import api_routes, create_api
+
+__all__ = ["CallControl", "CallerIdRequest", "api_routes", "create_api"]
