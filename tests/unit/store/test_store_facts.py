@@ -1,0 +1,207 @@
+"""The facts writer's queue, with a database that is played by the test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ringback.store.errors import Unavailable, UsageError
+from ringback.store.facts import Batch, Facts, RowKey, Save
+from ringback.store.limits import BATCH_ROWS
+
+ACCOUNT = "AC" + "0" * 32
+
+
+@asynccontextmanager
+async def running(save: Save, rows: int = 1000) -> AsyncIterator[Facts]:
+    facts = Facts(save, rows=rows, retry_first=0.001)
+    facts.start()
+    yield facts
+    await facts.close(within=0.5)
+
+
+class Disk:
+    """Takes batches; `refuse` refusals come first; holds a commit back while `gate` is shut."""
+
+    def __init__(self, refuse: int = 0) -> None:
+        self.batches: list[Batch] = []
+        self.tries = 0
+        self.refuse = refuse
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.entered = asyncio.Event()
+
+    async def __call__(self, batch: Batch) -> list[tuple[RowKey, str]]:
+        self.tries += 1
+        self.entered.set()
+        await self.gate.wait()
+        if self.tries <= self.refuse:
+            raise Unavailable("database is locked")
+        self.batches.append(batch)
+        return []
+
+
+async def test_many_puts_are_one_commit_and_later_values_win() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        for status in ("queued", "ringing", "in-progress"):
+            assert facts.put("calls", {"sid": "CA1", "account_sid": ACCOUNT, "status": status})
+        facts.put("calls", {"sid": "CA2", "status": "busy"})
+        assert await facts.flush()
+    (batch,) = disk.batches
+    assert [fact.values and fact.values["status"] for fact in batch.values()] == ["in-progress", "busy"]
+
+
+async def test_without_a_flush_rows_are_committed_soon_all_the_same() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        await asyncio.wait_for(disk.entered.wait(), 5)
+        assert disk.batches[0]["calls", "CA1"].values == {"sid": "CA1", "status": "queued"}
+
+
+async def test_a_refused_commit_is_tried_again_with_the_newest_values_and_nothing_is_lost() -> None:
+    disk = Disk(refuse=3)
+    async with running(disk) as facts:
+        disk.gate.clear()
+        facts.put("calls", {"sid": "CA1", "status": "queued", "to": "+1"})
+        flushed = asyncio.create_task(facts.flush())
+        await disk.entered.wait()
+        facts.put("calls", {"sid": "CA0", "status": "busy"})
+        facts.put("calls", {"sid": "CA1", "status": "ringing"})
+        disk.gate.set()
+        assert await flushed
+        assert facts.health.failing == ""
+    assert disk.tries >= 4
+    first = disk.batches[0]
+    assert first["calls", "CA1"].values == {"sid": "CA1", "status": "ringing", "to": "+1"}
+    assert first["calls", "CA0"].values == {"sid": "CA0", "status": "busy"}
+
+
+async def test_flush_gives_up_after_its_time_and_says_so() -> None:
+    disk = Disk(refuse=10**9)
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        assert not await facts.flush(within=0.02)
+        assert facts.health.failing == "database is locked"
+        disk.refuse = 0
+        assert await facts.flush()
+
+
+async def test_flush_waits_for_what_came_before_it_and_not_for_what_comes_after() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        first = asyncio.create_task(facts.flush())
+        await disk.entered.wait()
+        facts.put("calls", {"sid": "CA2", "status": "queued"})
+        assert not first.done()
+        disk.gate.set()
+        assert await first
+        assert ("calls", "CA2") not in disk.batches[0]
+        assert await facts.flush()
+        assert ("calls", "CA2") in disk.batches[1]
+
+
+async def test_flush_with_nothing_pending_returns_at_once() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        assert await facts.flush(within=0)
+    assert disk.tries == 0
+
+
+async def test_a_full_queue_refuses_new_rows_but_takes_news_of_waiting_ones() -> None:
+    disk = Disk()
+    async with running(disk, rows=2) as facts:
+        assert facts.put("calls", {"sid": "CA1", "status": "queued"})
+        assert facts.put("calls", {"sid": "CA2", "status": "queued"})
+        assert not facts.put("calls", {"sid": "CA3", "status": "queued"})
+        assert facts.put("calls", {"sid": "CA2", "status": "ringing"})
+        assert facts.health.refused == 1
+        assert await facts.flush()
+        assert facts.put("calls", {"sid": "CA3", "status": "queued"})
+
+
+async def test_bytes_that_wait_are_bounded_and_given_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.store.facts.PENDING_BYTES", 1000)
+    async with running(Disk()) as facts:
+        for _ in range(3):
+            assert facts.put("journals", {"call_sid": "CA1", "body": b"x" * 600})
+            assert not facts.put("journals", {"call_sid": "CA2", "body": b"x" * 600})
+            assert await facts.flush()
+
+
+async def test_a_large_queue_is_saved_in_bounded_transactions_in_order() -> None:
+    disk = Disk()
+    async with running(disk, rows=10_000) as facts:
+        for number in range(BATCH_ROWS + 5):
+            facts.put("calls", {"sid": f"CA{number}", "status": "queued"})
+        assert await facts.flush()
+    assert [len(batch) for batch in disk.batches] == [BATCH_ROWS, 5]
+    assert next(iter(disk.batches[0])) == ("calls", "CA0")
+
+
+@pytest.mark.parametrize(
+    ("steps", "wipe", "values"),
+    [
+        (
+            lambda facts: [facts.put("calls", {"sid": "CA1", "to": "+1"}), facts.remove("calls", "CA1")],
+            True,
+            None,
+        ),
+        (
+            lambda facts: [facts.remove("calls", "CA1"), facts.put("calls", {"sid": "CA1", "to": "+1"})],
+            True,
+            {"sid": "CA1", "to": "+1"},
+        ),
+    ],
+)
+async def test_deleting_and_putting_keep_their_order(
+    steps: Callable[[Facts], object], wipe: bool, values: dict[str, str] | None
+) -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        steps(facts)
+        await facts.flush()
+    fact = disk.batches[0]["calls", "CA1"]
+    assert (fact.wipe, fact.values) == (wipe, values)
+
+
+async def test_configuration_does_not_go_past_its_cache() -> None:
+    async with running(Disk()) as facts:
+        with pytest.raises(UsageError):
+            facts.put("sip_domains", {"sid": "SD1"})
+        with pytest.raises(UsageError):
+            facts.remove("accounts", ACCOUNT)
+
+
+async def test_a_row_without_a_key_gets_one_or_is_refused() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        facts.put("notifications", {"account_sid": ACCOUNT, "log": "1"})
+        with pytest.raises(UsageError):
+            facts.put("registrations", {"aor": "bob@x"})
+        await facts.flush()
+    ((_, key),) = disk.batches[0]
+    assert key.startswith("NO")
+
+
+async def test_closing_saves_what_waits_and_ends_what_comes_later() -> None:
+    disk = Disk(refuse=2)
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+    assert ("calls", "CA1") in disk.batches[0]
+    with pytest.raises(UsageError):
+        facts.put("calls", {"sid": "CA2", "status": "queued"})
+
+
+async def test_closing_ends_though_the_disk_never_answers() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    facts = Facts(disk)
+    facts.start()
+    facts.put("calls", {"sid": "CA1", "status": "queued"})
+    await facts.close(within=0.02)
+    assert facts.health.pending == 1
