@@ -1,0 +1,498 @@
+"""One port of the pure pump: everything between two sockets and the rest of the pump."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from ringback.media import g711
+from ringback.media.pump import Address, Codec, Event, PortStats, RemoteReport, Track, quality
+from ringback.media.sockets import Pair
+from ringback.rtp import tones
+from ringback.rtp.dtmf import TONE_TICKS, Digit, DtmfReceiver, DtmfSender, Phase, Tick
+from ringback.rtp.errors import RtpSyntaxError
+from ringback.rtp.outbound import OutboundStream, Stamp
+from ringback.rtp.packet import Packet, timestamp_step
+from ringback.rtp.playout import FRAME
+from ringback.rtp.reception import Reception
+from ringback.rtp.report import Reporter, jitter_seconds
+from ringback.rtp.rtcp import parse_compound
+from ringback.rtp.source import SourceLock, Verdict
+
+SILENCE: Final = bytes([g711.ULAW_SILENCE]) * FRAME
+KEEP_ALIVE_AFTER: Final = 5.0  # seconds; RFC 6263 section 4.6 allows up to 15
+_COMFORT_NOISE: Final = 13  # RFC 3389
+_STATIC: Final[dict[int, Codec]] = {0: "PCMU", 8: "PCMA"}  # RFC 3551 table 4
+_MAX_DRIFT: Final = 500.0  # milliseconds between a tap's stamps and the clock until it starts anew
+_TONES: Final = {digit: g711.encode_ulaw(tones.samples(digit)) for digit in "0123456789*#ABCD"}
+
+
+class Configuration(NamedTuple):
+    """What was negotiated; see `Pump.configure`."""
+
+    remote: Address
+    rtcp_remote: Address | None
+    payload_type: int
+    codec: Codec
+    dtmf_payload_type: int | None
+    dtmf_receive_payload_type: int | None
+    send: bool
+    receive: bool
+    signalling_host: str | None
+
+
+class Listener(Protocol):
+    """A mixer's ear: takes a member's audio."""
+
+    def hear(self, port_id: int, packet: Packet, ulaw: bytes) -> None:
+        """A packet with its audio as mu-law."""
+
+
+class Playing:
+    """A buffer that plays, frame by frame."""
+
+    __slots__ = ("_audio", "_loops", "_position", "play_id")
+
+    def __init__(self, play_id: int, audio: bytes, loops: int) -> None:
+        self.play_id = play_id
+        self._audio = audio
+        self._loops = loops
+        self._position = 0
+
+    def frame(self) -> tuple[bytes, bool]:
+        """160 bytes of mu-law, and whether it was the last."""
+        if not self._audio:
+            return SILENCE, True
+        frame = b""
+        while len(frame) < FRAME:
+            piece = self._audio[self._position : self._position + FRAME - len(frame)]
+            frame += piece
+            self._position += len(piece)
+            if self._position < len(self._audio):
+                continue
+            if self._loops == 1:
+                return frame.ljust(FRAME, SILENCE[:1]), True
+            self._loops = max(0, self._loops - 1)
+            self._position = 0
+        return frame, False
+
+
+class Tap:
+    """Cuts one direction of a port into frames of 160 bytes with times since the tap was set."""
+
+    __slots__ = ("_anchor", "_expected", "_held", "_since", "tap_id", "track")
+
+    def __init__(self, tap_id: int, track: Track, now: float) -> None:
+        self.tap_id = tap_id
+        self.track = track
+        self._since = now
+        self._held = b""
+        self._expected = 0
+        self._anchor: tuple[int, float] | None = None
+
+    def feed(self, ulaw: bytes, timestamp: int, now: float) -> list[Event]:
+        """Take a packet's audio; give the frames that are full."""
+        elapsed = 1000.0 * (now - self._since)
+        if self._anchor is None or abs(self._at(timestamp) - elapsed) > _MAX_DRIFT:
+            self._anchor = (timestamp, elapsed)
+            self._held = b""
+        elif timestamp != self._expected:
+            if timestamp_step(self._expected, timestamp) < 0:
+                return []
+            self._held = b""
+        start = (timestamp - len(self._held)) & 0xFFFFFFFF
+        self._held += ulaw
+        self._expected = (timestamp + len(ulaw)) & 0xFFFFFFFF
+        events: list[Event] = []
+        while len(self._held) >= FRAME:
+            events.append(("frames", self.tap_id, self._held[:FRAME], max(0, round(self._at(start)))))
+            self._held = self._held[FRAME:]
+            start = (start + FRAME) & 0xFFFFFFFF
+        return events
+
+    def _at(self, timestamp: int) -> float:
+        anchor, milliseconds = self._anchor or (timestamp, 0.0)
+        return milliseconds + timestamp_step(anchor, timestamp) / 8.0
+
+
+class PurePort:
+    """A port. All calls come under the pump's lock; times are monotonic seconds."""
+
+    def __init__(
+        self,
+        port_id: int,
+        pair: Pair,
+        stream: OutboundStream,
+        cname: str,
+        emit: Callable[[Event], None],
+        now: float,
+        report_at: float,
+        silent_after: float,
+    ) -> None:
+        self.id = port_id
+        self.pair = pair
+        self.peer: PurePort | None = None
+        self.mixer: Listener | None = None
+        self.taps: list[Tap] = []
+        self.report_at = report_at
+        self._stream = stream
+        self._reporter = Reporter(cname)
+        self._emit = emit
+        self._silent_after = silent_after
+        self._opened_at = now
+        self._lock = SourceLock()
+        self._configuration: Configuration | None = None
+        self._rtcp_source: Address | None = None
+        self._reception: Reception | None = None
+        self._dtmf = DtmfReceiver()
+        self._playing: Playing | None = None
+        self._sender: DtmfSender | None = None
+        self._sender_id: int | None = None
+        self._sounding = False
+        self._event_timestamp = 0
+        self._quiet_since = now
+        self._heard = False
+        self._silent = False
+        self._idle_since = now
+        self._packets_in = self._bytes_in = self._strangers = self._malformed = self._lost_before = 0
+        self._first_at: float | None = None
+        self._last_at: float | None = None
+
+    # Commands
+
+    def configure(self, configuration: Configuration, now: float) -> None:
+        """See `Pump.configure`."""
+        known = self._configuration
+        if known is None or known.remote != configuration.remote:
+            self._rtcp_source = None
+        self._configuration = configuration
+        types = {configuration.payload_type}
+        if configuration.dtmf_receive_payload_type is not None:
+            types.add(configuration.dtmf_receive_payload_type)
+        self._lock.configure(configuration.remote, configuration.signalling_host, types)
+        self._quiet_since = self._idle_since = now
+        if self._silent:
+            self._heard = self._silent = False
+
+    def play(self, playing: Playing) -> None:
+        """Play in place of what plays."""
+        self._end_playing()
+        self._playing = playing
+
+    def send_digits(self, sender: DtmfSender, play_id: int) -> None:
+        """Send in place of what is sent."""
+        self._end_digits()
+        self._sender, self._sender_id = sender, play_id
+
+    def stop(self) -> None:
+        """Stop both."""
+        self._end_playing()
+        self._end_digits()
+
+    def _end_playing(self) -> None:
+        if self._playing is not None:
+            self._emit(("played", self.id, self._playing.play_id, True))
+            self._playing = None
+
+    def _end_digits(self) -> None:
+        if self._sender is not None and self._sender_id is not None:
+            self._emit(("played", self.id, self._sender_id, True))
+        self._sender, self._sender_id, self._sounding = None, None, False
+
+    # From the peer
+
+    def on_rtp(self, data: bytes, source: Address, now: float) -> None:
+        """A datagram on the RTP socket."""
+        try:
+            packet = Packet.parse(data)
+        except RtpSyntaxError:
+            self._malformed += 1
+            return
+        configuration = self._configuration
+        if configuration is None:
+            self._strangers += 1
+            return
+        codec = self._codec_of(packet.payload_type, configuration)
+        is_event = packet.payload_type == configuration.dtmf_receive_payload_type
+        verdict = self._lock.offer(source, packet.payload_type, packet.ssrc, packet.sequence)
+        if verdict is Verdict.STRANGER:
+            self._strangers += 1
+            return
+        if codec is None and not is_event and packet.payload_type != _COMFORT_NOISE:
+            self._malformed += 1
+            return
+        if verdict is Verdict.LOCKED:
+            self._emit(("locked", self.id, source))
+        self._count(packet, codec is not None and not is_event, now)
+        if not configuration.receive:
+            return
+        if not self._heard:
+            self._heard, self._silent = True, False
+            self._emit(("heard", self.id))
+        if is_event:
+            self._on_event(packet, now)
+        elif codec is not None and packet.payload:
+            self._on_audio(packet, codec, now)
+
+    @staticmethod
+    def _codec_of(payload_type: int, configuration: Configuration) -> Codec | None:
+        if payload_type == configuration.payload_type:
+            return configuration.codec
+        return _STATIC.get(payload_type)
+
+    def _count(self, packet: Packet, is_audio: bool, now: float) -> None:
+        self._packets_in += 1
+        self._bytes_in += len(packet.payload)
+        self._quiet_since = self._last_at = now
+        if self._first_at is None:
+            self._first_at = now
+        if self._reception is None or self._reception.ssrc != packet.ssrc:
+            if self._reception is not None:
+                self._lost_before += self._reception.lost
+            self._reception = Reception(packet.ssrc, packet.sequence)
+            self._dtmf = DtmfReceiver()
+        self._reception.receive(packet.sequence)
+        if is_audio:
+            self._reception.time(packet.timestamp, now)
+
+    def _on_event(self, packet: Packet, now: float) -> None:
+        digits = self._dtmf.receive(packet.timestamp, packet.payload, now)
+        self._emit_digits(digits)
+        if self.peer is not None and len(packet.payload) >= 4:
+            self.peer.relay_event((self.id, packet.ssrc), packet, now)
+
+    def _emit_digits(self, digits: list[Digit]) -> None:
+        for digit, duration in digits:
+            self._emit(("digit", self.id, digit, duration))
+            if self.peer is not None:
+                self.peer.sound(digit)
+
+    def _on_audio(self, packet: Packet, codec: Codec, now: float) -> None:
+        inbound = [tap for tap in self.taps if tap.track == "inbound"]
+        if inbound or self.mixer is not None:
+            ulaw = packet.payload if codec == "PCMU" else packet.payload.translate(g711.ALAW_TO_ULAW)
+            for tap in inbound:
+                for event in tap.feed(ulaw, packet.timestamp, now):
+                    self._emit(event)
+            if self.mixer is not None:
+                self.mixer.hear(self.id, packet, ulaw)
+        if self.peer is not None:
+            self.peer.relay((self.id, packet.ssrc), packet, codec, now)
+
+    def on_rtcp(self, data: bytes, source: Address, now: float, wall: float) -> None:
+        """A datagram on the RTCP socket; only the media's host is believed."""
+        configuration, target = self._configuration, self._lock.target
+        hosts = {target[0]} if target is not None else set()
+        if configuration is not None and configuration.rtcp_remote is not None:
+            hosts.add(configuration.rtcp_remote[0])
+        if source[0] not in hosts:
+            self._strangers += 1
+            return
+        try:
+            reports = parse_compound(data)
+        except RtpSyntaxError:
+            self._malformed += 1
+            return
+        self._rtcp_source = source
+        self._reporter.receive(reports, self._stream.ssrc, now, wall)
+
+    # To the peer
+
+    def relay(self, origin: tuple[int, int], packet: Packet, codec: Codec, now: float) -> None:
+        """Audio of the connected port."""
+        if self._is_busy():
+            return
+        configuration, size = self._configuration, len(packet.payload)
+        if configuration is None or not self._may_send():
+            return
+        stamp = self._stream.relay(origin, packet.sequence, packet.timestamp, packet.marker, size, size, now)
+        if stamp is None:
+            return
+        payload = packet.payload
+        if codec != configuration.codec:
+            payload = payload.translate(g711.ALAW_TO_ULAW if codec == "PCMA" else g711.ULAW_TO_ALAW)
+        self._transmit(stamp, configuration.payload_type, payload)
+        if self.taps:
+            self._tap_outbound(payload, configuration.codec, stamp, now)
+
+    def relay_event(self, origin: tuple[int, int], packet: Packet, now: float) -> None:
+        """A telephone event of the connected port."""
+        configuration = self._configuration
+        if configuration is None or configuration.dtmf_payload_type is None or self._is_busy():
+            return
+        if not self._may_send():
+            return
+        stamp = self._stream.relay(origin, packet.sequence, packet.timestamp, packet.marker, 0, 4, now)
+        if stamp is not None:
+            self._transmit(stamp, configuration.dtmf_payload_type, packet.payload[:4])
+
+    def sound(self, digit: str) -> None:
+        """A digit of the connected port, as a tone when this one has no telephone events."""
+        configuration = self._configuration
+        if configuration is None or configuration.dtmf_payload_type is not None:
+            return
+        if self._sender is None and self._playing is None:
+            self._sender, self._sender_id = DtmfSender(digit), None
+
+    def _is_busy(self) -> bool:
+        """Something goes before what the connected port sends."""
+        return self._playing is not None or self._sounding
+
+    def _may_send(self) -> bool:
+        target = self._lock.target
+        return (
+            self._configuration is not None
+            and self._configuration.send
+            and target is not None
+            and target[1] != 0
+            and target[0] not in ("0.0.0.0", "::")
+        )
+
+    def tick(self, mixed: bytes | None, now: float, wall: float) -> None:
+        """20 ms passed; `mixed` is the mixer's frame for this port."""
+        self._emit_digits(self._dtmf.expire(now))
+        self._watch(now)
+        if now >= self.report_at:
+            self._report(now, wall)
+        if self._spell(now):
+            return
+        if self._playing is not None:
+            frame, is_last = self._playing.frame()
+            self._send_frame(frame, now)
+            if is_last:
+                self._emit(("played", self.id, self._playing.play_id, False))
+                self._playing = None
+        elif mixed is not None:
+            self._send_frame(mixed, now)
+        elif now - max(self._idle_since, self._stream.sent_at or 0.0) >= KEEP_ALIVE_AFTER:
+            self._send_frame(SILENCE, now)
+
+    def _spell(self, now: float) -> bool:
+        """Send a tick of digits; False when other audio may pass."""
+        if self._sender is None:
+            return False
+        tick = self._sender.tick()
+        if tick is None:
+            if self._sender_id is not None:
+                self._emit(("played", self.id, self._sender_id, False))
+            self._sender, self._sender_id, self._sounding = None, None, False
+            return False
+        self._sounding = tick.phase is not Phase.WAIT
+        if self._sounding:
+            self._send_tick(tick, now)
+        return self._sounding
+
+    def _send_tick(self, tick: Tick, now: float) -> None:
+        configuration = self._configuration
+        if configuration is None:
+            return
+        if configuration.dtmf_payload_type is None:
+            frame = SILENCE
+            if tick.number < TONE_TICKS:
+                frame = _TONES[tick.digit][tick.number * FRAME : (tick.number + 1) * FRAME]
+            self._send_frame(frame, now)
+        elif tick.event is not None and self._may_send():
+            first = tick.number == 0
+            if first:
+                self._event_timestamp = self._stream.begin_event(now)
+            stamp = self._stream.event(self._event_timestamp, tick.event.duration, first, now)
+            self._transmit(stamp, configuration.dtmf_payload_type, tick.event.render())
+
+    def _send_frame(self, ulaw: bytes, now: float) -> None:
+        configuration = self._configuration
+        self._idle_since = now
+        if configuration is None or not self._may_send():
+            return
+        stamp = self._stream.frame(FRAME, FRAME, now)
+        payload = ulaw if configuration.codec == "PCMU" else ulaw.translate(g711.ULAW_TO_ALAW)
+        self._transmit(stamp, configuration.payload_type, payload)
+        if self.taps:
+            self._tap_outbound(ulaw, "PCMU", stamp, now)
+
+    def _tap_outbound(self, payload: bytes, codec: Codec, stamp: Stamp, now: float) -> None:
+        outbound = [tap for tap in self.taps if tap.track == "outbound"]
+        if outbound:
+            ulaw = payload if codec == "PCMU" else payload.translate(g711.ALAW_TO_ULAW)
+            for tap in outbound:
+                for event in tap.feed(ulaw, stamp.timestamp, now):
+                    self._emit(event)
+
+    def _transmit(self, stamp: Stamp, payload_type: int, payload: bytes) -> None:
+        target = self._lock.target
+        if target is not None:
+            packet = Packet(
+                payload_type, stamp.sequence, stamp.timestamp, self._stream.ssrc, payload, stamp.marker
+            )
+            _send(self.pair.rtp, packet.render(), target)
+
+    def _watch(self, now: float) -> None:
+        configuration = self._configuration
+        if configuration is None or not configuration.receive or self._silent:
+            return
+        quiet = now - self._quiet_since
+        if quiet >= self._silent_after:
+            self._silent, self._heard = True, False
+            self._emit(("silent", self.id, quiet))
+
+    def _rtcp_target(self) -> Address | None:
+        configuration, source = self._configuration, self._lock.source
+        if self._rtcp_source is not None:
+            return self._rtcp_source
+        if configuration is None:
+            return None
+        announced = configuration.rtcp_remote or (configuration.remote[0], configuration.remote[1] + 1)
+        if source is not None and source[0] != announced[0]:
+            return source[0], source[1] + 1
+        return announced
+
+    def _report(self, now: float, wall: float, *, bye: bool = False) -> None:
+        target = self._rtcp_target()
+        if target is None or not 0 < target[1] < 65536 or target[0] in ("0.0.0.0", "::"):
+            return
+        if self._reception is None and self._stream.packets == 0:
+            return
+        data = self._reporter.compound(self._stream, self._reception, now, wall, bye=bye)
+        _send(self.pair.rtcp, data, target)
+
+    # Numbers and the end
+
+    def close(self, now: float, wall: float) -> None:
+        """Say goodbye and close the sockets."""
+        self._report(now, wall, bye=True)
+        self.pair.rtp.close()
+        self.pair.rtcp.close()
+
+    def stats(self) -> PortStats:
+        """See PortStats."""
+        reception, reporter = self._reception, self._reporter
+        lost = self._lost_before + (reception.lost if reception is not None else 0)
+        jitter = jitter_seconds(reception.jitter) if reception is not None else 0.0
+        remote = None
+        if reporter.remote is not None:
+            block = reporter.remote
+            remote = RemoteReport(block.fraction_lost / 256, block.lost, jitter_seconds(block.jitter))
+        return PortStats(
+            packets_in=self._packets_in,
+            bytes_in=self._bytes_in,
+            packets_out=self._stream.packets,
+            bytes_out=self._stream.octets,
+            lost=lost,
+            jitter=jitter,
+            mos=quality(lost=lost, received=self._packets_in, jitter=jitter, round_trip=reporter.round_trip),
+            first_packet_at=None if self._first_at is None else self._first_at - self._opened_at,
+            last_packet_at=None if self._last_at is None else self._last_at - self._opened_at,
+            source=self._lock.source,
+            rtt=reporter.round_trip,
+            strangers=self._strangers,
+            malformed=self._malformed,
+            remote=remote,
+        )
+
+
+def _send(udp: socket.socket, data: bytes, target: Address) -> None:
+    """A datagram that cannot be sent is lost, as any may be."""
+    try:
+        udp.sendto(data, target)
+    except OSError:
+        return

@@ -1,0 +1,104 @@
+"""Pairs of UDP sockets: RTP on an even port, RTCP on the next (RFC 3550 section 11)."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import random
+import socket
+import threading
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from ringback.media.errors import PortsExhausted, UsageError
+
+_EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
+
+
+class Pair(NamedTuple):
+    """Two bound sockets that do not block."""
+
+    host: str
+    port: int
+    rtp: socket.socket
+    rtcp: socket.socket
+
+
+class PortPairs:
+    """The ports of a pump. They are given out in turn, so that a late packet of a call that just ended hits
+    a port that nobody listens on."""
+
+    def __init__(self, rtp_ports: tuple[int, int]) -> None:
+        first, last = rtp_ports
+        first += first % 2
+        if not 0 < first < last <= 65535:
+            raise UsageError(f"no pair of ports from {rtp_ports[0]} to {rtp_ports[1]}")
+        self._first = first
+        self._count = (last - first + 1) // 2
+        self._next = random.randrange(self._count)
+        self._taken: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def bind(self, host: str) -> Pair:
+        """The next free pair on the IP literal `host`; raises PortsExhausted."""
+        literal = canonical(host)
+        with self._lock:
+            for step in range(self._count):
+                index = (self._next + step) % self._count
+                port = self._first + 2 * index
+                if (literal, port) in self._taken:
+                    continue
+                pair = _bind(literal, port)
+                if pair is not None:
+                    self._next = (index + 1) % self._count
+                    self._taken.add((literal, port))
+                    return pair
+        raise PortsExhausted(f"{self._count} pairs of ports, all taken")
+
+    def release(self, host: str, port: int) -> None:
+        """The pair's sockets are closed."""
+        with self._lock:
+            self._taken.discard((host, port))
+
+
+def canonical(host: str) -> str:
+    """An IP literal as the kernel writes it; raises UsageError for anything else."""
+    try:
+        return ipaddress.ip_address(host).compressed
+    except ValueError as error:
+        raise UsageError(f"{host!r} is no IP address") from error
+
+
+def _bind(host: str, port: int) -> Pair | None:
+    """None when one of the two ports is in use."""
+    rtp = _udp(host, port)
+    if rtp is None:
+        return None
+    rtcp = _udp(host, port + 1)
+    if rtcp is None:
+        rtp.close()
+        return None
+    return Pair(host, port, rtp, rtcp)
+
+
+def _udp(host: str, port: int) -> socket.socket | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        udp.setblocking(False)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        with suppress(OSError):  # a kernel that forbids it still carries the packets
+            if family == socket.AF_INET6:
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)
+            else:
+                udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED)
+        udp.bind((host, port))
+    except OSError as error:
+        udp.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"{host} is no address of this machine") from error
+        raise
+    return udp
