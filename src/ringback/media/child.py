@@ -47,7 +47,6 @@ class Child:
         self._arguments = arguments
         self._waiting_limit = waiting
         self._start_within = start_within
-        self._waiting = 0
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -73,8 +72,8 @@ class Child:
     ) -> tuple[Header, bytes]:
         """One request. ClipOverload where too many wait, ClipUnavailable where the process fails or needs more
         than `within` seconds for this request, and whatever ClipError the process answers."""
-        if self._waiting >= self._waiting_limit:
-            raise ClipOverload(f"{self._waiting} requests wait for {self._module}")
+        if len(self._tasks) >= self._waiting_limit:
+            raise ClipOverload(f"{len(self._tasks)} requests wait for {self._module}")
         return await self._owned(self._exchange(header, payload, within))
 
     async def close(self) -> None:
@@ -107,15 +106,11 @@ class Child:
     async def _exchange(
         self, header: Mapping[str, Any], payload: bytes, within: float
     ) -> tuple[Header, bytes]:
-        self._waiting += 1
-        try:
-            async with self._turn:
-                process = await self._ready()
-                reply, body = await self._converse(process, header, payload, within)
-                if reply.get("retire"):
-                    await self._end()
-        finally:
-            self._waiting -= 1
+        async with self._turn:
+            process = await self._ready()
+            reply, body = await self._converse(process, header, payload, within)
+            if reply.get("retire"):
+                await self._end()
         if "error" in reply:
             code, reason = reply["error"]
             kind: type[ClipError] = ClipUnavailable if code in (11200, 12400) else ClipRejected

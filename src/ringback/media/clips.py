@@ -7,11 +7,13 @@ MediaError
     +-- ClipOverload          too much is waiting; refused before any work
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 import threading
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
@@ -35,6 +37,7 @@ MAX_DIGITS = 256
 """Longest `digits` of one `<Play>`: over 50 s of tones."""
 
 _MAGIC = b"RBC1"
+_ABANDONED = 3600.0  # seconds
 _HEAD = 12  # magic, length of the JSON, CRC-32 of what follows
 
 
@@ -187,6 +190,10 @@ class DiskCache:
                 except OSError:
                     continue
                 seen.append((stat.st_mtime_ns, path.stem, stat.st_size))
+            for left in self._folder.glob("??/*.part"):  # of a process that died while it wrote
+                with contextlib.suppress(OSError):
+                    if left.stat().st_mtime < time.time() - _ABANDONED:
+                        left.unlink()
             self._sizes = OrderedDict((name, size) for _, name, size in sorted(seen))
             self._total = sum(self._sizes.values())
         return self._sizes
