@@ -1,0 +1,143 @@
+"""The project directory: the layout of Twilio's serverless toolkit, and bins beside it.
+
+    DIR/functions/NAME.js             /functions/NAME, public
+    DIR/functions/NAME.protected.js   the same, but only with a valid X-Twilio-Signature
+    DIR/functions/NAME.private.js     only for other Functions, by Runtime.getFunctions()
+    DIR/assets/PATH                   /assets/PATH; `.protected` and `.private` before the suffix likewise
+    DIR/bins/NAME.xml                 /bins/NAME
+    DIR/.env                          variables of the Functions
+
+Names come from a scan of the directory and requests only look them up, so no request can name a file that
+the scan did not find.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import structlog
+import watchfiles
+from dotenv import dotenv_values
+
+from ringback.functions import limits
+
+log = structlog.get_logger("ringback.functions")
+
+Access = Literal["public", "protected", "private"]
+
+
+class ProjectFile(NamedTuple):
+    """A Function, an asset or a bin: its absolute path and who may ask for it."""
+
+    path: str
+    access: Access
+
+
+class Project:
+    """What is in the directory now. `generation` grows with every change."""
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory).resolve()
+        self.generation = 0
+        self.functions: dict[str, ProjectFile] = {}
+        self.assets: dict[str, ProjectFile] = {}
+        self.bins: dict[str, ProjectFile] = {}
+        self.env: dict[str, str] = {}
+        self._fingerprint: tuple[tuple[str, int, int], ...] | None = None
+        self._checked_at = float("-inf")
+        self._is_watched = False
+        self.read()
+
+    def refresh(self) -> None:
+        """Reads the directory anew if it changed; at most a few looks a second, whoever asks."""
+        now = time.monotonic()
+        if now - self._checked_at >= (limits.POLL_WATCHED if self._is_watched else limits.POLL_UNWATCHED):
+            self.read()
+
+    def read(self) -> bool:
+        """Reads the directory and says whether anything changed."""
+        self._checked_at = time.monotonic()
+        found = {folder: list(_files(self.directory / folder)) for folder in ("functions", "assets", "bins")}
+        env_file = self.directory / ".env"
+        everything = [entry for entries in found.values() for entry in entries]
+        everything.extend(_stamp(env_file))
+        fingerprint = tuple(everything)
+        if fingerprint == self._fingerprint:
+            return False
+        self._fingerprint = fingerprint
+        self.functions = _by_name(self.directory / "functions", found["functions"], ".js")
+        self.assets = _by_name(self.directory / "assets", found["assets"], "")
+        self.bins = _by_name(self.directory / "bins", found["bins"], ".xml")
+        values = dotenv_values(env_file, interpolate=False) if env_file.is_file() else {}
+        self.env = {name: value for name, value in values.items() if value is not None}
+        self.generation += 1
+        return True
+
+    async def watch(self) -> None:
+        """Reads the directory whenever the system tells of a change; runs until cancelled.
+
+        Where the system cannot tell (too many watches, some network file systems), `refresh` still looks.
+        """
+        try:
+            changes = watchfiles.awatch(
+                self.directory, watch_filter=_is_ours, debounce=200, step=20, recursive=True, stop_event=None
+            )
+            self._is_watched = True
+            async for _ in changes:
+                self._fingerprint = None  # a file required from elsewhere in the project counts as well
+                self.read()
+                log.info("the project changed", generation=self.generation)
+        except (OSError, RuntimeError) as error:
+            log.warning("changes of the project are found by looking only", error=str(error))
+        finally:
+            self._is_watched = False
+
+
+def _is_ours(_change: watchfiles.Change, path: str) -> bool:
+    parts = path.split(os.sep)
+    return "node_modules" not in parts and ".git" not in parts
+
+
+def _stamp(path: Path | str) -> Iterator[tuple[str, int, int]]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    yield (str(path), status.st_mtime_ns, status.st_size)
+
+
+def _files(folder: Path, depth: int = limits.PROJECT_DEPTH) -> Iterator[tuple[str, int, int]]:
+    """Path, time and size of each file below a folder, in order, hidden ones left out."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)[: limits.PROJECT_FILES]
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "node_modules":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if depth > 1:
+                yield from _files(Path(entry.path), depth - 1)
+        elif entry.is_file():
+            yield from _stamp(entry.path)
+
+
+def _by_name(folder: Path, files: list[tuple[str, int, int]], suffix: str) -> dict[str, ProjectFile]:
+    """Files by the name they are asked for, `.protected` and `.private` taken out of it."""
+    named: dict[str, ProjectFile] = {}
+    for path, _, _ in files[: limits.PROJECT_FILES]:
+        if not path.endswith(suffix):
+            continue
+        relative = os.path.relpath(path, folder).replace(os.sep, "/")
+        stem, extension = (relative[: -len(suffix)], "") if suffix else os.path.splitext(relative)
+        access: Access = "public"
+        if stem.endswith(".protected"):
+            access = "protected"
+        elif stem.endswith(".private"):
+            access = "private"
+        if access != "public":
+            stem = stem.removesuffix(f".{access}")
+        named[stem + extension] = ProjectFile(path, access)
+    return named
