@@ -3,7 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, ForeignKey, Integer, LargeBinary, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -73,6 +84,11 @@ def number(name: str, default: int | None = None) -> Column[int]:
 def big(name: str) -> Column[int]:
     """Declare an integer column of 64 bits."""
     return Column(name, BigInteger)
+
+
+def real(name: str) -> Column[float]:
+    """Declare a column for a number with a fraction."""
+    return Column(name, Double)
 
 
 def data(name: str, default: dict[str, Any] | None = None) -> Column[Any]:

@@ -46,7 +46,10 @@ def open_engine(url: str) -> AsyncEngine:
     """Return an engine for the URL; a new SQLite file is made readable by its owner alone."""
     parsed = database_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        try:
+            return create_async_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise UsageError("PostgreSQL needs its driver: pip install 'ringback[postgres]'") from error
     in_memory = parsed.database == ":memory:"
     if not in_memory:
         _private_file(Path(parsed.database or ""))

@@ -15,6 +15,10 @@ Range = tuple[str, str, Any]
 """Column, one of < <= > >=, value."""
 
 
+Written = list[tuple[Table, str, Row | None]]
+"""What a transaction changed: table, key, and the row as it is now, None when it is gone."""
+
+
 class Page(NamedTuple):
     """Rows of a page, and whether more follow."""
 

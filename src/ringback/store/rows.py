@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from ringback.store.columns import SecretText, UtcDateTime
@@ -124,6 +125,12 @@ def _within(bits: int) -> Callable[[Any], Any]:
     return check
 
 
+def _real(value: Any) -> Any:
+    """Take a finite number: PostgreSQL would store NaN, SQLite makes it NULL."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and isfinite(value) else _REFUSED
+
+
 def _moment(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else _REFUSED
 
@@ -153,6 +160,8 @@ def _check_of(column: Column[Any]) -> Callable[[Any], Any]:
             return _within(64)
         case Integer():
             return _within(32)
+        case Double():
+            return _real
         case JSON():
             return _data
         case LargeBinary():

@@ -10,13 +10,14 @@ A write that has begun is finished even when its caller is cancelled, so that me
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Table, insert, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringback.store import repository
@@ -26,7 +27,8 @@ from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Facts
 from ringback.store.failures import plain_reason, store_error
 from ringback.store.limits import CALLBACKS
-from ringback.store.repository import Page, Range
+from ringback.store.registrations import Registrations
+from ringback.store.repository import Page, Range, Written
 from ringback.store.rows import Row, changed, completed, key_of, table_named
 from ringback.store.saving import BatchSaver
 from ringback.store.tables import CONFIGURATION, FACTS, installation, metadata
@@ -61,6 +63,7 @@ class Store:
         self._callbacks: list[Changed] = []
         self.configuration = configuration
         self.facts = Facts(BatchSaver(self._writes, self._lock, _now, self._saved))
+        self.registrations = Registrations(self.facts, self._read, self._write)
         self.installation = Installation(DEFAULT_REALM, b"", b"")
 
     @classmethod
@@ -70,7 +73,10 @@ class Store:
         `url`: `sqlite:///file`, a bare file path, `sqlite://` (memory) or `postgresql://...`. `realm` counts
         at the first start only. Raises Unavailable, SchemaTooNew, UsageError.
         """
-        engine = open_engine(url)
+        try:
+            engine = open_engine(url)
+        except OSError as error:
+            raise Unavailable(plain_reason(error)) from error
         store = cls(engine, Configuration(base_domain))
         try:
             await migrate(engine)
@@ -111,7 +117,7 @@ class Store:
             table = table_named(table_name)
             made.append((table, completed(table, given, now + timedelta(microseconds=position))))
 
-        async def work(connection: AsyncConnection) -> list[tuple[Table, str, Row | None]]:
+        async def work(connection: AsyncConnection) -> Written:
             for table, row in made:
                 await _execute(connection, table, insert(table), row)
             return [(table, row[key_of(table)], row) for table, row in made]
@@ -131,7 +137,7 @@ class Store:
         table = await self._readable(table_name)
         values = changed(table, changes, _now())
 
-        async def work(connection: AsyncConnection) -> list[tuple[Table, str, Row | None]]:
+        async def work(connection: AsyncConnection) -> Written:
             try:
                 row = await repository.change(connection, table, key, account_sid, values)
             except DBAPIError as error:
@@ -145,7 +151,7 @@ class Store:
         """Delete a row with everything that is part of it; False if there is none (of this account)."""
         table = await self._readable(table_name)
 
-        async def work(connection: AsyncConnection) -> list[tuple[Table, str, Row | None]]:
+        async def work(connection: AsyncConnection) -> Written:
             if await repository.fetch(connection, table, key, account_sid) is None:
                 return []
             gone = await repository.remove(connection, table, key)
@@ -197,7 +203,7 @@ class Store:
     async def set_default_domain(self, domain_sid: str) -> None:
         """Make this the domain of requests to the server's own address."""
 
-        async def work(connection: AsyncConnection) -> list[tuple[Table, str, Row | None]]:
+        async def work(connection: AsyncConnection) -> Written:
             await connection.execute(update(installation).values(default_domain_sid=domain_sid))
             return []
 
@@ -216,22 +222,24 @@ class Store:
                         name, [dict(r) for r in (await connection.execute(query)).mappings()]
                     )
             self.configuration.default_domain_sid = row["default_domain_sid"]
-            self.installation = Installation(row["realm"], row["nonce_key"], row["session_key"])
+            self.registrations = Registrations(self.facts, self._read, self._write)
+        self.installation = Installation(row["realm"], row["nonce_key"], row["session_key"])
 
     # --- inside -----------------------------------------------------------------------------------
 
     async def _first_start(self, realm: str) -> None:
-        """Write the installation's row unless it is there."""
-        async with self._writes.begin() as connection:
-            if (await connection.execute(select(installation.columns.id))).first() is None:
-                row = {
-                    "id": 1,
-                    "realm": realm,
-                    "nonce_key": secrets.token_bytes(32),
-                    "session_key": secrets.token_bytes(32),
-                    "date_created": _now(),
-                }
-                await connection.execute(insert(installation).values(row))
+        """Write the installation's row unless it is there, or another node is first."""
+        row = {
+            "id": 1,
+            "realm": realm,
+            "nonce_key": secrets.token_bytes(32),
+            "session_key": secrets.token_bytes(32),
+            "date_created": _now(),
+        }
+        with suppress(IntegrityError):
+            async with self._writes.begin() as connection:
+                if (await connection.execute(select(installation.columns.id))).first() is None:
+                    await connection.execute(insert(installation).values(row))
 
     async def _readable(self, table_name: str) -> Table:
         """Return the table; facts that wait for the disk are brought there first, so that one reads one's writes."""
@@ -244,20 +252,14 @@ class Store:
         try:
             async with self._engine.connect() as connection:
                 return await work(connection)
-        except StatementError as error:
-            raise Unavailable(plain_reason(error)) from error
         except (SQLAlchemyError, OSError) as error:
             raise Unavailable(plain_reason(error)) from error
 
-    async def _write(
-        self, work: Callable[[AsyncConnection], Awaitable[list[tuple[Table, str, Row | None]]]]
-    ) -> list[tuple[Table, str, Row | None]]:
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[Written]]) -> Written:
         """Run `work` in a transaction, then bring the configuration up to date and tell the subscribers."""
         return await self._to_its_end(self._transact(work))
 
-    async def _transact(
-        self, work: Callable[[AsyncConnection], Awaitable[list[tuple[Table, str, Row | None]]]]
-    ) -> list[tuple[Table, str, Row | None]]:
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[Written]]) -> Written:
         async with self._lock:
             try:
                 async with self._writes.begin() as connection:

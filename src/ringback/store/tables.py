@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.schema import SchemaItem
 
-from ringback.store.columns import big, blob, data, flag, moment, number, parent, secret, text, texts
+from ringback.store.columns import big, blob, data, flag, moment, number, parent, real, secret, text, texts
 
 API_VERSION = "2010-04-01"
 
@@ -249,9 +249,10 @@ registrations = _resource(
     text("contact", required=True),
     data("received"),
     moment("expires_at", required=True, index=True),
-    texts("call_id", "user_agent", "instance"),
+    texts("call_id", "user_agent", "instance", "reg_id"),
     data("path"),
     big("cseq"),
+    real("q"),
 )
 
 installation = Table(

@@ -296,11 +296,12 @@ def _facts() -> None:
     )
     _table(
         "registrations",
-        _texts("domain_sid", "call_id", "user_agent", "instance"),
+        _texts("domain_sid", "call_id", "user_agent", "instance", "reg_id"),
         _required("aor", "contact"),
         _data("received", "path"),
         [sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False)],
         [sa.Column("cseq", sa.BigInteger)],
+        [sa.Column("q", sa.Double)],
         indexes=("expires_at",),
     )
 

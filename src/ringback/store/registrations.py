@@ -1,0 +1,104 @@
+"""The registrar's bindings on disk, so that phones can be called at once after a restart."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.flow import Hop
+from ringback.sip.registrar import Binding, Change
+from ringback.sip.uri import Uri
+from ringback.store.facts import Facts
+from ringback.store.repository import Written
+from ringback.store.rows import Row
+from ringback.store.sids import derived_sid
+from ringback.store.tables import registrations
+
+T = TypeVar("T")
+Read = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
+Write = Callable[[Callable[[AsyncConnection], Awaitable[Written]]], Awaitable[Written]]
+
+
+class Registrations:
+    """Writes through the facts writer, so that a REGISTER never waits; read once at the start."""
+
+    def __init__(self, facts: Facts, read: Read, write: Write) -> None:
+        self._facts = facts
+        self._read = read
+        self._write = write
+
+    def record(self, change: Change, *, account_sid: str, domain_sid: str) -> bool:
+        """Take over what a REGISTER changed; False when too much waits for the disk."""
+        if change.kind == "removed":
+            return self.forget(change.binding)
+        return self._facts.put("registrations", _row(change.binding, account_sid, domain_sid))
+
+    def forget(self, binding: Binding) -> bool:
+        """Delete a binding that expired or was lost; False when too much waits for the disk."""
+        return self._facts.remove("registrations", _key(binding))
+
+    async def load(self, now: float) -> list[Binding]:
+        """Return the bindings that are alive at `now` (seconds of the wall clock), and delete the others."""
+        moment = datetime.fromtimestamp(now, UTC)
+        await self._facts.flush()
+
+        async def clear(connection: AsyncConnection) -> Written:
+            await connection.execute(delete(registrations).where(registrations.columns.expires_at <= moment))
+            return []
+
+        async def read(connection: AsyncConnection) -> list[Row]:
+            query = select(registrations).order_by(
+                registrations.columns.date_created, registrations.columns.sid
+            )
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+        await self._write(clear)
+        return [binding for row in await self._read(read) if (binding := _binding(row)) is not None]
+
+
+def _key(binding: Binding) -> str:
+    return derived_sid("RG", binding.aor, binding.contact.text)
+
+
+def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:
+    return {
+        "sid": _key(binding),
+        "account_sid": account_sid,
+        "domain_sid": domain_sid,
+        "aor": binding.aor,
+        "contact": binding.contact.text,
+        "received": list(binding.received),
+        "expires_at": datetime.fromtimestamp(binding.expires_at, UTC),
+        "call_id": binding.call_id,
+        "cseq": binding.cseq,
+        "user_agent": binding.user_agent,
+        "path": list(binding.path),
+        "instance": binding.instance,
+        "reg_id": binding.reg_id,
+        "q": binding.q,
+    }
+
+
+def _binding(row: Row) -> Binding | None:
+    """Return the binding of a row; None when this version cannot read it."""
+    try:
+        transport, host, port, connection, server_name, local = row["received"]
+        contact = Uri.parse(row["contact"])
+    except (SipSyntaxError, ValueError, TypeError):
+        return None
+    return Binding(
+        row["aor"],
+        contact,
+        Hop(transport, host, port, connection, server_name, None if local is None else (local[0], local[1])),
+        row["expires_at"].timestamp(),
+        row["call_id"] or "",
+        row["cseq"] or 0,
+        row["user_agent"] or "",
+        tuple(row["path"] or ()),
+        row["instance"] or "",
+        row["reg_id"] or "",
+        1.0 if row["q"] is None else row["q"],
+    )
