@@ -66,15 +66,9 @@ def _equal(criteria: Criteria, item: Filter, text: str) -> None:
 
 
 def _day(item: Filter, text: str) -> list[Range]:
-    """``StartTime=2009-07-06`` is that whole day in UTC, a full moment is that second."""
+    """``StartTime=2009-07-06`` is that whole day in UTC; a moment, as SDKs send for a day, means its day."""
     try:
         moment = parse_moment(text)
-        if isinstance(moment, datetime):
-            second = moment.replace(microsecond=0)
-            return [
-                Range(item.column, ">=", second),
-                Range(item.column, "<=", second.replace(microsecond=999_999)),
-            ]
         start, end = day_bounds(moment)
     except ValueError as error:
         raise _no_date(item) from error

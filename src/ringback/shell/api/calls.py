@@ -93,9 +93,8 @@ class Calls(Collection):
             application = configuration.application(params.application_sid)
             if application is None or application["account_sid"] != account_sid:
                 raise invalid("Invalid ApplicationSid", INVALID_APPLICATION)
-        if params.byoc is not None:
-            if await self.store.fetch("byoc_trunks", params.byoc, account_sid) is None:
-                raise invalid("Invalid BYOC trunk SID", INVALID_BYOC)
+        if params.byoc and await self.store.fetch("byoc_trunks", params.byoc, account_sid) is None:
+            raise invalid("Invalid BYOC trunk SID", INVALID_BYOC)
         if params.to.kind is EndpointKind.NUMBER and params.byoc is None:
             for number in (params.from_, params.caller_id):
                 if number is not None and not configuration.may_show(account_sid, number):
