@@ -1,0 +1,381 @@
+"""Digest authentication, judged by the examples of the RFCs and end against end."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from ringback.sip import digest
+from ringback.sip.digest import Authenticator, Challenge, Credentials, Outcome, answer, ha1
+from ringback.sip.errors import SipSyntaxError, UsageError
+from ringback.sip.uri import Uri
+
+KEY = b"k" * 32
+REALM = "sip.twilio.com"
+NOW = 1_700_000_000.0
+PASSWORD = "Circle Of Life 1"
+
+
+def _lookup(username: str, algorithm: str) -> str | None:
+    return ha1("alice", REALM, PASSWORD, algorithm) if username == "alice" else None
+
+
+def _answer(
+    value: str, *, nc: int = 1, password: str = PASSWORD, username: str = "alice", method: str = "INVITE"
+) -> str:
+    return answer(
+        Challenge.parse(value),
+        method=method,
+        uri="sip:bob@example.com",
+        username=username,
+        password=password,
+        cnonce="c",
+        nc=nc,
+    )
+
+
+def _check(
+    authenticator: Authenticator, header: str | list[str] | None, *, now: float = NOW, method: str = "INVITE"
+) -> Outcome:
+    return authenticator.check(header, method=method, lookup=_lookup, now=now).outcome
+
+
+def _without_qop(value: str) -> str:
+    return value.replace(' qop="auth",', "")
+
+
+# -- by the books
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "response"),
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
+def test_rfc7616_3_9_1_examples(algorithm: str, response: str) -> None:
+    challenge = Challenge.parse(
+        'Digest realm="http-auth@example.org", qop="auth, auth-int", '
+        f'algorithm={algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", '
+        'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+    )
+    value = answer(
+        challenge,
+        method="GET",
+        uri="/dir/index.html",
+        username="Mufasa",
+        password="Circle of Life",
+        cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+    )
+    assert f'response="{response}"' in value
+    assert 'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"' in value
+    assert "nc=00000001" in value
+
+
+def test_rfc2617_3_5_example() -> None:
+    challenge = Challenge.parse(
+        'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'
+    )
+    value = answer(
+        challenge,
+        method="GET",
+        uri="/dir/index.html",
+        username="Mufasa",
+        password="Circle Of Life",
+        cnonce="0a4f113b",
+    )
+    assert 'response="6629fae49393a05397450978507c4ef1"' in value
+
+
+def test_rfc2069_2_4_example_without_qop() -> None:
+    # The digest is that of the errata of RFC 2069.
+    challenge = Challenge.parse(
+        'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'
+    )
+    value = answer(
+        challenge,
+        method="GET",
+        uri="/dir/index.html",
+        username="Mufasa",
+        password="CircleOfLife",
+        cnonce="unused",
+    )
+    assert 'response="1949323746fe6a43ef61f9606e7febea"' in value
+    assert "qop" not in value
+    assert "cnonce" not in value
+
+
+def test_auth_int_covers_the_body() -> None:
+    challenge = Challenge("r", "n", "MD5", ("auth-int",))
+    value = answer(
+        challenge, method="INVITE", uri="sip:b", username="u", password="p", cnonce="c", body=b"v=0"
+    )
+    ha2 = hashlib.md5(f"INVITE:sip:b:{hashlib.md5(b'v=0').hexdigest()}".encode()).hexdigest()
+    key = hashlib.md5(b"u:r:p").hexdigest()
+    expected = hashlib.md5(f"{key}:n:00000001:c:auth-int:{ha2}".encode()).hexdigest()
+    assert f'response="{expected}"' in value
+
+
+# -- the client
+
+
+def test_a_stored_ha1_serves_as_well_as_the_password() -> None:
+    challenge = Challenge("r", "n", "SHA-256", ("auth",))
+    common = {"method": "BYE", "uri": "sip:b", "username": "u", "cnonce": "c"}
+    assert answer(challenge, password="p", **common) == answer(
+        challenge, ha1=ha1("u", "r", "p", "SHA-256"), **common
+    )
+
+
+def test_what_we_do_not_know_is_not_answerable() -> None:
+    assert not Challenge.parse('Digest realm="r", nonce="n", algorithm=SHA-3').is_answerable
+    assert not Challenge.parse('Digest realm="r", nonce="n", qop="auth-conf"').is_answerable
+    with pytest.raises(UsageError):
+        answer(Challenge("r", "n", ""), method="X", uri="sip:b", username="u", password="p", cnonce="c")
+    with pytest.raises(UsageError):
+        answer(Challenge("r", "n"), method="X", uri="sip:b", username="u", cnonce="c")
+    with pytest.raises(UsageError):
+        ha1("u", "r", "p", "SHA-3")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Digest",
+        'Basic realm="x"',
+        'Digest realm="r"',
+        'Digest nonce="n"',
+        'Digest realm="r", nonce=""',
+        'Digest realm="r" nonce="n"',
+        'Digest realm="r", realm="s", nonce="n"',
+        'Digest realm="r, nonce="n"',
+        'Digest realm="r", nonce="n", x="' + "a" * 5000 + '"',
+    ],
+)
+def test_malformed_challenges_are_refused(value: str) -> None:
+    with pytest.raises(SipSyntaxError):
+        Challenge.parse(value)
+
+
+def test_challenges_of_others_are_read() -> None:
+    challenge = Challenge.parse(
+        'DIGEST  Realm = "a \\"b\\"" ,nonce=abc,, stale=TRUE, algorithm="md5",qop=auth'
+    )
+    assert challenge == Challenge('a "b"', "abc", "MD5", ("auth",), None, True)
+
+
+# -- the server
+
+
+@pytest.mark.parametrize("algorithm", digest.ALGORITHMS)
+def test_a_right_answer_passes(algorithm: str) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW, algorithm=algorithm))
+    verdict = authenticator.check(header, method="INVITE", lookup=_lookup, now=NOW + 1)
+    assert verdict == (Outcome.OK, "alice")
+
+
+def test_twilios_face() -> None:
+    value = Authenticator(KEY, REALM).challenge(NOW)
+    assert value.startswith('Digest realm="sip.twilio.com", qop="auth", nonce="')
+    assert value.endswith("algorithm=MD5")
+    assert Authenticator(KEY, REALM).challenge(NOW, stale=True).endswith("stale=TRUE")
+
+
+def test_no_nonce_is_given_twice() -> None:
+    authenticator, other = Authenticator(KEY, REALM), Authenticator(KEY, REALM, node="1")
+    values = [each.challenge(NOW) for each in (authenticator, other) for _ in range(100)]
+    assert len(set(values)) == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({"password": "wrong"}, Outcome.WRONG),
+        ({"username": "mallory"}, Outcome.WRONG),
+        ({"method": "BYE"}, Outcome.WRONG),
+    ],
+)
+def test_wrong_answers_fail(change: dict[str, str], outcome: Outcome) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW), **change)  # type: ignore[arg-type]
+    assert _check(authenticator, header) is outcome
+
+
+def test_an_unknown_user_costs_the_same_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    calls: list[str] = []
+    hashed = digest._hashed
+
+    def counted(algorithm: str, text: str) -> str:
+        calls.append(algorithm)
+        return hashed(algorithm, text)
+
+    headers = [
+        _answer(authenticator.challenge(NOW), username=name, password="x") for name in ("alice", "mallory")
+    ]
+    monkeypatch.setattr(digest, "_hashed", counted)
+    counts = []
+    for header in headers:
+        calls.clear()
+        authenticator.check(
+            header, method="INVITE", lookup=lambda name, _: "0" * 32 if name == "alice" else None, now=NOW
+        )
+        counts.append(list(calls))
+    assert counts[0] == counts[1] != []
+
+
+def test_nobody_can_log_in_with_the_key_that_stands_for_nobody() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    challenge = Challenge.parse(authenticator.challenge(NOW))
+    header = answer(
+        challenge, method="INVITE", uri="sip:b", username="x", ha1=authenticator._nobody["MD5"], cnonce="c"
+    )
+    assert _check(authenticator, header) is Outcome.WRONG
+
+
+def test_counts_may_only_grow() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    value = authenticator.challenge(NOW)
+    first, third, second = (_answer(value, nc=nc) for nc in (1, 3, 2))
+    assert [_check(authenticator, each) for each in (first, first, third, second, third)] == [
+        Outcome.OK,
+        Outcome.REPLAYED,
+        Outcome.OK,
+        Outcome.REPLAYED,
+        Outcome.REPLAYED,
+    ]
+
+
+def test_an_answer_without_qop_passes_once() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    value = authenticator.challenge(NOW)
+    old_phone = _answer(_without_qop(value))
+    assert [_check(authenticator, each) for each in (old_phone, old_phone, _answer(value, nc=9))] == [
+        Outcome.OK,
+        Outcome.REPLAYED,
+        Outcome.REPLAYED,
+    ]
+    value = authenticator.challenge(NOW)
+    assert _check(authenticator, _answer(value)) is Outcome.OK
+    assert _check(authenticator, _answer(_without_qop(value))) is Outcome.REPLAYED
+
+
+def test_old_nonces_are_stale_and_so_are_those_of_the_future() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    value = authenticator.challenge(NOW)
+    assert _check(authenticator, _answer(value), now=NOW + digest.NONCE_LIFETIME + 1) is Outcome.STALE
+    assert _check(authenticator, _answer(value), now=NOW - 10) is Outcome.STALE
+    assert _check(authenticator, _answer(value, password="x"), now=NOW + 1e6) is Outcome.WRONG
+    assert _check(authenticator, _answer(value), now=NOW + digest.NONCE_LIFETIME - 1) is Outcome.OK
+
+
+@pytest.mark.parametrize("nonce", ["x", "0.0.0.0", "", ".", "zz.0.1.abc"])
+def test_nonces_of_others_are_stale(nonce: str) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = answer(
+        Challenge(REALM, nonce, "MD5", ("auth",)),
+        method="INVITE",
+        uri="sip:b",
+        username="alice",
+        password=PASSWORD,
+        cnonce="c",
+    )
+    assert _check(authenticator, header) is Outcome.STALE
+
+
+def test_nonces_serve_on_every_node_and_for_one_realm_only() -> None:
+    value = Authenticator(KEY, REALM, node="a").challenge(NOW)
+    assert _check(Authenticator(KEY, REALM, node="b"), _answer(value)) is Outcome.OK
+    other = Authenticator(KEY, "other").challenge(NOW).replace("other", REALM)
+    assert _check(Authenticator(KEY, REALM), _answer(other)) is Outcome.STALE
+    assert _check(Authenticator(b"x" * 32, REALM), _answer(value)) is Outcome.STALE
+
+
+def test_missing_and_malformed() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW))
+    foreign = header.replace(REALM, "elsewhere")
+    assert _check(authenticator, None) is Outcome.MISSING
+    assert _check(authenticator, []) is Outcome.MISSING
+    assert _check(authenticator, foreign) is Outcome.MISSING
+    assert _check(authenticator, [foreign, header]) is Outcome.OK
+    assert _check(authenticator, "Basic abc") is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("qop=auth", "qop=auth-int"),
+        ("qop=auth", 'qop=""'),
+        ("nc=00000001", "nc=x"),
+        ("nc=00000001, ", ""),
+        ('cnonce="c", ', ""),
+        ("algorithm=MD5", "algorithm=MD4"),
+        ("algorithm=MD5", "algorithm=MD5, userhash=true"),
+        ('username="alice", ', ""),
+        ('uri="sip:bob@example.com", ', ""),
+        ('response="', 'response="g'),
+        ('response="', 'response="\u0661'),
+    ],
+)
+def test_malformed_credentials_are_refused(old: str, new: str) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW)) + ", x=y"
+    assert old in header
+    assert _check(authenticator, header.replace(old, new)) is Outcome.MALFORMED
+
+
+def test_credentials_for_another_target_are_refused() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW))
+
+    def outcome(uri: str) -> Outcome:
+        return authenticator.check(
+            header, method="INVITE", lookup=_lookup, now=NOW, uri=Uri.parse(uri)
+        ).outcome
+
+    assert outcome("sip:+19005550100@example.com") is Outcome.MALFORMED
+    assert outcome("sip:bob@example.net") is Outcome.MALFORMED
+    assert outcome("sips:bob@EXAMPLE.com:5061;transport=tls") is Outcome.OK
+
+
+def test_a_full_table_forgets_old_nonces_and_never_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "MAX_NONCE_COUNTS", 10)
+    authenticator = Authenticator(KEY, REALM)
+    headers = [_answer(authenticator.challenge(NOW + number)) for number in range(30)]
+    unused = _answer(authenticator.challenge(NOW))
+    assert all(_check(authenticator, each, now=NOW + 30) is Outcome.OK for each in headers)
+    assert len(authenticator._counts) <= 10
+    again = [_check(authenticator, each, now=NOW + 31) for each in headers]
+    assert again[:20] == [Outcome.STALE] * 20
+    assert again[20:] == [Outcome.REPLAYED] * 10
+    assert _check(authenticator, unused, now=NOW + 31) is Outcome.STALE
+
+
+def test_expired_nonces_leave_the_table() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    for number in range(20):
+        assert (
+            _check(authenticator, _answer(authenticator.challenge(NOW + number)), now=NOW + number)
+            is Outcome.OK
+        )
+    later = NOW + 20 + digest.NONCE_LIFETIME
+    assert _check(authenticator, _answer(authenticator.challenge(later)), now=later) is Outcome.OK
+    assert len(authenticator._counts) == 1
+
+
+def test_secrets_stay_out_of_reprs() -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW))
+    assert "kkkk" not in repr(authenticator)
+    assert Credentials.parse(header).fields["response"] not in repr(Credentials.parse(header))
+
+
+@pytest.mark.parametrize(("key", "node"), [(b"short", "0"), (KEY, ""), (KEY, "a.b"), (KEY, "x" * 17)])
+def test_weak_keys_and_unfit_names_are_refused(key: bytes, node: str) -> None:
+    with pytest.raises(UsageError):
+        Authenticator(key, REALM, node=node)
