@@ -362,3 +362,77 @@ async def test_phones_can_be_reached_again_after_a_restart(url: str) -> None:
         assert await store.count("registrations") == 2
         assert store.registrations.forget(stream)
         assert await store.registrations.load(now) == [refreshed]
+
+
+@pytest.fixture
+async def two_nodes(postgresql: str) -> AsyncIterator[tuple[Store, Store]]:
+    """Give two stores on one PostgreSQL database, both listening."""
+    import asyncpg
+
+    name = f"test_{new_sid('DB').lower()}"
+    connection = await asyncpg.connect(f"{postgresql}/postgres")
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    url = f"{postgresql}/{name}"
+    async with asyncio.timeout(60), opened(url) as first, opened(url) as second:
+        for store in (first, second):
+            assert store._nodes is not None
+            await store._nodes.listening.wait()
+        yield first, second
+
+
+def heard_by(store: Store, table: str, key: str) -> asyncio.Event:
+    """Return an event that is set when the store tells of this row."""
+    heard = asyncio.Event()
+    store.on_change(lambda *change: heard.set() if change == (table, key) else None)
+    return heard
+
+
+async def test_a_write_reaches_the_memory_of_every_node(two_nodes: tuple[Store, Store]) -> None:
+    first, second = two_nodes
+    sid = new_sid("SD")
+    heard = heard_by(second, "sip_domains", sid)
+    await first.insert("sip_domains", {"sid": sid, "account_sid": ACCOUNT, "domain_name": "a.test"})
+    await heard.wait()
+    assert second.configuration.domain("a.test") == first.configuration.domain("a.test") is not None
+    heard.clear()
+    await second.update("sip_domains", sid, None, {"domain_name": "b.test"})
+    heard = heard_by(second, "sip_domains", sid)
+    await first.delete("sip_domains", sid)
+    await heard.wait()
+    assert second.configuration.domain("b.test") is None
+    chosen = heard_by(second, "installation", "SD9")
+    await first.set_default_domain("SD9")
+    await chosen.wait()
+    assert second.configuration.default_domain_sid == "SD9"
+
+
+async def test_many_rows_in_one_write_reach_the_other_node(two_nodes: tuple[Store, Store]) -> None:
+    first, second = two_nodes
+    rows = [
+        ("outgoing_caller_ids", {"account_sid": ACCOUNT, "phone_number": f"+1{n:010}"}) for n in range(250)
+    ]
+    last = new_sid("PN")
+    heard = heard_by(second, "outgoing_caller_ids", last)
+    await first.insert_all(
+        [*rows, ("outgoing_caller_ids", {"sid": last, "account_sid": ACCOUNT, "phone_number": "+2"})]
+    )
+    await heard.wait()
+    assert second.configuration.caller_ids(ACCOUNT) == first.configuration.caller_ids(ACCOUNT)
+    assert len(second.configuration.caller_ids(ACCOUNT)) == 251
+
+
+async def test_a_node_that_was_cut_off_reads_everything_again(two_nodes: tuple[Store, Store]) -> None:
+    first, second = two_nodes
+    assert second._nodes is not None
+    second._nodes.listening.clear()
+    async with first._engine.connect() as connection:  # cut every other connection to this database
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+        )
+        assert (await connection.execute(text(f"{query} AND pid <> pg_backend_pid()"))).scalar_one() >= 2
+    row = await first.insert("applications", {"account_sid": ACCOUNT})
+    await second._nodes.listening.wait()
+    assert second.configuration.application(row["sid"]) == row
+    second.facts.put("calls", call("CA1"))
+    assert await second.facts.flush(within=30)

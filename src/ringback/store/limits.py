@@ -40,3 +40,12 @@ JOURNAL_BYTES = 4 * 1024 * 1024
 
 CALLBACKS = 256
 """Subscribers of changes: one for each part of the server, not one for each request."""
+
+NOTICE_KEYS = 100
+"""Changed rows named in one notice: PostgreSQL takes 8,000 bytes, a table and a SID are 70 at most."""
+
+NOTICES = 1_000
+"""Notices of other nodes that wait; when more come, the whole configuration is read again instead."""
+
+LISTENER_PROBE = 30.0
+"""Seconds of silence after which the listener sees whether the server is still there, and waits for its answer."""

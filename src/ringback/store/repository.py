@@ -67,7 +67,7 @@ async def page(
     """Return up to `limit` rows from `offset` on that match everything, in order; see `Store.page`."""
     limit = max(0, min(limit, PAGE_ROWS))
     query = select(table).where(*conditions(table, where, ranges))
-    query = _ordered(query, table, order).limit(limit + 1).offset(max(0, offset))
+    query = _ordered(query, table, order).limit(limit + 1).offset(max(0, min(offset, 2**63 - 1)))
     rows = [dict(row) for row in (await connection.execute(query)).mappings()]
     return Page(rows[:limit], len(rows) > limit)
 

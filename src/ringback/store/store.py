@@ -27,6 +27,7 @@ from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Facts
 from ringback.store.failures import plain_reason, store_error
 from ringback.store.limits import CALLBACKS
+from ringback.store.nodes import Nodes
 from ringback.store.registrations import Registrations
 from ringback.store.repository import Page, Range, Written
 from ringback.store.rows import Row, changed, completed, key_of, table_named
@@ -65,6 +66,8 @@ class Store:
         self.facts = Facts(BatchSaver(self._writes, self._lock, _now, self._saved))
         self.registrations = Registrations(self.facts, self._read, self._write)
         self.installation = Installation(DEFAULT_REALM, b"", b"")
+        several = engine.dialect.name == "postgresql"
+        self._nodes = Nodes(engine, self._read_again, self.reload) if several else None
 
     @classmethod
     async def open(cls, url: str, *, base_domain: str, realm: str = DEFAULT_REALM) -> "Store":
@@ -89,10 +92,14 @@ class Store:
             await engine.dispose()
             raise
         store.facts.start()
+        if store._nodes is not None:
+            store._nodes.start()
         return store
 
     async def close(self) -> None:
         """Save what is pending, finish running writes and let go of the database."""
+        if self._nodes is not None:
+            await self._nodes.close()
         await self.facts.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -205,10 +212,9 @@ class Store:
 
         async def work(connection: AsyncConnection) -> Written:
             await connection.execute(update(installation).values(default_domain_sid=domain_sid))
-            return []
+            return [(installation, domain_sid, None)]
 
         await self._write(work)
-        self.configuration.default_domain_sid = domain_sid
 
     async def reload(self) -> None:
         """Read the whole configuration again, for changes that another node has made."""
@@ -264,17 +270,45 @@ class Store:
             try:
                 async with self._writes.begin() as connection:
                     written = await work(connection)
+                    if self._nodes is not None:
+                        keys = [(table.name, key) for table, key, _ in written if table.name not in FACTS]
+                        await self._nodes.announce(connection, keys)
             except (SQLAlchemyError, OSError) as error:
                 raise Unavailable(plain_reason(error)) from error
             for table, key, row in written:
-                if table.name in FACTS:
-                    continue
-                if row is None:
-                    self.configuration.drop(table.name, key)
-                else:
-                    self.configuration.put(table.name, row)
+                self._take_over(table, key, row)
         self._tell([(table.name, key) for table, key, _ in written])
         return written
+
+    def _take_over(self, table: Table, key: str, row: Row | None) -> None:
+        """Bring the configuration up to date with one row as it is now."""
+        if table is installation:
+            self.configuration.default_domain_sid = key
+        elif table.name in FACTS:
+            return
+        elif row is None:
+            self.configuration.drop(table.name, key)
+        else:
+            self.configuration.put(table.name, row)
+
+    async def _read_again(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Take over rows that another node has changed."""
+        known = [(metadata.tables[name], key) for name, key in keys if name in metadata.tables]
+
+        async def work(connection: AsyncConnection) -> Written:
+            return [
+                (
+                    table,
+                    key,
+                    None if table is installation else await repository.fetch(connection, table, key, None),
+                )
+                for table, key in known
+            ]
+
+        async with self._lock:
+            for table, key, row in await self._read(work):
+                self._take_over(table, key, row)
+        self._tell([(table.name, key) for table, key in known])
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in a task of the store's, which goes on when the caller is cancelled."""
