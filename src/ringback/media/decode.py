@@ -33,6 +33,8 @@ MAX_WAITING = 64
 _RAW = {"audio/basic", "audio/ulaw", "audio/x-mulaw", "audio/x-ulaw", "audio/mulaw", "audio/pcmu"}
 _FORCED = {"audio/gsm": "gsm", "audio/x-gsm": "gsm", "audio/pcma": "alaw", "audio/g722": "g722"}
 
+_OPTIONS = {"alaw": {"sample_rate": str(RATE)}}  # else FFmpeg takes 44100
+
 
 class Decoder:
     """Decodes files, one at a time. Use it from one event loop; `close()` it at the end."""
@@ -57,6 +59,11 @@ class Decoder:
             return source[: int(MAX_CLIP_SECONDS * RATE)]
         _, audio = await self._child.ask(request, source, within=DECODE_WITHIN)
         return audio
+
+    @property
+    def pid(self) -> int | None:
+        """The decoder's process id while it runs."""
+        return self._child.pid
 
     async def close(self) -> None:
         """Ends the process."""
@@ -111,8 +118,7 @@ def _decoded(source: bytes, format_: str) -> bytes:
     with av.open(
         io.BytesIO(source),
         format=format_ or None,
-        options={"format_whitelist": FORMATS, "protocol_whitelist": ""},
-        container_options={},
+        options={**_OPTIONS.get(format_, {}), "format_whitelist": FORMATS, "protocol_whitelist": ""},
     ) as container:
         for frame in _frames(container):
             for piece in resampler.resample(frame):

@@ -46,6 +46,8 @@ def _words(known: dict[str, str]) -> str | None:
     month, day, year = _month(known.get("m")), known.get("d"), known.get("y")
     if ("m" in known and month is None) or (day is not None and not (day.isdigit() and 1 <= int(day) <= 31)):
         return None
+    if year is not None and not (year.isdigit() and len(year) in (2, 4)):
+        return None
     if year is not None and len(year) == 2:
         year = ("19" if int(year) > 50 else "20") + year
     head = " ".join(part for part in (month, _day(day, month)) if part)

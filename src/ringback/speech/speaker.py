@@ -20,7 +20,7 @@ from ringback.media import tones
 from ringback.media.child import Child
 from ringback.media.clips import Clip, DiskCache
 from ringback.speech import ssml, voices
-from ringback.speech.errors import LanguageRejected
+from ringback.speech.errors import LanguageRejected, TextRejected
 from ringback.speech.limits import MAX_WAITING, PIECE_WITHIN
 
 SOUND_VERSION = 1
@@ -48,8 +48,10 @@ class Speaker:
         LanguageRejected where it cannot be said; ClipOverload, ClipUnavailable where the engine cannot.
         """
         utterance = _prepare(text, voice, language)
-        parts = [part async for part in self._parts(utterance)]
-        return Clip.of(b"".join(parts), "; ".join(utterance.notes))
+        mulaw = b"".join([part async for part in self._parts(utterance)])
+        if not mulaw:
+            raise TextRejected(13520, "the voice can say nothing of this text")
+        return Clip.of(mulaw, "; ".join(utterance.notes))
 
     async def stream(self, text: ssml.Node, voice: str = "", language: str = "") -> AsyncIterator[bytes]:
         """The same audio piece by piece, each as soon as it is there."""
@@ -63,6 +65,11 @@ class Speaker:
             if isinstance(piece, _Spoken):
                 await self._synthesize(piece)
         return time.monotonic() - started_at
+
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine's process id while it runs."""
+        return self._child.pid
 
     async def close(self) -> None:
         """Ends the engine."""

@@ -80,10 +80,9 @@ def plan(node: Node, language: str) -> Plan:
     reader = _Reader(language)
     reader.read(node, _Manner(), 0)
     reader.flush()
-    if not any(isinstance(piece, Speak | Bleep) or piece.seconds for piece in reader.pieces):
+    reader.drop_own_pause()  # nothing follows
+    if not reader.pieces:
         raise TextRejected(13520, "<Say> has no text")
-    if reader.pieces[-1] == Pause(_AFTER_SENTENCE):
-        reader.pieces.pop()  # nothing follows
     return Plan(tuple(reader.pieces), tuple(dict.fromkeys(reader.notes)))
 
 
@@ -99,6 +98,7 @@ class _Reader:
         self._length = 0
         self._elements = 0
         self._paused = 0.0
+        self._own_pause_at = 0  # how many pieces there were with it
 
     def read(self, node: Node, manner: _Manner, depth: int) -> None:
         if isinstance(node, str):
@@ -125,7 +125,7 @@ class _Reader:
                 self.flush()
                 self._inside(children, manner, depth)
                 self.flush()
-                self._pause_instead(_AFTER_PARAGRAPH if kind == "p" else _AFTER_SENTENCE)
+                self._own_pause(_AFTER_PARAGRAPH if kind == "p" else _AFTER_SENTENCE)
             case other:
                 self._inside(children, self._inner(other, named, manner, depth), depth)
 
@@ -162,19 +162,7 @@ class _Reader:
         if match is not None:
             seconds = float(match[1]) / (1000 if match[2] == "ms" else 1)
         self.flush()
-        self._pause_instead(min(seconds, MAX_PAUSE))
-
-    def _pause_instead(self, seconds: float) -> None:
-        """A pause that was asked for takes the place of the voice's own after a sentence."""
-        if seconds and self.pieces and self.pieces[-1] == Pause(_AFTER_SENTENCE):
-            self.pieces.pop()
-        self._pause(seconds)
-
-    def _pause(self, seconds: float) -> None:
-        seconds = min(seconds, MAX_PAUSES - self._paused)
-        if seconds > 0:
-            self._paused += seconds
-            self.pieces.append(Pause(seconds))
+        self._pause(min(seconds, MAX_PAUSE))
 
     def _say_as(self, words: str, named: dict[str, str], manner: _Manner) -> None:
         language = manner.language or self._language
@@ -227,11 +215,31 @@ class _Reader:
         words, self._words = " ".join("".join(self._words).split()), []
         for sentence in text.sentences(words, MAX_PIECE):
             if any(letter.isalnum() for letter in sentence):
-                self.pieces.append(
-                    Speak(sentence, self._manner.language, self._manner.rate, self._manner.gain)
-                )
-                if sentence.rstrip("\"'”’)]")[-1:] in text.SENTENCE_ENDS:
-                    self._pause(_AFTER_SENTENCE)
+                self.pieces.append(Speak(sentence, *self._manner))
+            if sentence.rstrip("\"'”’)]")[-1:] in text.SENTENCE_ENDS:
+                self._own_pause(_AFTER_SENTENCE)
+
+    def _pause(self, seconds: float) -> None:
+        """A pause that was asked for takes the place of the voice's own."""
+        if seconds:
+            self.drop_own_pause()
+        seconds = min(seconds, MAX_PAUSES - self._paused)
+        if seconds > 0:
+            self._paused += seconds
+            self.pieces.append(Pause(seconds))
+
+    def _own_pause(self, seconds: float) -> None:
+        """The pause that a voice makes after a sentence; a paragraph's takes its place."""
+        self.drop_own_pause()
+        if self.pieces and not isinstance(self.pieces[-1], Pause):
+            self.pieces.append(Pause(seconds))
+            self._own_pause_at = len(self.pieces)
+
+    def drop_own_pause(self) -> None:
+        """Takes the voice's own pause away where it is the last piece."""
+        if self._own_pause_at and self._own_pause_at == len(self.pieces):
+            self.pieces.pop()
+            self._own_pause_at = 0
 
 
 def _kept_spaces(words: str, language: str) -> str:
