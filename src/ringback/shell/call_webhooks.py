@@ -1,0 +1,128 @@
+"""The webhooks of calls: what a script asks a program, and what it tells it.
+
+Requests for TwiML run beside each other; the status callbacks of one call go out one after the other,
+in order, and never hold the call up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from ringback.call.effects import Fetch, Note, Notify, info
+from ringback.call.events import Fetched
+from ringback.shell.live import LiveCall
+from ringback.shell.tasks import Tasks
+from ringback.shell.vault import Vault
+from ringback.shell.webhook_request import WebhookAnswer, WebhookRequest
+from ringback.shell.webhooks import WebhookClient
+from ringback.store import Store
+from ringback.twiml.document import read_answer
+from ringback.twiml.errors import DocumentError
+
+QUEUED = 200
+"""Status callbacks of one call that may wait for a slow program; later ones are dropped, with a line."""
+
+Remark = Callable[[LiveCall, Note], None]
+
+
+class CallWebhooks:
+    """Signs, sends and reads the webhooks of calls."""
+
+    def __init__(self, client: WebhookClient, store: Store, vault: Vault, remark: Remark) -> None:
+        self._client = client
+        self._store = store
+        self._vault = vault
+        self._remark = remark
+        self._tasks = Tasks("status callbacks")
+
+    def auth_token(self, account_sid: str) -> str:
+        """The token that signs an account's webhooks."""
+        account = self._store.configuration.account(account_sid)
+        return str.__str__(account["auth_token"]) if account else ""
+
+    def _request(self, account_sid: str, call: str, url: str, method: str, params: Any) -> WebhookRequest:
+        return WebhookRequest(
+            url=url,
+            method=method,
+            params=params,
+            auth_token=self.auth_token(account_sid),
+            account_sid=account_sid,
+            idempotency_token=secrets.token_hex(16),
+            call=call,
+        )
+
+    async def ask(self, call: LiveCall, fetch: Fetch) -> Fetched:
+        """Ask for TwiML: the document, or Twilio's error."""
+        request = self._request(call.setup.account_sid, call.sid, fetch.url, fetch.method, fetch.params)
+        answer = await self._client.fetch(request)
+        self._report(call, f"{fetch.method} {public(fetch.url)}", answer)
+        if answer.error_code:
+            return Fetched(fetch.token, answer.url, answer.status, None, answer.error_code, answer.error_text)
+        try:
+            document = read_answer(answer.content_type, answer.body, answer.url, self._vault.hide)
+        except DocumentError as problem:
+            return Fetched(fetch.token, answer.url, answer.status, None, problem.code, problem.text)
+        return Fetched(fetch.token, answer.url, answer.status, document.plain(), 0, "")
+
+    def notify(self, call: LiveCall, notify: Notify) -> None:
+        """Queue a status callback of a call."""
+        if call.callbacks is None:
+            call.callbacks = asyncio.Queue(QUEUED)
+            self._tasks.start(self._deliver(call, call.callbacks), call.sid)
+        if call.callbacks.full():
+            self._remark(
+                call,
+                Note("webhook", f"too many status callbacks wait for {public(notify.url)}", "error", 15003),
+            )
+            return
+        call.callbacks.put_nowait(notify)
+
+    async def _deliver(self, call: LiveCall, queue: asyncio.Queue[Notify]) -> None:
+        """Send what waits, in order; end when nothing does."""
+        while not queue.empty():
+            notify = queue.get_nowait()
+            request = self._request(
+                call.setup.account_sid, call.sid, notify.url, notify.method, notify.params
+            )
+            answer = await self._client.notify(request)
+            event = dict(notify.params).get("CallStatus", "")
+            self._report(call, f"{notify.method} {public(notify.url)} ({event})", answer)
+        if call.callbacks is queue:
+            call.callbacks = None
+        if call.actor.finished:
+            self._client.forget(call.sid)
+
+    def notify_for(self, call: LiveCall | None, account_sid: str, notify: Notify) -> None:
+        """Send a callback of something that is no call: a conference, a stream."""
+        if call is not None:
+            self.notify(call, notify)
+            return
+        request = self._request(account_sid, "", notify.url, notify.method, notify.params)
+        self._tasks.start(self._client.notify(request), notify.url)
+
+    def _report(self, call: LiveCall, what: str, answer: WebhookAnswer) -> None:
+        for level, text in answer.lines:
+            self._remark(call, Note("function", text, "error" if level == "error" else "info", 0))
+        took = f"{answer.elapsed * 1000:.0f} ms"
+        if answer.error_code:
+            self._remark(
+                call, Note("webhook", f"{what}: {answer.error_text}, {took}", "error", answer.error_code)
+            )
+        else:
+            kind = f" {answer.content_type}" if answer.content_type else ""
+            self._remark(call, info("webhook", f"{what}: {answer.status}{kind}, {took}"))
+
+    async def close(self, within: float) -> None:
+        """Let the callbacks that wait go out, ``within`` seconds at most."""
+        await self._tasks.drain(within)
+        await self._tasks.close()
+
+
+def public(url: str) -> str:
+    """A URL without its user and password, for people to read."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,325 @@
+"""The calls that are up: their inboxes, and what their scripts ask for.
+
+::
+
+    SIP, pump, timers, webhooks, REST --deliver--> inbox --> CallActor --effects--> here
+
+Events are taken one by one in the order of their arrival, also those that effects cause at once; so no
+script ever runs inside another. Exceptions out of a script end that call alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from ringback.call import effects as fx
+from ringback.call import events
+from ringback.call.actor import CallActor
+from ringback.call.effects import Note, error, info
+from ringback.call.errors import Overload
+from ringback.call.leg import Branch, Leg, LegEffect
+from ringback.call.routing import plan
+from ringback.call.setup import CallSetup
+from ringback.shell.addresses import contact
+from ringback.shell.call_webhooks import CallWebhooks
+from ringback.shell.conferences import Conferences
+from ringback.shell.live import LiveCall
+from ringback.shell.placing import Placing
+from ringback.shell.records import Records
+from ringback.shell.sound import Sound, describe
+from ringback.shell.streams import Streams
+from ringback.shell.tasks import Tasks
+from ringback.shell.timers import Timers
+from ringback.sip.agent import UserAgent
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+from ringback.sip.registrar import Registrar
+from ringback.store import Store
+from ringback.twiml.scripts import script_of
+
+log = structlog.get_logger("ringback.calls")
+
+RECENT = 1_000
+"""Finished calls that REST still reads from memory, until the writer has them on disk."""
+
+
+class Calls:
+    """All calls of this server."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        agent: UserAgent,
+        registrar: Registrar,
+        placing: Placing,
+        webhooks: CallWebhooks,
+        timers: Timers[Any],
+        carry_out: Callable[[list[LegEffect]], None],
+        max_calls: int,
+    ) -> None:
+        self._store = store
+        self._agent = agent
+        self._registrar = registrar
+        self._placing = placing
+        self.webhooks = webhooks
+        self._timers = timers
+        self._carry_out = carry_out
+        self._max_calls = max_calls
+        self._live: dict[str, LiveCall] = {}
+        self._recent: dict[str, dict[str, Any]] = {}
+        self._inbox: deque[tuple[LiveCall, events.Event | None]] = deque()
+        self._running = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.tasks = Tasks("calls")
+        self.records = Records(store)
+        self.sound: Sound
+        self.conferences: Conferences
+        self.streams: Streams
+        self._steps: dict[type[Any], Callable[[LiveCall, Any], None]] = {
+            fx.Ring: lambda call, effect: self._carry_out(call.leg.ring(effect.early_media, self._now())),
+            fx.Answer: lambda call, effect: self._carry_out(call.leg.answer(self._now())),
+            fx.Refuse: lambda call, e: self._carry_out(call.leg.refuse(e.status, e.reason, self._now())),
+            fx.HangUp: lambda call, effect: self._carry_out(call.leg.hang_up(self._now())),
+            fx.Place: self._place,
+            fx.Play: lambda call, effect: self.sound.play(call, effect.token, effect.source, effect.loops),
+            fx.StopPlay: lambda call, effect: self.sound.stop(call),
+            fx.SendDigits: lambda call, effect: self.sound.send_digits(call, effect.token, effect.digits),
+            fx.Fetch: self._fetch,
+            fx.Notify: lambda call, effect: self.webhooks.notify(call, effect),
+            fx.Plan: self._plan,
+            fx.Arm: self._arm,
+            fx.Disarm: self._disarm,
+            fx.Spawn: lambda call, effect: self._spawn(CallSetup.from_plain(effect.setup)),
+            fx.Tell: self._tell,
+            fx.Bridge: self._bridge,
+            fx.Unbridge: lambda call, effect: self.sound.unbridge(call),
+            fx.JoinConference: lambda call, e: self.conferences.join(call, e.name, e.options),
+            fx.LeaveConference: lambda call, effect: self.conferences.leave(call),
+            fx.StartStream: lambda call, e: self.streams.start(call, e.stream_sid, e.options),
+            fx.StopStream: lambda call, effect: self.streams.stop(call, effect.name),
+            fx.Fact: lambda call, effect: self.records.changed(call, effect.changes, time.time()),
+            fx.Note: self._note,
+            fx.Finish: lambda call, effect: self._finish(call),
+        }
+
+    # -- what is up -----------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._live.values()))
+
+    def get(self, sid: str) -> LiveCall | None:
+        """The live call of this SID."""
+        return self._live.get(sid)
+
+    def row(self, sid: str) -> dict[str, Any] | None:
+        """The record of a call that is live, or was a moment ago."""
+        call = self._live.get(sid)
+        return call.row if call is not None else self._recent.get(sid)
+
+    async def until_idle(self) -> None:
+        """Wait until no call is up."""
+        await self._idle.wait()
+
+    # -- starting calls -----------------------------------------------------------------------------------------
+
+    def receive(self, setup: CallSetup, request: Request, flow: Flow, phone_number_sid: str = "") -> LiveCall:
+        """An INVITE that was admitted becomes a call. Raises Overload or PortsExhausted."""
+        call = self._open(setup, phone_number_sid)
+        host, port = self._placing.local(flow.hop())
+        ours = contact(host, port, flow.transport)
+        self._carry_out(call.leg.receive(request, flow, host, ours, self._now()))
+        self._start(call)
+        return call
+
+    def start(self, setup: CallSetup) -> LiveCall:
+        """A call that a program starts. Raises Overload or PortsExhausted."""
+        call = self._open(setup)
+        self._start(call)
+        return call
+
+    def _spawn(self, setup: CallSetup) -> None:
+        try:
+            self.start(setup)
+        except (Overload, OSError) as problem:
+            log.warning("a dialed leg could not be started", call=setup.sid, problem=str(problem))
+            parent = self._live.get(setup.parent_sid)
+            if parent is not None:
+                ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
+                ending |= {"sip_status": 503, "headers": {}}
+                self.deliver(parent, events.Told(setup.sid, "ended", ending))
+
+    def _open(self, setup: CallSetup, phone_number_sid: str = "") -> LiveCall:
+        if len(self._live) >= self._max_calls:
+            raise Overload(f"{len(self._live)} calls are up, the limit of this server")
+        port = self.sound.open()
+        leg = Leg(self._agent, setup.sid, port.id, port.port, secrets.randbits(31))
+        actor = CallActor(setup, script_of)
+        row = self.records.new_row(setup, phone_number_sid)
+        call = LiveCall(setup, actor, self._now(), row, port, leg)
+        self._live[setup.sid] = call
+        self._idle.clear()
+        self.sound.attach(call)
+        self.records.opened(call)
+        return call
+
+    def _start(self, call: LiveCall) -> None:
+        self._inbox.appendleft((call, None))
+        self._drain()
+
+    # -- the inbox ------------------------------------------------------------------------------------------------
+
+    def deliver(self, call: LiveCall, event: events.Event) -> None:
+        """Put an event into a call's inbox."""
+        self._inbox.append((call, event))
+        if not self._running:
+            self._drain()
+
+    def _drain(self) -> None:
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._inbox:
+                self._step(*self._inbox.popleft())
+        finally:
+            self._running = False
+
+    def _step(self, call: LiveCall, event: events.Event | None) -> None:
+        if call.actor.finished:
+            return
+        try:
+            if event is None:
+                given = call.actor.start()
+            else:
+                given = call.actor.deliver(event, self._now() - call.started)
+            for effect in given:
+                self._steps[type(effect)](call, effect)
+        except Exception as problem:  # noqa: BLE001 - the one guard around a call
+            self._crash(call, problem)
+
+    def _crash(self, call: LiveCall, problem: Exception) -> None:
+        """Our own mistake: this call ends, with a record, and the others never notice."""
+        log.error("a call's script failed", call=call.sid, exc_info=problem)
+        self.remark(call, error("call", f"internal error: {problem!r}", 12400))
+        call.actor.finished = True
+        self._carry_out(call.leg.hang_up(self._now(), status=500))
+        status = "completed" if call.actor.call.answered_at is not None else "failed"
+        self.records.changed(call, {"status": status, "end_time": time.time()}, time.time())
+        if call.setup.parent_sid and (parent := self._live.get(call.setup.parent_sid)):
+            ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
+            ending |= {"sip_status": 500, "headers": {}}
+            self.deliver(parent, events.Told(call.sid, "ended", ending))
+        self._finish(call)
+
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    def _place(self, call: LiveCall, place: fx.Place) -> None:
+        branches = self._placing.known(call, place)
+        if branches is not None:
+            self._carry_out(call.leg.place(branches, self._now()))
+        else:
+            self.tasks.start(self._find_and_place(call, place), f"ways of {call.sid}")
+
+    async def _find_and_place(self, call: LiveCall, place: fx.Place) -> None:
+        branches, notes = await self._placing.found(call, place)
+        for note in notes:
+            self._note(call, note)
+            self.remark(call, note)
+        self._carry_out(call.leg.place(branches, self._now()))
+
+    def follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
+        """A redirect: find the way and place the branch again."""
+        self.tasks.start(self._follow(call, branch, uri), f"redirect of {call.sid}")
+
+    async def _follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
+        self._placing.refresh(branch, await self._placing.ways(uri))
+        self._carry_out(call.leg.place([branch], self._now()))
+
+    def _fetch(self, call: LiveCall, fetch: fx.Fetch) -> None:
+        self.tasks.start(self._ask(call, fetch), f"webhook of {call.sid}")
+
+    async def _ask(self, call: LiveCall, fetch: fx.Fetch) -> None:
+        self.deliver(call, await self.webhooks.ask(call, fetch))
+
+    def _plan(self, call: LiveCall, asked: fx.Plan) -> None:
+        planned = plan(asked.wanted, self._store.configuration, self._registrar, time.time())
+        self.deliver(call, events.Planned(asked.token, planned))
+
+    def _arm(self, call: LiveCall, arm: fx.Arm) -> None:
+        call.timers.add(arm.token)
+        self._timers.arm(("call", call.sid, arm.token), self._now() + arm.after)
+
+    def _disarm(self, call: LiveCall, disarm: fx.Disarm) -> None:
+        call.timers.discard(disarm.token)
+        self._timers.disarm(("call", call.sid, disarm.token))
+
+    def fire(self, call_sid: str, token: str) -> None:
+        """A timer of a call came due."""
+        call = self._live.get(call_sid)
+        if call is not None and token in call.timers:
+            call.timers.discard(token)
+            self.deliver(call, events.Fired(token))
+
+    def _tell(self, call: LiveCall, tell: fx.Tell) -> None:
+        recipient = self._live.get(tell.recipient)
+        if recipient is not None:
+            self.deliver(recipient, events.Told(call.sid, tell.subject, tell.data))
+
+    def tell(self, sender: str, tell: fx.Tell) -> None:
+        """A message of an actor that is no call."""
+        recipient = self._live.get(tell.recipient)
+        if recipient is not None:
+            self.deliver(recipient, events.Told(sender, tell.subject, tell.data))
+
+    def _bridge(self, call: LiveCall, bridge: fx.Bridge) -> None:
+        other = self._live.get(bridge.call_sid)
+        if other is not None:
+            self.sound.bridge(call, other)
+
+    def _note(self, call: LiveCall, note: Note) -> None:
+        """A line that the script wrote is in the journal with its effects; errors are Notifications too."""
+        if note.code and note.level != "info":
+            self.records.failed(call, note)
+
+    def remark(self, call: LiveCall, note: Note) -> None:
+        """A line that the shell writes into a call's timeline."""
+        call.actor.journal.note(self._now() - call.started, note)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _finish(self, call: LiveCall) -> None:
+        if self._live.pop(call.sid, None) is None:
+            return
+        for token in call.timers:
+            self._timers.disarm(("call", call.sid, token))
+        call.timers.clear()
+        self.streams.close_all(call)
+        self.conferences.leave(call)
+        stats = call.quality = self.sound.close(call)
+        self.remark(call, info("media", describe(stats)))
+        self.records.closed(call)
+        self._recent[call.sid] = call.row
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+        if not self._live:
+            self._idle.set()
+
+    def end_all(self, why: str) -> None:
+        """End every call: the server stops."""
+        for call in self:
+            self.deliver(call, events.Complete("completed", why))
+
+    def _now(self) -> float:
+        return time.monotonic()

@@ -1,0 +1,199 @@
+"""The exchange: SIP, calls, registrations and sound, put together on one event loop.
+
+This module only passes on; every decision is made by what it connects (see ringback.shell.sip_stack).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from ringback import __version__
+from ringback.call import leg as legs
+from ringback.call.effects import Note
+from ringback.media.library import Library
+from ringback.media.pump import Pump
+from ringback.shell.call_webhooks import CallWebhooks
+from ringback.shell.calls import Calls
+from ringback.shell.conferences import Conferences
+from ringback.shell.front_desk import FrontDesk
+from ringback.shell.placing import Placing
+from ringback.shell.resolver import Resolver
+from ringback.shell.sip_stack import SipStack
+from ringback.shell.sound import Sound
+from ringback.shell.streams import Streams
+from ringback.shell.tasks import Tasks
+from ringback.shell.vault import Vault
+from ringback.shell.webhooks import WebhookClient
+from ringback.sip import effects as sip
+from ringback.sip.digest import Authenticator
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+from ringback.sip.registrar import Binding, Registrar
+from ringback.store import Store
+
+log = structlog.get_logger("ringback.exchange")
+
+SWEEP_EVERY = 30.0
+"""Seconds between looks for registrations that have expired."""
+
+LAST_WORDS = 2.0
+"""Seconds that BYEs and last status callbacks get when the server stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """What the exchange is told. Addresses are (IP literal, port); port 0 takes any."""
+
+    sip: tuple[str, int] = ("0.0.0.0", 5060)
+    sips: tuple[str, int] | None = ("0.0.0.0", 5061)
+    public_address: str = ""
+    max_calls: int = 5_000
+    tls_context: Any = field(default=None, repr=False)
+
+
+class Exchange:
+    """A running telephone exchange. To be made in the running loop; ``start`` binds, ``close`` lets go."""
+
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        *,
+        store: Store,
+        pump: Pump,
+        library: Library,
+        webhooks: WebhookClient,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.vault = Vault()
+        self.registrar = Registrar()
+        self.tasks = Tasks("exchange")
+        self.stack = stack = SipStack(
+            self,
+            f"Ringback/{__version__}",
+            public_address=settings.public_address,
+            resolver=resolver,
+        )
+        self._pump = pump
+        self.webhooks = CallWebhooks(webhooks, store, self.vault, self._remark)
+        self.calls = calls = Calls(
+            store=store,
+            agent=stack.agent,
+            registrar=self.registrar,
+            placing=Placing(stack.transports, stack.resolver, self.vault),
+            webhooks=self.webhooks,
+            timers=stack.timers,
+            carry_out=stack.carry_out,
+            max_calls=settings.max_calls,
+        )
+        calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark)
+        calls.conferences = Conferences(pump, calls, self.webhooks.notify_for)
+        calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token)
+        self.front_desk = FrontDesk(
+            store=store,
+            agent=stack.agent,
+            registrar=self.registrar,
+            authenticator=Authenticator(store.installation.nonce_key, store.installation.realm),
+            calls=calls,
+            carry_out=stack.carry_out,
+        )
+        self.sip_address: tuple[str, int] = settings.sip
+        self.sips_address: tuple[str, int] | None = None
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring the registrations back, bind the sockets. Raises OSError when an address is taken."""
+        transports = self.stack.transports
+        host, port = self.settings.sip
+        self.sip_address = transports.listen_udp(host, port)
+        transports.listen_tcp(host, self.sip_address[1])
+        if self.settings.sips is not None and self.settings.tls_context is not None:
+            self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
+        self.registrar.restore(await self.store.registrations.load(time.time()))
+        asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
+        self.tasks.start(self._sweep(), "expired registrations")
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            self._forget(self.registrar.expire(time.time()))
+
+    async def drain(self, within: float | None = None) -> bool:
+        """No new calls; wait until the running ones have ended. False if ``within`` seconds passed before."""
+        self.front_desk.draining = True
+        try:
+            async with asyncio.timeout(within):
+                await self.calls.until_idle()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End what still runs, and let go of everything but the store."""
+        self.calls.end_all("the server stops")
+        if not await self.drain(LAST_WORDS):
+            log.warning("calls were cut off", count=len(self.calls))
+        await self.webhooks.close(LAST_WORDS)
+        await self.calls.tasks.close()
+        await self.tasks.close()
+        asyncio.get_running_loop().remove_reader(self._pump.fileno())
+        await self.stack.close()
+        await self.store.facts.flush()
+
+    # -- what the SIP stack tells --------------------------------------------------------------------------------
+
+    def incoming(self, request: Request, flow: Flow) -> None:
+        """A request outside any dialog."""
+        self.front_desk.on_request(request, flow)
+
+    def configure(self, effect: legs.Configure) -> None:
+        """A leg's sound was negotiated."""
+        call = self.calls.get(effect.leg.call_sid)
+        if call is not None:
+            self.calls.sound.configure(call, effect.negotiated, effect.signalling_host)
+
+    def happened(self, effect: legs.Happened) -> None:
+        """An event of a leg, for its call's inbox."""
+        call = self.calls.get(effect.leg.call_sid)
+        if call is not None:
+            self.calls.deliver(call, effect.event)
+
+    def wire(self, effect: legs.Wire) -> None:
+        """A SIP message of a leg, for its call's timeline."""
+        call = self.calls.get(effect.leg.call_sid)
+        if call is not None:
+            arrow = "→" if effect.outgoing else "←"
+            self.calls.remark(call, Note("sip", f"{arrow} {effect.text}", "info", 0))
+
+    def follow(self, effect: legs.Follow) -> None:
+        """A leg was redirected."""
+        call = self.calls.get(effect.leg.call_sid)
+        if call is not None:
+            self.calls.follow(call, effect.branch, effect.uri)
+
+    def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
+        """The exchange sends no requests outside dialogs."""
+
+    def stream_closed(self, connection: int) -> None:
+        """The phones behind a connection are unreachable until they register again."""
+        self._forget(self.registrar.connection_lost(connection))
+
+    def fire(self, key: tuple[str, str, str]) -> None:
+        """A timer of a call."""
+        self.calls.fire(key[1], key[2])
+
+    def _forget(self, bindings: Iterable[Binding]) -> None:
+        for binding in bindings:
+            log.info("registration ended", aor=binding.aor, contact=str(binding.contact))
+            self.store.registrations.forget(binding)
+
+    def _remark(self, call: Any, note: Note) -> None:
+        self.calls.remark(call, note)

@@ -1,0 +1,141 @@
+"""Requests outside any dialog: who is let in, who registers, and what the others are told.
+
+Before authentication every answer is stateless: one datagram, no transaction, no call, no webhook.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+
+from ringback.call.admission import Admitted, Refused, admit, authenticate, domain_of, twilio_error
+from ringback.call.errors import Overload
+from ringback.call.setup import CallSetup
+from ringback.media.errors import PortsExhausted
+from ringback.shell.calls import Calls
+from ringback.sip.agent import UserAgent
+from ringback.sip.digest import Authenticator
+from ringback.sip.effects import Effect
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+from ringback.sip.registrar import Registrar
+from ringback.store import Store, new_sid
+
+log = structlog.get_logger("ringback.sip")
+
+RETRY_AFTER = ("Retry-After", "10")
+OVERLOADED = Refused(503, "Service Unavailable", (RETRY_AFTER,), "no room for another call")
+DRAINING = Refused(503, "Service Unavailable", (RETRY_AFTER,), "the server is stopping")
+
+
+class FrontDesk:
+    """Answers what belongs to no dialog."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        agent: UserAgent,
+        registrar: Registrar,
+        authenticator: Authenticator,
+        calls: Calls,
+        carry_out: Callable[[list[Effect]], None],
+    ) -> None:
+        self._store = store
+        self._agent = agent
+        self._registrar = registrar
+        self._authenticator = authenticator
+        self._calls = calls
+        self._carry_out = carry_out
+        self.draining = False
+
+    def on_request(self, request: Request, flow: Flow) -> None:
+        """An unmatched request."""
+        match request.method:
+            case "INVITE":
+                self._on_invite(request, flow)
+            case "REGISTER":
+                self._on_register(request, flow)
+            case "OPTIONS":
+                self._refuse(request, flow, Refused(200, "OK", tuple(self._agent.capabilities)))
+            case "SUBSCRIBE":
+                self._refuse(request, flow, Refused(489, "Bad Event"))
+            case _:
+                allow = next((value for name, value in self._agent.capabilities if name == "Allow"), "")
+                self._refuse(request, flow, Refused(405, "Method Not Allowed", (("Allow", allow),)))
+
+    def _refuse(self, request: Request, flow: Flow, refused: Refused) -> None:
+        if refused.note:
+            source = f"{flow.remote[0]}:{flow.remote[1]}/{flow.transport}"
+            log.info("refused", method=request.method, status=refused.status, why=refused.note, source=source)
+        self._carry_out(
+            self._agent.reply_statelessly(request, flow, refused.status, refused.reason, refused.headers)
+        )
+
+    # -- calls ----------------------------------------------------------------------------------------------
+
+    def _on_invite(self, request: Request, flow: Flow) -> None:
+        if self.draining:
+            return self._refuse(request, flow, DRAINING)
+        decision = admit(request, flow, self._store.configuration, self._authenticator, time.time())
+        if isinstance(decision, Refused):
+            return self._refuse(request, flow, decision)
+        try:
+            self._calls.receive(self._setup(decision), request, flow, decision.phone_number_sid)
+        except (Overload, PortsExhausted) as problem:
+            log.warning("a call was refused", why=str(problem))
+            return self._refuse(request, flow, OVERLOADED)
+
+    def _setup(self, admitted: Admitted) -> CallSetup:
+        account = self._store.configuration.account(admitted.account_sid) or {}
+        return CallSetup(
+            kind="inbound",
+            sid=new_sid("CA"),
+            account_sid=admitted.account_sid,
+            seed=secrets.token_hex(16),
+            started_at=time.time(),
+            direction="inbound",
+            from_=admitted.from_,
+            to=admitted.to,
+            country=str(account.get("country") or "US"),
+            parameters=admitted.parameters,
+            page=admitted.page,
+            status_callback=admitted.status_callback,
+        )
+
+    # -- registrations ----------------------------------------------------------------------------------------
+
+    def _on_register(self, request: Request, flow: Flow) -> None:
+        configuration, now = self._store.configuration, time.time()
+        domain = domain_of(request, flow, configuration)
+        if domain is None:
+            return self._refuse(
+                request, flow, Refused(404, "Not Found", note=f"no SIP domain {request.uri.host!r:.100}")
+            )
+        if not domain["sip_registration"]:
+            text = f"SIP registration is not enabled on {domain['domain_name']}"
+            return self._refuse(request, flow, twilio_error(403, "Forbidden", 32210, text))
+        user = authenticate(request, flow, domain, "registrations", configuration, self._authenticator, now)
+        if isinstance(user, Refused):
+            return self._refuse(request, flow, user)
+        if request.to.uri.user != user:
+            text = f"the credentials of {user} cannot register {request.to.uri.user}"
+            return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
+        aor = f"{user}@{domain['domain_name']}"
+        transaction, effects = self._agent.take(request, flow, time.monotonic())
+        registered = self._registrar.register(aor, request, flow, now)
+        response = request.reply(registered.status, registered.reason, headers=registered.headers)
+        self._carry_out([*effects, *self._agent.respond(transaction, response, time.monotonic())])
+        for change in registered.changes:
+            self._store.registrations.record(
+                change, account_sid=str(domain["account_sid"]), domain_sid=str(domain["sid"])
+            )
+            via = change.binding.received
+            where = f"{via.host}:{via.port}/{via.transport}"
+            log.info(
+                "registration", aor=aor, change=change.kind, contact=str(change.binding.contact), via=where
+            )
+        return None

@@ -1,0 +1,38 @@
+"""What the shell holds of a call that is up: its actor, its leg, its sound."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from ringback.call.actor import CallActor
+from ringback.call.leg import Leg
+from ringback.call.setup import CallSetup
+from ringback.media.pump import Port
+
+
+@dataclass(slots=True, eq=False)
+class LiveCall:
+    """One call. ``started`` is of the monotonic clock; ``row`` is its record as last written."""
+
+    setup: CallSetup
+    actor: CallActor
+    started: float
+    row: dict[str, Any]
+    port: Port
+    leg: Leg
+    bridged: LiveCall | None = None
+    conference_sid: str = ""
+    playing: str = ""
+    """The token of the clip that plays or is being fetched."""
+    play_ids: dict[int, str] = field(default_factory=dict)
+    stream_sids: list[str] = field(default_factory=list)
+    timers: set[str] = field(default_factory=set)
+    callbacks: asyncio.Queue[Any] | None = None
+    quality: Any = None
+
+    @property
+    def sid(self) -> str:
+        """The call's SID."""
+        return self.setup.sid

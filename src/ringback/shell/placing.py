@@ -1,0 +1,103 @@
+"""From a plan's targets to the branches of a leg: the ways there, and our addresses towards each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback.call.effects import Note, Place
+from ringback.call.leg import Branch
+from ringback.shell.addresses import contact, sent_by
+from ringback.shell.live import LiveCall
+from ringback.shell.resolver import ResolutionFailed, Resolver
+from ringback.shell.transport import SipTransports
+from ringback.shell.vault import Vault
+from ringback.sip.authorization import Login
+from ringback.sip.flow import Hop
+from ringback.sip.headers import NameAddr
+from ringback.sip.uri import Uri
+
+API_VERSION = "2010-04-01"
+
+
+class Placing:
+    """Makes branches."""
+
+    def __init__(self, transports: SipTransports, resolver: Resolver, vault: Vault) -> None:
+        self._transports = transports
+        self._resolver = resolver
+        self._vault = vault
+
+    def known(self, call: LiveCall, place: Place) -> list[Branch] | None:
+        """The branches of targets whose ways are all known (registered phones); None if DNS is to be asked."""
+        if not all(target["hop"] for target in place.targets):
+            return None
+        return [self._branch(call, place, target, (_hop(target["hop"]),)) for target in place.targets]
+
+    async def found(self, call: LiveCall, place: Place) -> tuple[list[Branch], list[Note]]:
+        """The branches of all targets that have a way, and a line for each that has none."""
+        branches: list[Branch] = []
+        notes: list[Note] = []
+        for target in place.targets:
+            if target["hop"]:
+                hops: tuple[Hop, ...] = (_hop(target["hop"]),)
+            else:
+                try:
+                    hops = tuple(await self._resolver.resolve(Uri.parse(target["uri"])))
+                except ResolutionFailed as problem:
+                    notes.append(Note("sip", f"{target['uri']}: {problem}", "error", 13254))
+                    continue
+            branches.append(self._branch(call, place, target, hops))
+        return branches, notes
+
+    async def ways(self, uri: Uri) -> tuple[Hop, ...]:
+        """The hops of a URI; none if it cannot be resolved."""
+        try:
+            return tuple(await self._resolver.resolve(uri))
+        except ResolutionFailed:
+            return ()
+
+    def local(self, hop: Hop) -> tuple[str, int]:
+        """The address and port of ours to show a peer at this hop."""
+        return self._transports.local_address_for(hop)
+
+    def refresh(self, branch: Branch, hops: tuple[Hop, ...]) -> None:
+        """Aim a branch anew (a redirect): our addresses follow."""
+        branch.hops = hops
+        if hops:
+            host, port = self.local(hops[0])
+            branch.address, branch.sent_by = host, sent_by(host, port)
+            branch.contact = contact(host, port, hops[0].transport)
+
+    def _branch(self, call: LiveCall, place: Place, target: dict[str, Any], hops: tuple[Hop, ...]) -> Branch:
+        uri = Uri.parse(target["uri"])
+        setup = call.setup
+        headers = [
+            ("X-Twilio-CallSid", setup.sid),
+            ("X-Twilio-AccountSid", setup.account_sid),
+            ("X-Twilio-ApiVersion", API_VERSION),
+            *((name, value) for name, value in target["headers"]),
+        ]
+        login = None
+        if target["username"]:
+            login = Login(target["username"], self._vault.reveal(target["password"]))
+        from_ = Uri(user=place.from_user, host=place.from_domain)
+        branch = Branch(
+            uri=uri,
+            hops=hops,
+            address="",
+            sent_by="",
+            contact="",
+            from_=NameAddr(place.display_name, from_),
+            to=NameAddr("", uri.replace(params={}, headers=())),
+            headers=tuple(headers),
+            route=tuple(target["route"]),
+            login=login,
+            follow_redirects=target["follow_redirects"],
+        )
+        self.refresh(branch, hops)
+        return branch
+
+
+def _hop(plain: list[Any]) -> Hop:
+    transport, host, port, connection, server_name, local = plain
+    return Hop(transport, host, port, connection, server_name, tuple(local) if local else None)

@@ -1,0 +1,93 @@
+"""What stays of a call: its record, its journal, its errors. All by the facts writer, nothing waits."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+from ringback.call.effects import Note
+from ringback.call.numbers import is_e164
+from ringback.shell.live import LiveCall
+from ringback.store import Store, new_sid
+from ringback.store.limits import JOURNAL_BYTES
+
+MORE_INFO = "https://www.twilio.com/docs/errors/"
+MOMENTS = ("start_time", "end_time")
+
+
+def moment(seconds: float) -> datetime:
+    """A time of the store, to the second as Twilio shows it."""
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+class Records:
+    """Writes calls into the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def new_row(self, setup: Any, phone_number_sid: str = "") -> dict[str, Any]:
+        """The record of a call at its start."""
+        created = moment(setup.started_at)
+        return {
+            "sid": setup.sid,
+            "account_sid": setup.account_sid,
+            "parent_call_sid": setup.parent_sid or None,
+            "to": setup.to,
+            "from": setup.from_,
+            "phone_number_sid": phone_number_sid or None,
+            "status": "queued" if setup.kind == "api" else "ringing",
+            "direction": setup.direction,
+            "start_time": None,
+            "end_time": None,
+            "duration": None,
+            "date_created": created,
+            "date_updated": created,
+            "caller_name": "" if is_e164(setup.from_) else None,
+            "api_version": "2010-04-01",
+        }
+
+    def opened(self, call: LiveCall) -> None:
+        """A call exists."""
+        self._store.facts.put("calls", call.row)
+
+    def changed(self, call: LiveCall, changes: dict[str, Any], now: float) -> None:
+        """Facts of a call changed; times are given in seconds since the epoch."""
+        for name, value in changes.items():
+            call.row[name] = moment(value) if name in MOMENTS else value
+        call.row["date_updated"] = moment(now)
+        self._store.facts.put("calls", call.row)
+
+    def failed(self, call: LiveCall, note: Note) -> None:
+        """An error or warning with a code of Twilio's: a Notification of the call."""
+        now = datetime.now(UTC)
+        self._store.facts.put(
+            "notifications",
+            {
+                "sid": new_sid("NO"),
+                "account_sid": call.setup.account_sid,
+                "call_sid": call.sid,
+                "error_code": str(note.code),
+                "log": "0" if note.level == "error" else "1",
+                "message_text": note.text,
+                "message_date": now,
+                "more_info": f"{MORE_INFO}{note.code}",
+                "request_url": call.setup.page.url,
+                "request_method": call.setup.page.method,
+            },
+        )
+
+    def closed(self, call: LiveCall) -> None:
+        """The call is over: keep its journal."""
+        body = zlib.compress(call.actor.journal.encode(), 1)
+        if len(body) <= JOURNAL_BYTES:
+            self._store.facts.put(
+                "journals",
+                {
+                    "call_sid": call.sid,
+                    "account_sid": call.setup.account_sid,
+                    "version": call.actor.journal.version,
+                    "body": body,
+                },
+            )

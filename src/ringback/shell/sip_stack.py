@@ -1,0 +1,157 @@
+"""The SIP machines on their sockets: what an exchange and a virtual phone have in common.
+
+::
+
+    transports --message--> UserAgent --effects--> here --+--> transports, timers, resolver
+                                                          +--> Leg --> LegHost (sound, events, lines)
+                                                          +--> LegHost (requests outside dialogs)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import structlog
+
+from ringback.call import leg as legs
+from ringback.call.leg import Leg, LegEffect
+from ringback.shell.resolver import ResolutionFailed, Resolver
+from ringback.shell.tasks import Tasks
+from ringback.shell.timers import Timers
+from ringback.shell.transport import SipTransports
+from ringback.sip import effects as sip
+from ringback.sip.agent import UserAgent
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.message import Request, Response
+
+log = structlog.get_logger("ringback.sip")
+
+SESSION_EFFECTS = (
+    sip.Ringing,
+    sip.Established,
+    sip.Confirmed,
+    sip.Reoffered,
+    sip.ReofferWithdrawn,
+    sip.Reanswered,
+    sip.ReofferFailed,
+    sip.Redirected,
+    sip.InfoReceived,
+    sip.InfoAnswered,
+    sip.Ended,
+)
+
+
+class LegHost(Protocol):
+    """Who owns the legs."""
+
+    def incoming(self, request: Request, flow: Flow) -> None:
+        """A request outside any dialog."""
+
+    def configure(self, effect: legs.Configure) -> None:
+        """A leg's sound was negotiated."""
+
+    def happened(self, effect: legs.Happened) -> None:
+        """An event of a leg."""
+
+    def wire(self, effect: legs.Wire) -> None:
+        """A SIP message of a leg, in words."""
+
+    def follow(self, effect: legs.Follow) -> None:
+        """A leg was redirected."""
+
+    def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
+        """A request outside dialogs has its answer."""
+
+    def stream_closed(self, connection: int) -> None:
+        """A TCP or TLS connection is gone."""
+
+    def fire(self, key: Any) -> None:
+        """A timer that is none of the SIP machines'."""
+
+
+class SipStack:
+    """Transports, timers and the SIP agent of one endpoint. To be made in the running loop."""
+
+    def __init__(
+        self, host: LegHost, user_agent: str, *, public_address: str = "", resolver: Resolver | None = None
+    ) -> None:
+        self._host = host
+        self.agent = UserAgent(lambda: secrets.token_hex(8), user_agent)
+        self.resolver = resolver or Resolver()
+        self.tasks = Tasks("sip")
+        self.transports = SipTransports(
+            self._on_message,
+            self._on_garbage,
+            host.stream_closed,
+            self._on_unreachable,
+            public_address=public_address or None,
+        )
+        self.timers: Timers[Any] = Timers(asyncio.get_running_loop(), self._fire)
+        self._steps: dict[type[Any], Callable[[Any], None]] = {
+            sip.Send: lambda effect: self.transports.send(effect.hop, effect.data, effect.transaction),
+            sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
+            sip.Disarm: lambda effect: self.timers.disarm(effect.key),
+            sip.Resolve: lambda effect: self.tasks.start(self._find(effect), f"way to {effect.uri}"),
+            sip.Incoming: lambda effect: host.incoming(effect.request, effect.flow),
+            sip.FinalResponse: host.answered,
+            sip.Failed: host.answered,
+            legs.Configure: host.configure,
+            legs.Happened: host.happened,
+            legs.Wire: host.wire,
+            legs.Follow: host.follow,
+            **dict.fromkeys(SESSION_EFFECTS, self._session),
+        }
+
+    def carry_out(self, effects: Iterable[LegEffect]) -> None:
+        """Carry effects of the SIP machines and the legs out, in order."""
+        steps = self._steps
+        for effect in effects:
+            steps[type(effect)](effect)
+
+    async def close(self) -> None:
+        """Let out what was sent, and let go of the sockets."""
+        await self.tasks.close()
+        await self.transports.close()
+        self.timers.close()
+        await self.resolver.close()
+
+    def _on_message(self, message: Request | Response, flow: Flow) -> None:
+        try:
+            self.carry_out(self.agent.on_message(message, flow, time.monotonic()))
+        except Exception as problem:
+            # The one guard around a message: our own mistake must not stop the others.
+            log.error("a message could not be handled", start=message.start_line(), exc_info=problem)
+
+    def _on_garbage(self, problem: SipSyntaxError, flow: Flow) -> None:
+        log.debug("garbage", problem=str(problem), source=flow.remote)
+        if isinstance(problem.message, Request):
+            self.carry_out(
+                self.agent.reply_statelessly(problem.message, flow, problem.status, problem.reason)
+            )
+
+    def _on_unreachable(self, hop: Hop, transaction: str) -> None:
+        self.carry_out(self.agent.on_unreachable(hop, time.monotonic(), transaction))
+
+    def _fire(self, key: Any, now: float) -> None:
+        if key[0] == "call":
+            self._host.fire(key)
+        else:
+            self.carry_out(self.agent.on_timer(key, now))
+
+    def _session(self, effect: Any) -> None:
+        leg = effect.session.owner
+        if isinstance(leg, Leg):
+            self.carry_out(leg.on(effect, time.monotonic()))
+
+    async def _find(self, effect: sip.Resolve) -> None:
+        try:
+            hops = await self.resolver.resolve(effect.uri)
+        except ResolutionFailed as problem:
+            log.info("a peer's address cannot be resolved", uri=str(effect.uri), problem=str(problem))
+            hops = []
+        self.carry_out(self.agent.on_resolved(effect.key, hops, time.monotonic()))

@@ -1,0 +1,213 @@
+"""The sound of calls: ports of the pump, clips on their way to them, and what the pump tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from ringback.call import events
+from ringback.call.effects import Note, info
+from ringback.media.clips import Clip, ClipError
+from ringback.media.library import Library
+from ringback.media.pump import Port, PortStats, Pump
+from ringback.sdp import Negotiated
+from ringback.shell.live import LiveCall
+from ringback.shell.tasks import Tasks
+
+Deliver = Callable[[LiveCall, events.Event], None]
+Remark = Callable[[LiveCall, Note], None]
+
+
+class Sound:
+    """Carries the sound effects of calls out on the pump; its events come back by ``deliver``."""
+
+    def __init__(self, pump: Pump, library: Library, tasks: Tasks, deliver: Deliver, remark: Remark) -> None:
+        self._pump = pump
+        self._library = library
+        self._tasks = tasks
+        self._deliver = deliver
+        self._remark = remark
+        self._calls: dict[int, LiveCall] = {}
+        self._play_ids = count(1)
+        self._tap_ids = count(1)
+        self._taps: dict[int, Callable[[bytes, int], None]] = {}
+
+    def open(self) -> Port:
+        """A port on every address of this machine. Raises PortsExhausted."""
+        return self._pump.open("0.0.0.0")
+
+    def attach(self, call: LiveCall) -> None:
+        """Events of the call's port are for this call from now on."""
+        self._calls[call.port.id] = call
+
+    def configure(self, call: LiveCall, negotiated: Negotiated, signalling_host: str) -> None:
+        """The leg's sound was negotiated."""
+        self._pump.configure(
+            call.port.id,
+            remote=negotiated.remote,
+            rtcp_remote=negotiated.remote_rtcp,
+            payload_type=negotiated.remote_payload_type,
+            codec=negotiated.codec,
+            dtmf_payload_type=negotiated.dtmf_payload_type,
+            dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
+            ptime=negotiated.ptime,
+            send=negotiated.direction in ("sendrecv", "sendonly"),
+            receive=negotiated.direction in ("sendrecv", "recvonly"),
+            signalling_host=signalling_host or None,
+        )
+        host, port = negotiated.remote
+        self._remark(call, info("media", f"{negotiated.codec} with {host}:{port}, {negotiated.direction}"))
+
+    # -- playing ------------------------------------------------------------------------------------------
+
+    def play(self, call: LiveCall, token: str, source: list[Any], loops: int) -> None:
+        """Fetch a clip and play it; Played or PlayFailed follows."""
+        call.playing = token
+        self._tasks.start(self._fetch_and_play(call, token, source, loops), f"clip for {call.sid}")
+
+    async def _fetch_and_play(self, call: LiveCall, token: str, source: list[Any], loops: int) -> None:
+        try:
+            clip = await self._library.clip(_source(source), owner=call.setup.account_sid)
+        except ClipError as problem:
+            if call.playing == token:
+                call.playing = ""
+                self._deliver(call, events.PlayFailed(token, problem.code, problem.reason))
+            return
+        if call.playing == token and call.port.id in self._calls:
+            self._start(call, token, clip, loops)
+
+    def _start(self, call: LiveCall, token: str, clip: Clip, loops: int) -> None:
+        if clip.note:
+            self._remark(call, info("media", clip.note))
+        play_id = next(self._play_ids)
+        call.play_ids[play_id] = token
+        self._pump.play(call.port.id, play_id, clip.mulaw, loops)
+
+    def stop(self, call: LiveCall) -> None:
+        """Stop what plays, or what is still being fetched."""
+        token, call.playing = call.playing, ""
+        if token in call.play_ids.values():
+            self._pump.stop(call.port.id)
+        elif token:
+            self._deliver(call, events.Played(token, True))
+
+    def send_digits(self, call: LiveCall, token: str, digits: str) -> None:
+        """Send DTMF; Played follows."""
+        play_id = next(self._play_ids)
+        call.playing = token
+        call.play_ids[play_id] = token
+        self._pump.send_digits(call.port.id, digits, play_id)
+
+    # -- bridges and conferences --------------------------------------------------------------------------
+
+    def bridge(self, one: LiveCall, other: LiveCall) -> None:
+        """Connect two calls, each out of the bridge it was in."""
+        if one.bridged is other:
+            return
+        self.unbridge(one)
+        self.unbridge(other)
+        one.bridged, other.bridged = other, one
+        self._pump.connect(one.port.id, other.port.id)
+
+    def unbridge(self, call: LiveCall) -> None:
+        """Take a call out of its bridge, if it is in one."""
+        other = call.bridged
+        if other is not None:
+            call.bridged = other.bridged = None
+            self._pump.disconnect(call.port.id, other.port.id)
+
+    # -- taps -----------------------------------------------------------------------------------------------
+
+    def tap(self, call: LiveCall, track: str, listener: Callable[[bytes, int], None]) -> int:
+        """Give a call's inbound or outbound sound to a listener: (mu-law, milliseconds)."""
+        tap_id = next(self._tap_ids)
+        self._taps[tap_id] = listener
+        self._pump.tap(call.port.id, tap_id, "inbound" if track == "inbound" else "outbound")
+        return tap_id
+
+    def untap(self, tap_id: int) -> None:
+        """End a tap."""
+        if self._taps.pop(tap_id, None) is not None:
+            self._pump.untap(tap_id)
+
+    # -- the pump's events ------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Pass the pump's events on; called when its descriptor is readable."""
+        for event in self._pump.events():
+            kind = event[0]
+            if kind == "frames":
+                listener = self._taps.get(event[1])
+                if listener is not None:
+                    listener(event[2], event[3])
+                continue
+            call = self._calls.get(event[1])
+            if call is not None:
+                self._pass_on(call, event)
+
+    def _pass_on(self, call: LiveCall, event: tuple[Any, ...]) -> None:
+        match event:
+            case ("digit", _, digit, duration):
+                self._remark(call, info("media", f"digit {digit}, {duration} ms"))
+                self._deliver(call, events.Digit(digit))
+            case ("played", _, play_id, interrupted):
+                token = call.play_ids.pop(play_id, "")
+                if token == call.playing:
+                    call.playing = ""
+                if token:
+                    self._deliver(call, events.Played(token, interrupted))
+            case ("locked", _, (host, port)):
+                self._remark(call, info("media", f"sound comes from {host}:{port}"))
+            case ("silent", _, seconds):
+                text = f"no sound from the far end for {seconds:.0f} s: {silence_reason(call, self._pump)}"
+                self._remark(call, Note("media", text, "warning", 0))
+                self._deliver(call, events.Heard(float(seconds)))
+            case ("heard", _):
+                self._remark(call, info("media", "the far end is heard"))
+                self._deliver(call, events.Heard(0.0))
+
+    def close(self, call: LiveCall) -> PortStats:
+        """Close a call's port: its final numbers."""
+        self.unbridge(call)
+        self._calls.pop(call.port.id, None)
+        return self._pump.close_port(call.port.id)
+
+    def stats(self, call: LiveCall) -> PortStats:
+        """Numbers so far."""
+        return self._pump.stats(call.port.id)
+
+
+def silence_reason(call: LiveCall, pump: Pump) -> str:
+    """Why nothing is heard, as far as the numbers tell."""
+    stats = pump.stats(call.port.id)
+    negotiated = call.leg.negotiated
+    announced = f"{negotiated.remote[0]}:{negotiated.remote[1]}" if negotiated else "nowhere"
+    if stats.strangers:
+        return f"{stats.strangers} packets came from another address than the announced {announced}"
+    if stats.packets_in:
+        return "it was heard before, and stopped"
+    return f"not one packet came; it announced {announced}. A firewall or NAT may stop its RTP"
+
+
+def describe(stats: PortStats) -> str:
+    """A port's numbers as a line of the timeline."""
+    heard = (
+        f"heard {stats.packets_in} packets, lost {max(0, stats.lost)}, jitter {stats.jitter * 1000:.1f} ms"
+        + (f", MOS {stats.mos:.2f}" if stats.mos is not None else "")
+    )
+    return f"{heard}; sent {stats.packets_out} packets"
+
+
+def _source(plain: list[Any]) -> tuple[Any, ...]:
+    """A source as the library takes it: lists of a journal are tuples there."""
+    if plain[0] == "say":
+        return ("say", ("Say", (), tuple(_node(part) for part in plain[1])), plain[2], plain[3])
+    return tuple(plain)
+
+
+def _node(part: str | list[Any]) -> Any:
+    if isinstance(part, str):
+        return part
+    name, attributes, content = part
+    return (name, tuple(attributes.items()), tuple(_node(child) for child in content))

@@ -1,0 +1,157 @@
+"""Media streams: a WebSocket client for each, fed by taps of the pump."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from ringback.call.effects import Note, Notify, info
+from ringback.call.stream import CloseSocket, MediaStream, SendText, StreamEffect
+from ringback.rest.signatures import sign
+from ringback.shell.live import LiveCall
+
+if TYPE_CHECKING:
+    from ringback.shell.calls import Calls
+
+CONNECT_WITHIN = 5.0
+"""Seconds for the WebSocket's handshake (error 31901 after it)."""
+
+MAX_WAITING = 500
+"""Messages that a slow receiver may leave unsent: ten seconds of one track (error 31931)."""
+
+
+class _Running:
+    __slots__ = ("call", "name", "stream", "taps", "waiting")
+
+    def __init__(self, call: LiveCall, stream: MediaStream) -> None:
+        self.call = call
+        self.stream = stream
+        self.name = stream.name
+        self.taps: list[int] = []
+        self.waiting: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
+
+
+class Streams:
+    """The streams of this server, by SID."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        notify: Callable[[LiveCall | None, str, Notify], None],
+        auth_token: Callable[[str], str],
+    ) -> None:
+        self._calls = calls
+        self._notify = notify
+        self._auth_token = auth_token
+        self._running: dict[str, _Running] = {}
+
+    def start(self, call: LiveCall, sid: str, options: dict[str, Any]) -> None:
+        """Start a stream of a call's sound."""
+        running = _Running(call, MediaStream(sid, call.setup.account_sid, call.sid, options))
+        self._running[sid] = running
+        call.stream_sids.append(sid)
+        self._calls.tasks.start(self._serve(running), f"stream {sid}")
+
+    def stop(self, call: LiveCall, name: str) -> None:
+        """Stop the stream of that name or SID."""
+        for sid in list(call.stream_sids):
+            running = self._running.get(sid)
+            if running is not None and name in (sid, running.name):
+                self._carry_out(running, running.stream.on_stop(time.time()))
+
+    def close_all(self, call: LiveCall) -> None:
+        """The call is over: so are its streams."""
+        for sid in list(call.stream_sids):
+            running = self._running.get(sid)
+            if running is not None:
+                self._carry_out(running, running.stream.on_stop(time.time()))
+
+    async def _serve(self, running: _Running) -> None:
+        """One WebSocket, from its handshake to its end."""
+        stream, problem = running.stream, ""
+        signature = sign(self._auth_token(stream.account_sid), stream.url)
+        try:
+            async with connect(
+                stream.url,
+                additional_headers={"X-Twilio-Signature": signature},
+                user_agent_header="TwilioMediaStreams/1.0",
+                open_timeout=CONNECT_WITHIN,
+                ping_interval=20,
+                max_size=2**20,
+            ) as socket:
+                if stream.status == "connecting":
+                    self._remark(running, info("media", f"stream {stream.name} connected to {stream.url}"))
+                    self._carry_out(running, stream.on_opened(time.time()))
+                    self._tap(running)
+                    await self._talk(running, socket)
+        except (OSError, TimeoutError, WebSocketException) as failure:
+            problem = f"{type(failure).__name__}: {failure}"
+            self._remark(running, Note("media", f"stream {stream.name}: {problem}", "error", 31920))
+        finally:
+            self._carry_out(running, stream.on_closed(problem, time.time()))
+            self._untap(running)
+            self._running.pop(stream.sid, None)
+            if stream.sid in running.call.stream_sids:
+                running.call.stream_sids.remove(stream.sid)
+
+    async def _talk(self, running: _Running, socket: ClientConnection) -> None:
+        """Send what waits until the stream stops or the far end closes; what it says is read and passed over."""
+
+        async def listen() -> None:
+            async for _ in socket:
+                pass
+
+        async def speak() -> None:
+            while (text := await running.waiting.get()) is not None:
+                await socket.send(text)
+
+        listening, speaking = asyncio.create_task(listen()), asyncio.create_task(speak())
+        try:
+            done, _ = await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except ConnectionClosed:
+            return
+        finally:
+            for task in (listening, speaking):
+                task.cancel()
+            await asyncio.gather(listening, speaking, return_exceptions=True)
+
+    def _tap(self, running: _Running) -> None:
+        for track in running.stream.tracks:
+
+            def frame(mulaw: bytes, ms: int, track: str = track) -> None:
+                self._carry_out(running, running.stream.on_frame(track, mulaw, ms))
+
+            running.taps.append(self._calls.sound.tap(running.call, track, frame))
+
+    def _untap(self, running: _Running) -> None:
+        for tap in running.taps:
+            self._calls.sound.untap(tap)
+        running.taps.clear()
+
+    def _carry_out(self, running: _Running, effects: list[StreamEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendText(text):
+                    self._queue(running, text)
+                case CloseSocket():
+                    self._untap(running)
+                    self._queue(running, None)
+                case Notify():
+                    self._notify(running.call, running.stream.account_sid, effect)
+
+    def _queue(self, running: _Running, text: str | None) -> None:
+        waiting = running.waiting
+        if waiting.full():
+            # The far end does not read: sound that is ten seconds old helps nobody.
+            waiting.get_nowait()
+        waiting.put_nowait(text)
+
+    def _remark(self, running: _Running, note: Note) -> None:
+        self._calls.remark(running.call, note)
