@@ -78,7 +78,10 @@ def read_body(content_type: str, body: bytes) -> tuple[Pairs, dict[str, Any]]:
         pairs = read_parameters(body.decode("utf-8", "replace"))
         return pairs, gather(restore_plus(pairs))
     if kind == TYPE_JSON and body:
-        value = json.loads(body)
+        try:
+            value = json.loads(body)
+        except RecursionError as error:
+            raise ValueError("JSON that is nested too deeply") from error
         return (), value if isinstance(value, dict) else {"body": value}
     return (), {}
 

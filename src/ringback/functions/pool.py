@@ -1,6 +1,7 @@
 """The workers: at least two, restarted when they die, with a bounded queue before them."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -109,7 +110,7 @@ class FunctionPool:
     async def call(self, name: str, file: str, event: Mapping[str, Any]) -> FunctionAnswer:
         """Runs the handler of `file`, known to its callers as `/name`. Never raises for what a Function does."""
         loop = asyncio.get_running_loop()
-        began_at = loop.time()
+        began_at = time.perf_counter()
         await self.start()
         if self.problem:
             return failure(500, self.problem)
@@ -125,12 +126,12 @@ class FunctionPool:
                 async with asyncio.timeout(limits.EXECUTION_LIMIT):
                     begun = await turn.running
             except TimeoutError:
-                return failure(503, "no worker was free for the Function", (), loop.time() - began_at)
+                return failure(503, "no worker was free for the Function", (), time.perf_counter() - began_at)
             if begun is None:
                 return failure(503, "the server stops")
             running = begun
         answer = await running
-        return answer._replace(elapsed=loop.time() - began_at)
+        return answer._replace(elapsed=time.perf_counter() - began_at)
 
     def _run(
         self, worker: Worker, name: str, file: str, event: Mapping[str, Any]

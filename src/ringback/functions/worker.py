@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -172,7 +173,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._last_id += 1
         call_id = self._last_id
-        call = _Call(name, loop.create_future(), loop.time())
+        call = _Call(name, loop.create_future(), time.perf_counter())
         call.deadline = loop.call_later(limits.EXECUTION_LIMIT, self._on_deadline, call_id)
         self._calls[call_id] = call
         self._busy_with = call_id
@@ -230,7 +231,7 @@ class Worker:
         call = self._calls.pop(message["id"], None)
         if call is not None:
             _cancel(call.deadline)
-            _settle(call, _read_answer(message, asyncio.get_running_loop().time() - call.started_at))
+            _settle(call, _read_answer(message, time.perf_counter() - call.started_at))
         if not self._release(message["id"]) and not self.is_dead:
             self._on_free(self)  # there is room for one more in flight
 
@@ -260,7 +261,7 @@ class Worker:
     def _time_out(self, call_id: int, lines: tuple[LogLine, ...]) -> None:
         call = self._calls.pop(call_id, None)
         if call is not None:
-            elapsed = asyncio.get_running_loop().time() - call.started_at
+            elapsed = time.perf_counter() - call.started_at
             why = f"the Function did not answer within {limits.EXECUTION_LIMIT:g} s"
             _settle(call, failure(504, why, lines, elapsed))
 
@@ -289,7 +290,7 @@ class Worker:
             self.ready.set_result(why)
         for handle in self._giving_up.values():
             handle.cancel()
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         for call in self._calls.values():
             _cancel(call.deadline)
             _settle(call, failure(500, why, (), now - call.started_at))

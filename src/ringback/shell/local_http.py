@@ -1,0 +1,34 @@
+"""Requests to this server's own base domain, answered in process: what passes instead of TCP."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+
+class LocalRequest(NamedTuple):
+    """An HTTP request: `url` whole, as its sender wrote it and signed it, without userinfo and fragment."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        """The first header of this name, "" if there is none."""
+        wanted = name.lower()
+        return next((value for known, value in self.headers if known.lower() == wanted), "")
+
+
+class LocalAnswer(NamedTuple):
+    """An HTTP answer. `error_code` is Twilio's for a document that could not be made (a bin's template);
+    `lines` are (level, text) of what a Function printed, for the call's timeline."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Sequence[tuple[str, str]] = ()
+    error_code: int = 0
+    error_text: str = ""
+    lines: Sequence[tuple[str, str]] = ()
+
+
+LocalHandler = Callable[[LocalRequest], Awaitable[LocalAnswer]]

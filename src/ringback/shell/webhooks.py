@@ -1,0 +1,395 @@
+"""The client that asks programs what to do: Twilio's webhook requests.
+
+    fetch --+--> local handler, when the host is this server's base domain (no TCP, signed alike)
+            +--> aiohttp's pool of connections --> redirect? --> the next URL, signed anew
+
+Twilio's rules: 15 s for everything, 5 s to connect, one retry when no connection came about, ten redirects,
+64 kB of document, cookies and log-in kept within a call. Nothing here raises for what a peer does.
+"""
+
+import asyncio
+import base64
+import ssl
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode, urljoin
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from ringback.rest.signatures import sign
+from ringback.shell import webhook_errors as codes
+from ringback.shell.local_http import LocalHandler, LocalRequest
+from ringback.shell.webhook_errors import Failure
+from ringback.shell.webhook_request import (
+    InvalidUrl,
+    Overrides,
+    Target,
+    WebhookAnswer,
+    WebhookRequest,
+    read_overrides,
+    read_target,
+    with_query,
+)
+
+__all__ = ["WebhookAnswer", "WebhookClient", "WebhookRequest"]
+
+log = structlog.get_logger("ringback.webhooks")
+
+USER_AGENT: Final = "TwilioProxy/1.1"
+FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
+
+REDIRECTS: Final = 10  # Twilio, error 11215
+DOCUMENT_SIZE: Final = 64 * 1024  # Twilio, error 11750
+AUDIO_SIZE: Final = 16 * 1024 * 1024
+"""Bytes of an answer that is audio: half an hour of mu-law, which Twilio plays when a program answers with it."""
+POOL: Final = 200
+"""Connections at a time; more requests wait, so that a burst of calls cannot use up all file descriptors."""
+POOL_PER_HOST: Final = 50
+KEEP_ALIVE: Final = 4.0
+"""Seconds an idle connection is kept: just below the 5 s after which Node's and uvicorn's servers close."""
+CALLS_REMEMBERED: Final = 20_000
+"""Calls with cookies or a log-in; the oldest is forgotten, in case a call's end was never told."""
+COOKIES_SIZE: Final = 8_192
+"""Bytes of Cookie header that are sent back; more than servers accept."""
+
+_TWIML_TYPES: Final = frozenset({"text/xml", "application/xml", "text/html", "text/plain"})
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class _Memory:
+    """What a call remembers between its requests: cookies, and who it logged in as."""
+
+    __slots__ = ("jar", "logins")
+
+    def __init__(self) -> None:
+        self.jar: aiohttp.CookieJar | None = None
+        self.logins: dict[tuple[str, str, int], tuple[str, str]] = {}
+
+
+class _Reply(NamedTuple):
+    """One HTTP answer, before it is judged."""
+
+    status: int
+    content_type: str
+    charset: str
+    body: bytes
+    location: str
+    cookies: tuple[str, ...]
+    is_too_large: bool = False
+    error_code: int = 0
+    error_text: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+class WebhookClient:
+    """Sends webhooks. `local` answers requests whose host is `base_domain`, whatever their port.
+
+    `ssl_context` replaces the system's trust (tests, private authorities). Use `start` and `close`.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_domain: str = "",
+        local: LocalHandler | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._base_domain = base_domain.lower()
+        self._local = local
+        self._ssl = ssl_context
+        self._session: aiohttp.ClientSession | None = None
+        self._memories: OrderedDict[str, _Memory] = OrderedDict()
+
+    async def start(self) -> None:
+        """Opens the pool."""
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_reuseconn.append(_note_reuse)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=POOL,
+                    limit_per_host=POOL_PER_HOST,
+                    keepalive_timeout=KEEP_ALIVE,
+                    ssl=self._ssl or True,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[trace],
+                auto_decompress=True,
+                read_bufsize=DOCUMENT_SIZE,
+            )
+
+    async def close(self) -> None:
+        """Closes the pool; requests under way fail."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def forget(self, call: str) -> None:
+        """Drops a call's cookies and log-in; to be told when the call has ended."""
+        self._memories.pop(call, None)
+
+    async def fetch(self, request: WebhookRequest) -> WebhookAnswer:
+        """Asks, and gives the answer or Twilio's error for why there is none."""
+        began_at = time.perf_counter()
+        fragment = request.url.partition("#")[2]
+        overrides = read_overrides(fragment)
+        asked = _Asked(request, overrides)
+        try:
+            async with asyncio.timeout(overrides.total):
+                answer = await self._follow(asked)
+        except InvalidUrl as error:
+            answer = asked.failed(Failure(codes.INVALID_URL, str(error)))
+        except TimeoutError:
+            answer = asked.failed(Failure(codes.HTTP_FAILURE, f"no answer within {overrides.total:g} s"))
+        answer = answer._replace(elapsed=time.perf_counter() - began_at, retries=asked.retries)
+        if answer.error_code:
+            log.info(
+                "webhook failed", url=_loggable(answer.url), code=answer.error_code, why=answer.error_text
+            )
+        return answer
+
+    async def notify(self, request: WebhookRequest) -> WebhookAnswer:
+        """Tells a program something. Its answer changes nothing: any but 2xx is logged as warning 15003."""
+        answer = await self.fetch(request)
+        if answer.error_code or not 200 <= answer.status < 300:
+            text = answer.error_text or f"status {answer.status}"
+            answer = answer._replace(error_code=codes.CALLBACK_REFUSED, error_text=text)
+            log.warning("status callback was not accepted", url=_loggable(answer.url), why=text)
+        return answer
+
+    async def _follow(self, asked: "_Asked") -> WebhookAnswer:
+        """The request and its redirects."""
+        for _ in range(REDIRECTS + 1):
+            reply = await self._try(asked)
+            if isinstance(reply, Failure):
+                return asked.failed(reply)
+            if reply.status not in _FOLLOWED or not reply.location:
+                return asked.judged(reply)
+            asked.redirect(reply.status, reply.location)
+        return asked.failed(Failure(codes.TOO_MANY_REDIRECTS, f"more than {REDIRECTS} redirects"))
+
+    async def _try(self, asked: "_Asked") -> _Reply | Failure:
+        """One URL, with the retries that the overrides allow, and one more for a connection that had gone stale."""
+        is_fresh = False
+        while True:
+            trace = SimpleNamespace(reused=False)
+            outcome = await self._once(asked, trace)
+            if isinstance(outcome, Failure):
+                kind = outcome.kind
+                if trace.reused and outcome.code == codes.PROTOCOL_VIOLATION and not is_fresh:
+                    is_fresh = True  # closed while idle: nobody saw the request, RFC 9112 section 9.3.1
+                    continue
+            else:
+                kind = f"{outcome.status // 100}xx" if outcome.status >= 400 else ""
+            if not asked.may_retry(kind):
+                return outcome
+
+    async def _once(self, asked: "_Asked", trace: SimpleNamespace) -> _Reply | Failure:
+        target = asked.target
+        memory = self._memories.get(asked.request.call)
+        login = target.login or (memory.logins.get(target.origin) if memory else None)
+        url, body, headers = asked.sent()
+        if login is not None:
+            token = base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
+            headers["Authorization"] = f"Basic {token}"
+        if memory is not None and memory.jar is not None and (cookie := _cookie_header(memory.jar, url)):
+            headers["Cookie"] = cookie
+        if self._local is not None and self._base_domain and target.host == self._base_domain:
+            reply: _Reply | Failure = await _ask_local(self._local, asked.method, url, headers, body)
+        else:
+            reply = await self._ask(asked, url, headers, body, trace)
+        if isinstance(reply, _Reply) and asked.request.call:
+            self._remember(asked.request.call, target, reply.cookies)
+        return reply
+
+    async def _ask(
+        self, asked: "_Asked", url: str, headers: Mapping[str, str], body: bytes, trace: SimpleNamespace
+    ) -> _Reply | Failure:
+        assert self._session is not None, "start() first"
+        overrides = asked.overrides
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=overrides.connect, sock_read=overrides.read)
+        try:
+            async with self._session.request(
+                asked.method,
+                URL(url, encoded=True),
+                data=body or None,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
+                trace_request_ctx=trace,
+            ) as response:
+                return await _read_reply(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return codes.from_client_error(error)
+        except ValueError as error:  # yarl: a host that cannot be one
+            return Failure(codes.INVALID_URL, f"not a URL: {error}")
+
+    def _remember(self, call: str, target: Target, cookies: tuple[str, ...]) -> None:
+        if not cookies and target.login is None:
+            return
+        memory = self._memories.get(call)
+        if memory is None:
+            memory = self._memories[call] = _Memory()
+            while len(self._memories) > CALLS_REMEMBERED:
+                self._memories.popitem(last=False)
+        if target.login is not None:
+            memory.logins[target.origin] = target.login
+        if cookies:
+            if memory.jar is None:
+                memory.jar = aiohttp.CookieJar(unsafe=True)  # hosts may be IP addresses
+            for cookie in cookies:
+                try:
+                    memory.jar.update_cookies(SimpleCookie(cookie), URL(target.url, encoded=True))
+                except CookieError:
+                    continue
+
+
+class _Asked:
+    """A webhook on its way: where it stands now."""
+
+    def __init__(self, request: WebhookRequest, overrides: Overrides) -> None:
+        self.request = request
+        self.overrides = overrides
+        self.method = request.method.upper()
+        self.params = list(request.params)
+        self.retries = 0
+        self.url = request.url.partition("#")[0]
+        self._target: Target | None = None
+
+    @property
+    def target(self) -> Target:
+        if self._target is None:
+            self._target = read_target(self.url)
+        return self._target
+
+    def sent(self) -> tuple[str, bytes, dict[str, str]]:
+        """URL, body and headers. Twilio leaves userinfo out of what it signs."""
+        request = self.request
+        headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
+        encoded = urlencode(self.params)
+        body = b""
+        if self.method == "POST":
+            url, body = self.target.url, encoded.encode("ascii")
+            headers["Content-Type"] = FORM
+            signature = sign(request.auth_token, url, self.params)
+        else:
+            url = with_query(self.target.url, encoded)
+            signature = sign(request.auth_token, url)
+        if request.auth_token:
+            headers["X-Twilio-Signature"] = signature
+        if request.idempotency_token:
+            headers["I-Twilio-Idempotency-Token"] = request.idempotency_token
+        return url, body, headers
+
+    def redirect(self, status: int, location: str) -> None:
+        """Goes on at `location`. A POST becomes a GET, and loses its parameters, but for 307 and 308."""
+        self.url = urljoin(self.target.url, location).partition("#")[0]
+        self._target = None
+        if status not in {307, 308}:
+            if self.method == "POST":
+                self.params = []
+            self.method = "GET"
+
+    def may_retry(self, kind: str) -> bool:
+        """Whether to try once more after a failure of this kind; counts."""
+        if self.retries >= self.overrides.retries or not self.overrides.allows(kind):
+            return False
+        self.retries += 1
+        return True
+
+    def failed(self, failure: Failure) -> WebhookAnswer:
+        url = self._target.url if self._target else _without_userinfo(self.url)
+        return WebhookAnswer(0, "", b"", url, 0.0, failure.code, failure.text)
+
+    def judged(self, reply: _Reply) -> WebhookAnswer:
+        """The answer, with Twilio's error if it is of no use."""
+        code, text = reply.error_code, reply.error_text
+        kind = reply.content_type
+        if code == 0 and not 200 <= reply.status < 300:
+            code, text = codes.HTTP_FAILURE, f"HTTP status {reply.status}"
+        elif code == 0 and reply.is_too_large:
+            code, text = codes.BODY_TOO_LARGE, f"an answer of more than {DOCUMENT_SIZE // 1024} kB"
+        elif code == 0 and self.request.wants_twiml and reply.body and not _is_playable(kind):
+            code = codes.INVALID_CONTENT_TYPE
+            text = f"Content-Type {kind!r} is neither TwiML, text nor audio"
+        return WebhookAnswer(
+            reply.status, kind, reply.body, self.target.url, 0.0, code, text, reply.charset, 0, reply.lines
+        )
+
+
+def _is_playable(kind: str) -> bool:
+    return kind in _TWIML_TYPES or kind.startswith("audio/")
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: Any) -> None:
+    context.trace_request_ctx.reused = True
+
+
+async def _read_reply(response: aiohttp.ClientResponse) -> _Reply:
+    """Reads what the limit allows; the rest of a longer answer is never taken from the socket."""
+    kind = response.content_type.lower() if "Content-Type" in response.headers else ""
+    limit = AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE
+    location = response.headers.get("Location", "")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            break
+    is_too_large = len(body) > limit
+    return _Reply(
+        response.status,
+        kind,
+        (response.charset or "utf-8").lower(),
+        b"" if is_too_large else bytes(body),
+        location,
+        tuple(response.headers.getall("Set-Cookie", ())),
+        is_too_large,
+    )
+
+
+async def _ask_local(
+    handler: LocalHandler, method: str, url: str, headers: Mapping[str, str], body: bytes
+) -> _Reply:
+    answer = await handler(LocalRequest(method, url, tuple(headers.items()), body))
+    kind, _, parameters = answer.content_type.partition(";")
+    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "') or "utf-8"
+    by_name = [(name.lower(), value) for name, value in answer.headers]
+    is_too_large = len(answer.body) > (AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE)
+    return _Reply(
+        answer.status,
+        kind.strip().lower(),
+        charset.lower(),
+        b"" if is_too_large else answer.body,
+        next((value for name, value in by_name if name == "location"), ""),
+        tuple(value for name, value in by_name if name == "set-cookie"),
+        is_too_large,
+        answer.error_code,
+        answer.error_text,
+        tuple(answer.lines),
+    )
+
+
+def _cookie_header(jar: aiohttp.CookieJar, url: str) -> str:
+    cookies = jar.filter_cookies(URL(url, encoded=True))
+    text = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
+    return text if len(text) <= COOKIES_SIZE else ""
+
+
+def _without_userinfo(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _loggable(url: str) -> str:
+    """A URL without what may be secret in it."""
+    return _without_userinfo(url).partition("?")[0]
