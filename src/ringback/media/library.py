@@ -86,7 +86,8 @@ class _Copy(NamedTuple):
 class Library:
     """Clips for one event loop; `close()` it at the end.
 
-    `fetch` and `speaker` may be None where there are none: their sources are refused then.
+    `fetch` and `speaker` may be None where there are none: their sources are refused then. `cache_folder`
+    is for URLs alone (None keeps nothing on disk); the speaker has a folder of its own.
     `clock` is Unix time, for freshness.
     """
 
@@ -171,7 +172,7 @@ class Library:
         if flight is None:
             task = asyncio.get_running_loop().create_task(make())
             flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda _: self._flights.pop(key, None))
+            task.add_done_callback(lambda done: self._landed(key, done))
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
@@ -179,7 +180,13 @@ class Library:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
                 flight.task.cancel()
-                self._flights.pop(key, None)
+                del self._flights[key]
+
+    def _landed(self, key: Hashable, done: asyncio.Task[Clip]) -> None:
+        """Forgets the flight, unless another one has taken its place."""
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is done:
+            del self._flights[key]
 
     async def _url(self, url: str, owner: str) -> Clip:
         if self._fetch is None:

@@ -21,5 +21,5 @@ MAX_PIECE = 300
 PIECE_WITHIN = 15.0
 """Seconds that one piece may take, a hundred times what it does on an idle core."""
 
-MAX_WAITING = 128
-"""Pieces that may wait for the engine: some 10 s of work; later ones are refused at once."""
+MAX_WAITING = 256
+"""Pieces that may wait for the engine, one of each call: some 6 s of work; later ones are refused at once."""

@@ -23,8 +23,8 @@ _TAIL = 0.06
 _FRAME = 0.01
 _QUIET = -42.0  # dB under the loudest frame: silence
 _PAUSE = -25.0  # dB under the loudest frame: not active speech
-_PASS = 0.45  # of the lower rate: 3600 Hz, the telephone's band
-_LOBES = 24  # of the sinc on either side, counted at the lower rate
+_PASS = 0.47  # of the lower rate: 3760 Hz, more than the telephone's 3400, for the sake of s and f
+_LOBES = 48  # of the sinc on either side, counted at the lower rate
 
 Samples = NDArray[numpy.float32]
 

@@ -21,12 +21,14 @@ class Web:
     def __init__(self, *answers: Fetched | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, dict[str, str], str]] = []
+        self.reached = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def __call__(self, url: str, *, headers: Mapping[str, str], limit: int, owner: str) -> Fetched:
         assert limit == MAX_SOURCE_BYTES
         self.asked.append((url, dict(headers), owner))
+        self.reached.set()
         await self.gate.wait()
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -178,8 +180,7 @@ async def test_equal_requests_at_one_time_are_one_flight() -> None:
     library = Library(fetch=web)
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(library.clip(("url", "http://a/x"))) for _ in range(5)]
-        while not web.asked:
-            await asyncio.sleep(0)
+        await web.reached.wait()
         web.gate.set()
     assert {task.result().mulaw for task in asking} == {AUDIO}
     assert len(web.asked) == 1
@@ -190,8 +191,7 @@ async def test_one_who_goes_away_does_not_take_the_others_audio_along() -> None:
     web.gate.clear()
     library = Library(fetch=web)
     leaving, staying = (asyncio.ensure_future(library.clip(("url", "http://a/x"))) for _ in range(2))
-    while not web.asked:
-        await asyncio.sleep(0)
+    await web.reached.wait()
     leaving.cancel()
     await asyncio.wait([leaving])
     web.gate.set()
@@ -204,12 +204,28 @@ async def test_a_flight_that_nobody_waits_for_is_given_up_and_can_be_started_ane
     web.gate.clear()
     library = Library(fetch=web)
     leaving = asyncio.ensure_future(library.clip(("url", "http://a/x")))
-    while not web.asked:
-        await asyncio.sleep(0)
+    await web.reached.wait()
     leaving.cancel()
     await asyncio.wait([leaving])
     web.gate.set()
     assert (await library.clip(("url", "http://a/x"))).mulaw == AUDIO
+    assert len(web.asked) == 2
+
+
+async def test_a_flight_given_up_does_not_end_the_one_that_follows_at_once() -> None:
+    web = Web(Fetched(200, RAW, AUDIO), Fetched(200, RAW, AUDIO))
+    web.gate.clear()
+    library = Library(fetch=web)
+    leaving = asyncio.ensure_future(library.clip(("url", "http://a/x")))
+    await web.reached.wait()
+    web.reached.clear()
+    leaving.cancel()
+    staying = [asyncio.ensure_future(library.clip(("url", "http://a/x")))]
+    await web.reached.wait()
+    staying.append(asyncio.ensure_future(library.clip(("url", "http://a/x"))))
+    await asyncio.wait([leaving])
+    web.gate.set()
+    assert [(await task).mulaw for task in staying] == [AUDIO, AUDIO]
     assert len(web.asked) == 2
 
 

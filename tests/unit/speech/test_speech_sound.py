@@ -16,7 +16,7 @@ def _sine(frequency: float, rate: int, seconds: float = 1.0, peak: float = 0.3) 
 
 
 @pytest.mark.parametrize("rate", [24000, 22050, 16000, 44100])
-@pytest.mark.parametrize("frequency", [200, 1000, 3000])
+@pytest.mark.parametrize("frequency", [200, 1000, 3400])
 def test_the_telephones_band_passes(rate: int, frequency: int) -> None:
     out = sound.resampled(_sine(frequency, rate), rate, 8000)
     assert len(out) == 8000
@@ -26,7 +26,7 @@ def test_the_telephones_band_passes(rate: int, frequency: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [24000, 22050, 16000])
-@pytest.mark.parametrize("frequency", [4600, 5000, 6500, 7900])
+@pytest.mark.parametrize("frequency", [4050, 4600, 6500, 7900])
 def test_what_would_fold_into_the_band_is_gone(rate: int, frequency: int) -> None:
     out = sound.resampled(_sine(frequency, rate), rate, 8000)[400:-400]
     assert 20 * numpy.log10(numpy.abs(out).max() / 0.3 + 1e-9) < -50
