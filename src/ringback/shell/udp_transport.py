@@ -1,0 +1,167 @@
+"""One UDP socket for SIP: a reader that drains in batches, and sends that never wait.
+
+Deviation: ICMP errors are not listened to (RFC 3261 section 18.4 would have them reported): a phone that restarts
+answers with them for a while and is there for the next retransmission, and anybody can forge them.
+Pinned by `test_icmp_errors_are_ignored`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections import deque
+from typing import Final, NamedTuple
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.message import parse
+
+from .transport_limits import Callbacks, Counters, TransportLimits
+
+LARGEST_DATAGRAM: Final = 65_535
+# Full for a moment: the queue or the next retransmission helps. Anything else concerns the destination.
+_FULL: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM)
+
+
+class _Waiting(NamedTuple):
+    hop: Hop
+    data: bytes
+    transaction: str
+
+
+class UdpSocket:
+    """A bound socket. `local` is its address as it was bound (the wildcard stays the wildcard)."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        callbacks: Callbacks,
+        limits: TransportLimits,
+        counters: Counters,
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._callbacks = callbacks
+        self._limits = limits
+        self._counters = counters
+        self._buffer = bytearray(LARGEST_DATAGRAM)
+        self._view = memoryview(self._buffer)
+        self._queue: deque[_Waiting] = deque()
+        self._flushed = asyncio.Event()
+        self._flushed.set()
+        self.family: int = sock.family
+        name = sock.getsockname()
+        self.local: tuple[str, int] = (name[0], name[1])
+        loop.add_reader(sock.fileno(), self._readable)
+
+    @classmethod
+    def bind(
+        cls,
+        loop: asyncio.AbstractEventLoop,
+        host: str,
+        port: int,
+        callbacks: Callbacks,
+        limits: TransportLimits,
+        counters: Counters,
+    ) -> UdpSocket:
+        """Bind to an IP literal and port (0: any). Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        try:
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # the system may give less
+                sock.setsockopt(socket.SOL_SOCKET, option, limits.socket_buffer)
+            sock.bind((host, port))
+            return cls(loop, sock, callbacks, limits, counters)
+        except BaseException:
+            sock.close()
+            raise
+
+    def send(self, hop: Hop, data: bytes, transaction: str) -> None:
+        """Send now, or as soon as the socket takes it; behind what waits already."""
+        if self._queue:
+            self._wait(_Waiting(hop, data, transaction))
+        elif not self._try(hop, data, transaction):
+            self._wait(_Waiting(hop, data, transaction))
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+
+    async def flush(self) -> None:
+        """Until nothing waits."""
+        await self._flushed.wait()
+
+    def close(self) -> None:
+        """Close at once; what still waits is lost."""
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        self._queue.clear()
+        self._flushed.set()
+        self._sock.close()
+
+    def _wait(self, waiting: _Waiting) -> None:
+        if len(self._queue) >= self._limits.datagram_queue:
+            self._counters.datagrams_dropped += 1
+            return
+        self._queue.append(waiting)
+        self._flushed.clear()
+
+    def _try(self, hop: Hop, data: bytes, transaction: str) -> bool:
+        """False when the socket is full; failures for good are reported and count as done."""
+        try:
+            self._sock.sendto(data, (hop.host, hop.port))
+        except (OSError, OverflowError) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                return False
+            self._counters.unreachable += 1
+            self._loop.call_soon(self._callbacks.on_unreachable, hop, transaction)
+        else:
+            self._counters.messages_out += 1
+        return True
+
+    def _writable(self) -> None:
+        queue = self._queue
+        for _ in range(self._limits.datagrams_per_turn):
+            if not queue:
+                break
+            if not self._try(*queue[0]):
+                return
+            queue.popleft()
+        if not queue:
+            self._loop.remove_writer(self._sock.fileno())
+            self._flushed.set()
+
+    def _readable(self) -> None:
+        receive, buffer, view = self._sock.recvfrom_into, self._buffer, self._view
+        for _ in range(self._limits.datagrams_per_turn):
+            try:
+                size, address = receive(buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an error of an earlier send; the bound ends the loop
+            self._datagram(bytes(view[:size]), address)
+            if self._sock.fileno() < 0:
+                return  # closed by the one who got the message
+
+    def _datagram(self, data: bytes, address: tuple[str, int]) -> None:
+        # CRLF, spaces, NULs and "jaK" keep NAT bindings open and want no answer.
+        if len(data) <= 4 or not data.strip(b"\r\n\0 \t"):
+            self._counters.keep_alives += 1
+            return
+        if not address[1]:
+            return  # nobody can be answered at port 0
+        flow = Flow("UDP", self.local, (address[0], address[1]))
+        try:
+            try:
+                message = parse(data)
+            except SipSyntaxError as error:
+                self._counters.garbage += 1
+                self._callbacks.on_garbage(error, flow)
+                return
+            self._counters.messages_in += 1
+            self._callbacks.on_message(message, flow)
+        except Exception as error:  # noqa: BLE001  the guard around a datagram
+            self._loop.call_exception_handler({"message": "a SIP datagram failed", "exception": error})
