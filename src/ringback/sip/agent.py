@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2s
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
+from ringback.sip.admission import Admission
 from ringback.sip.asking import OutgoingRequest
 from ringback.sip.authorization import Authorizations, Login
 from ringback.sip.calling import OutgoingCall
 from ringback.sip.dialog import Dialog, Header, contact_and_sent_by
+from ringback.sip.dialoguser import DialogUser
 from ringback.sip.effects import Effect, Failed, Incoming, Send, TimerKey
 from ringback.sip.errors import PeerError, UsageError
 from ringback.sip.flow import Flow, Hop
@@ -25,7 +27,7 @@ from ringback.sip.headers import NameAddr, Via
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import response_hop
 from ringback.sip.session import InviteSession, SessionState
-from ringback.sip.timers import ROUTES_MAX, Timers
+from ringback.sip.timers import Timers
 from ringback.sip.transactions import (
     MAGIC,
     ClientTransaction,
@@ -34,15 +36,10 @@ from ringback.sip.transactions import (
     State,
     Tables,
     client_key,
+    merge_key,
+    server_key,
 )
 from ringback.sip.uri import Uri
-
-ALLOW: Final = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
-_ONLY_IN_DIALOG: Final = frozenset(("BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"))
-_KNOWN_METHODS: Final = frozenset(
-    "INVITE ACK CANCEL BYE OPTIONS REGISTER INFO UPDATE PRACK REFER NOTIFY SUBSCRIBE PUBLISH MESSAGE".split()
-)
-_NO_FLOW: Final = Flow("UDP", ("", 0), ("", 0))
 
 
 class UserAgent:
@@ -67,18 +64,15 @@ class UserAgent:
         self.tables = Tables()
         self.sessions: dict[str, InviteSession] = {}
         """By our tag."""
-        self.resolving: dict[str, InviteSession] = {}
+        self.resolving: dict[str, DialogUser] = {}
         """Sessions that wait for ``on_resolved``, by our tag."""
         self.signature: list[Header] = [("User-Agent", user_agent)] if user_agent else []
         self._server: list[Header] = [("Server", user_agent)] if user_agent else []
-        allow = ALLOW + "".join(f", {method}" for method in methods if method not in ALLOW)
-        self.capabilities: list[Header] = [("Allow", allow), ("Accept", "application/sdp")]
+        self.admission = Admission(methods, extensions, forwards)
+        self.capabilities: list[Header] = [*self.admission.allow, ("Accept", "application/sdp")]
         if extensions:
             self.capabilities.append(("Supported", ", ".join(extensions)))
         self._tokens = tokens
-        self._methods = frozenset(methods)
-        self._extensions = frozenset(tag.lower() for tag in extensions)
-        self._forwards = forwards
         self._secret = tokens().encode()[:32]
 
     @property
@@ -333,8 +327,8 @@ class UserAgent:
 
     def refuse_method(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
         """405 for what is known, 501 for what is not (8.2.1)."""
-        status = 405 if transaction.request.method in _KNOWN_METHODS else 501
-        self.answer(transaction, status, now, out, headers=self.capabilities[:1])
+        status, reason, headers = self.admission.method(transaction.request)
+        self.answer(transaction, status, now, out, reason=reason, headers=headers)
 
     def forget(self, session: InviteSession) -> None:
         """The session is over and expects no more requests."""
@@ -349,12 +343,12 @@ class UserAgent:
 
     def _serve(self, request: Request, flow: Flow) -> ServerTransaction:
         via = request.via
-        key = _server_key(request, via, request.method)
+        key = server_key(request, via, request.method)
         if key in self.tables.servers:
             raise UsageError("this request was taken already")
         server = ServerTransaction(request, key, response_hop(via, flow), None, self.tables, self.timers)
         if request.to.tag is None and request.method != "CANCEL":
-            server.guard(_merge_key(request))
+            server.guard(merge_key(request))
         return server
 
     def _on_response(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
@@ -365,7 +359,7 @@ class UserAgent:
         client = self.tables.clients.get(client_key(vias[0].branch or "", method))
         if client is None or client.request.method != method:
             return
-        if client.request.via.sent_by != vias[0].sent_by:  # 18.1.2
+        if not client.is_sent_by(vias[0], response.get("Via") or ""):  # 18.1.2
             return
         client.on_response(response, flow, now, out)
 
@@ -376,7 +370,7 @@ class UserAgent:
         if method == "ACK":
             self._on_ack(request, via, now, out)
             return
-        known = self.tables.servers.get(_server_key(request, via, method))
+        known = self.tables.servers.get(server_key(request, via, method))
         if known is not None:
             known.on_request(out)
             return
@@ -384,11 +378,16 @@ class UserAgent:
         if method == "CANCEL":
             self._on_cancel(request, via, flow, now, out)
             return
-        if not self._is_understood(request, flow, out):
-            return
         tag = request.to.tag
+        refusal = self.admission.inside(request) or (
+            self.admission.outside(request, self.tables) if tag is None else None
+        )
+        if refusal is not None:
+            status, reason, headers = refusal
+            out += self.reply_statelessly(request, flow, status, reason, headers)
+            return
         if tag is None:
-            self._on_unmatched(request, flow, out)
+            out.append(Incoming(request, flow))
             return
         session = self._find(request, tag)
         if session is None:
@@ -408,7 +407,7 @@ class UserAgent:
         return session
 
     def _on_ack(self, request: Request, via: Via, now: float, out: list[Effect]) -> None:
-        server = self.tables.servers.get(_server_key(request, via, "INVITE"))
+        server = self.tables.servers.get(server_key(request, via, "INVITE"))
         if server is not None and server.state is not State.ACCEPTED:
             server.on_ack(now, out)
             return
@@ -418,7 +417,7 @@ class UserAgent:
             session.on_ack(request, now, out)
 
     def _on_cancel(self, request: Request, via: Via, flow: Flow, now: float, out: list[Effect]) -> None:
-        server = self.tables.servers.get(_server_key(request, via, "INVITE"))
+        server = self.tables.servers.get(server_key(request, via, "INVITE"))
         if server is None:
             out += self.reply_statelessly(request, flow, 481)  # 9.2
             return
@@ -431,57 +430,3 @@ class UserAgent:
             user.on_cancel(server, request, now, out)
         else:
             self.answer(server, 487, now, out, to_tag=tag)
-
-    def _is_understood(self, request: Request, flow: Flow, out: list[Effect]) -> bool:
-        """8.2.2.3 and 8.2.3: Require, and the body of what carries an offer."""
-        unknown = [value for value in request.all("Require") if value.lower() not in self._extensions]
-        if unknown:
-            headers: list[Header] = [("Unsupported", ", ".join(unknown))]
-            out += self.reply_statelessly(request, flow, 420, headers=headers)
-            return False
-        if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
-            if request.content_type not in ("application/sdp", ""):
-                headers = [("Accept", "application/sdp")]
-                out += self.reply_statelessly(request, flow, 415, headers=headers)
-                return False
-            if (request.get("Content-Encoding") or "identity").lower() != "identity":
-                headers = [("Accept-Encoding", "identity")]
-                out += self.reply_statelessly(request, flow, 415, headers=headers)
-                return False
-        return True
-
-    def _on_unmatched(self, request: Request, flow: Flow, out: list[Effect]) -> None:
-        method = request.method
-        if method in _ONLY_IN_DIALOG and method not in self._methods:
-            out += self.reply_statelessly(request, flow, 481)
-        elif method not in self._methods:
-            status = 405 if method in _KNOWN_METHODS else 501
-            out += self.reply_statelessly(request, flow, status, headers=self.capabilities[:1])
-        elif not request.uri.is_sip and request.uri.scheme != "tel":
-            out += self.reply_statelessly(request, flow, 416)
-        elif _merge_key(request) in self.tables.merged:
-            out += self.reply_statelessly(request, flow, 482)
-        elif method == "INVITE" and self._forwards and request.max_forwards == 0:
-            out += self.reply_statelessly(request, flow, 483)
-        elif method == "INVITE" and not _can_make_dialog(request):
-            out += self.reply_statelessly(request, flow, 400, "Bad Contact Or Record-Route")
-        else:
-            out.append(Incoming(request, flow))
-
-
-def _can_make_dialog(request: Request) -> bool:
-    contacts = request.contacts
-    return len(contacts) == 1 and contacts[0].uri.is_sip and len(request.record_routes) <= ROUTES_MAX
-
-
-def _merge_key(request: Request) -> tuple[str, str, str]:
-    return request.call_id, request.from_.tag or "", request.get("CSeq") or ""
-
-
-def _server_key(request: Request, via: Via, method: str) -> str:
-    """RFC 3261 17.2.3; for branches without the cookie the fields that RFC 2543 compared."""
-    branch = via.branch
-    if branch is not None and branch.startswith(MAGIC):
-        return f"{branch}|{via.sent_by}|{method}"
-    number = request.cseq.number
-    return f"{request.raw_uri}|{request.from_.tag}|{request.call_id}|{number}|{via.sent_by}|{branch}|{method}"

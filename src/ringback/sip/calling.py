@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ringback.sip.dialog import Header
+from ringback.sip.dialoguser import credentials_of
 from ringback.sip.effects import Effect, Established, Redirected, Ringing, Send
 from ringback.sip.errors import PeerError
-from ringback.sip.message import Request, Response
+from ringback.sip.message import Response
 from ringback.sip.routing import literal_hop
 from ringback.sip.timers import FORKS_MAX, REDIRECT_CONTACTS_MAX
 from ringback.sip.transactions import ClientTransaction
@@ -39,15 +40,6 @@ class Silent:
 
 
 SILENT = Silent()
-
-
-def authorization_of(request: Request) -> list[Header]:
-    """The credentials of an INVITE, for its ACK (22.1)."""
-    return [
-        header
-        for header in request.headers
-        if header[0] == "Authorization" or header[0] == "Proxy-Authorization"
-    ]
 
 
 class OutgoingCall:
@@ -229,7 +221,7 @@ class OutgoingCall:
         hop = (uri and literal_hop(uri, flow)) or flow.hop()
         request = transaction.request
         via = agent.via(hop, session.sent_by, agent.branch())
-        credentials = authorization_of(request)
+        credentials = credentials_of(request)
         data = dialog.request("ACK", request.cseq.number, via, 70, credentials, b"").render()
         ack = self._losers[tag] = Send(hop, data, "")
         out.append(ack)

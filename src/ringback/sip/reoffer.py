@@ -146,7 +146,8 @@ class Reoffers:
             agent.answer(transaction, 400, now, out)
             return
         if request.method == "UPDATE" and not request.body:
-            session.refresh(request, flow)
+            if not session.is_calling:
+                session.refresh(request, flow)
             self._answer_update(transaction, b"", now, out)
             return
         if self._pending is not None or session.is_incoming:

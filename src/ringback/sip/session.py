@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ringback.sip.authorization import Authorizations
 from ringback.sip.dialog import Dialog, Header
+from ringback.sip.dialoguser import DialogUser
 from ringback.sip.effects import (
     Arm,
     Confirmed,
@@ -25,19 +25,17 @@ from ringback.sip.effects import (
     Ended,
     InfoAnswered,
     InfoReceived,
-    Resolve,
     Send,
 )
 from ringback.sip.message import Request, Response
 from ringback.sip.reoffer import Reoffers
-from ringback.sip.routing import literal_hop
-from ringback.sip.timers import QUEUED_MAX, RINGING_REFRESH
+from ringback.sip.timers import RINGING_REFRESH
 from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import UserAgent
     from ringback.sip.calling import OutgoingCall
-    from ringback.sip.flow import Flow, Hop
+    from ringback.sip.flow import Flow
 
 SDP = "application/sdp"
 
@@ -74,23 +72,7 @@ class Unacknowledged:
         self.deadline = deadline
 
 
-class Queued:
-    """A request of ours that waits until the resolver knows the next hop."""
-
-    __slots__ = ("body", "headers", "invite", "method", "seq", "tried")
-
-    def __init__(
-        self, method: str, seq: int, headers: list[Header], body: bytes, invite: ClientTransaction | None
-    ) -> None:
-        self.method = method
-        self.seq = seq
-        self.headers = headers
-        self.body = body
-        self.invite = invite
-        self.tried: frozenset[tuple[str, str]] = frozenset()
-
-
-class InviteSession:
+class InviteSession(DialogUser):
     """One leg of a call. ``owner`` is its user's to set; everything that takes ``now`` returns effects.
 
     ``local_uri`` and ``remote_uri`` are addresses (From/To), ``flow`` where the peer last answered from;
@@ -99,20 +81,11 @@ class InviteSession:
 
     __slots__ = (
         "_bye_headers",
-        "_hop",
-        "_queue",
-        "_resolving",
-        "agent",
-        "authorizations",
         "call",
-        "contact",
-        "dialog",
-        "flow",
         "invited",
         "owner",
         "reoffers",
         "role",
-        "sent_by",
         "state",
         "unacknowledged",
     )
@@ -120,23 +93,15 @@ class InviteSession:
     def __init__(
         self, agent: UserAgent, role: str, dialog: Dialog, contact: str, sent_by: str, state: SessionState
     ) -> None:
-        self.agent = agent
+        super().__init__(agent, dialog, contact, sent_by)
         self.role = role
-        self.dialog = dialog
-        self.contact = contact
-        self.sent_by = sent_by
         self.state = state
         self.owner: object = None
-        self.flow: Flow | None = None
-        self.authorizations: Authorizations | None = None
         self.call: OutgoingCall | None = None
         self.invited: ServerTransaction | None = None
         self.unacknowledged: Unacknowledged | None = None
         self.reoffers = Reoffers(self)
         self._bye_headers: list[Header] = []
-        self._hop: Hop | None = None
-        self._queue: list[Queued] = []
-        self._resolving = False
 
     def __repr__(self) -> str:
         return f"<InviteSession {self.role} {self.state.value} {self.call_id}>"
@@ -170,6 +135,11 @@ class InviteSession:
     def is_incoming(self) -> bool:
         """Whether we were called and have not answered yet."""
         return self.state is _INCOMING
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether we called and nobody has answered yet."""
+        return self.state is _CALLING
 
     @property
     def is_confirmed(self) -> bool:
@@ -351,7 +321,7 @@ class InviteSession:
         """A response to a request inside the dialog."""
         status = response.status
         method = transaction.request.method
-        if (status == 401 or status == 407) and self._retry(transaction, response, now, out):
+        if (status == 401 or status == 407) and self.retry(transaction, response, now, out):
             return
         if method == "BYE":
             self.forget()
@@ -373,25 +343,16 @@ class InviteSession:
             self.reoffers.on_failure(transaction, out)
         self.break_off(kind, 408 if kind == "timeout" else 503, None, now, out)
 
-    def on_resolved(self, hops: Iterable[Hop], now: float, out: list[Effect]) -> None:
-        """The resolver's answer for the first route."""
-        self._resolving = False
-        queue, self._queue = self._queue, []
-        hop = next(iter(hops), None)
-        flow = self.flow
-        if hop is None:
-            self.end("unreachable", 503, "Service Unavailable", None, now, out)
-            self.forget()
-            return
-        if (
-            flow is not None
-            and flow.connection
-            and (hop.transport, hop.host) == (flow.transport, flow.remote[0])
-        ):
-            hop = hop._replace(connection=flow.connection)
-        self._hop = hop
-        for item in queue:
-            self._send(item, hop, now, out)
+    def on_sent(self, transaction: ClientTransaction) -> None:
+        """A request inside the dialog went out."""
+        if transaction.invite:
+            self.reoffers.sent(transaction)
+
+    def on_unroutable(self, now: float, out: list[Effect]) -> None:
+        """The first route has no address."""
+        self.end("unreachable", 503, "Service Unavailable", None, now, out)
+        self.drop_answer(out)
+        self.forget()
 
     # -- for the parts of a session ------------------------------------------------------------------
 
@@ -454,42 +415,6 @@ class InviteSession:
         """Send BYE."""
         self.start("BYE", list(headers), b"", now, out)
 
-    def start(
-        self,
-        method: str,
-        headers: list[Header],
-        body: bytes,
-        now: float,
-        out: list[Effect],
-        *,
-        invite: ClientTransaction | None = None,
-    ) -> ClientTransaction | None:
-        """Send a request inside the dialog; ``invite`` is what an ACK acknowledges.
-
-        None for an ACK, and for what has to wait for the resolver.
-        """
-        dialog = self.dialog
-        seq = dialog.next_seq() if invite is None else invite.request.cseq.number
-        if invite is not None:
-            headers = [
-                header
-                for header in invite.request.headers
-                if header[0] == "Authorization" or header[0] == "Proxy-Authorization"
-            ] + headers
-        item = Queued(method, seq, headers, body, invite)
-        hop = self._hop
-        if hop is None:
-            hop = self._find_hop(out)
-            if hop is None:
-                if len(self._queue) < QUEUED_MAX:
-                    self._queue.append(item)
-                return None
-        return self._send(item, hop, now, out)
-
-    def reroute(self) -> None:
-        """The dialog was established, or refreshed: find the next hop anew when it is needed."""
-        self._hop = None
-
     def confirm(self) -> None:
         """The dialog stands."""
         self.state = _CONFIRMED
@@ -498,67 +423,7 @@ class InviteSession:
         """Their 2xx was an offer; the ACK waits for our answer."""
         self.state = _OWED
 
-    def refresh(self, message: Request | Response, flow: Flow) -> None:
-        """A target refresh: their new Contact and where it came from. Raises PeerError."""
-        self.dialog.retarget(message)
-        if flow != self.flow:
-            self.flow = flow
-            self._hop = None
-
     # -- inside -----------------------------------------------------------------------------------------
-
-    def _find_hop(self, out: list[Effect]) -> Hop | None:
-        uri = self.dialog.next_uri
-        if uri is None:
-            assert self.flow is not None
-            self._hop = self.flow.hop()
-        else:
-            self._hop = literal_hop(uri, self.flow)
-            if self._hop is None and not self._resolving:
-                self._resolving = True
-                self.agent.resolving[self.dialog.local_tag] = self
-                out.append(Resolve(self.dialog.local_tag, uri))
-        return self._hop
-
-    def _send(self, item: Queued, hop: Hop, now: float, out: list[Effect]) -> ClientTransaction | None:
-        agent = self.agent
-        method = item.method
-        branch = agent.branch()
-        headers = item.headers
-        if self.authorizations is not None and method != "ACK":
-            headers = headers + self.authorizations.headers(method, self.dialog.request_uri, item.body)
-        if method == "INVITE" or method == "UPDATE":
-            headers = [("Contact", self.contact), *headers, *agent.capabilities]
-        headers = [*headers, *agent.signature]
-        request = self.dialog.request(
-            method, item.seq, agent.via(hop, self.sent_by, branch), 70, headers, item.body
-        )
-        if item.invite is not None:
-            ack = item.invite.ack = Send(hop, request.render(), "")
-            out.append(ack)
-            return None
-        transaction = agent.client(request, branch, hop, self)
-        transaction.tried = item.tried
-        transaction.start(now, out)
-        if method == "INVITE":
-            self.reoffers.sent(transaction)
-        return transaction
-
-    def _retry(
-        self, transaction: ClientTransaction, response: Response, now: float, out: list[Effect]
-    ) -> bool:
-        authorizations = self.authorizations
-        if authorizations is None:
-            return False
-        tried = authorizations.challenged(response, transaction.tried)
-        if tried is None:
-            return False
-        request = transaction.request
-        kept = [header for header in request.headers if header[0] == "Content-Type" or header[0][:2] == "X-"]
-        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None)
-        item.tried = tried
-        self._send(item, transaction.hop, now, out)
-        return True
 
     def reply(
         self,
@@ -596,7 +461,7 @@ class InviteSession:
         if self.state is _INCOMING:
             self._refuse(487, None, (), now, out)  # 15.1.2
         elif self.state is _CALLING and self.call is not None:
-            self.call.cancel(now, out)  # their 2xx was lost
+            self.call.cancel(now, out)  # all copies of their 2xx were lost
         self.drop_answer(out)
         self.end("bye", 200, "OK", transaction.request, now, out)
         self.forget()

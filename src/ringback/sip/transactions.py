@@ -24,6 +24,7 @@ from ringback.sip.timers import RELIABLE, Timers
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
+    from ringback.sip.headers import Via
 
 MAGIC = "z9hG4bK"  # RFC 3261 8.1.1.7: marks a branch as unique
 _BESIDE = frozenset(("Via", "Route", "Max-Forwards", "From", "Call-ID"))
@@ -91,6 +92,20 @@ def client_key(branch: str, method: str) -> str:
     return branch if method != "CANCEL" else branch + "/CANCEL"
 
 
+def server_key(request: Request, via: Via, method: str) -> str:
+    """RFC 3261 17.2.3; for branches without the cookie the fields that RFC 2543 compared."""
+    branch = via.branch
+    if branch is not None and branch.startswith(MAGIC):
+        return f"{branch}|{via.sent_by}|{method}"
+    number = request.cseq.number
+    return f"{request.raw_uri}|{request.from_.tag}|{request.call_id}|{number}|{via.sent_by}|{branch}|{method}"
+
+
+def merge_key(request: Request) -> tuple[str, str, str]:
+    """What copies of one request share that came on different ways, RFC 3261 8.2.2.2."""
+    return request.call_id, request.from_.tag or "", request.get("CSeq") or ""
+
+
 class ClientTransaction:
     """A request that we sent. ``patience``: seconds after which silence is reported (default 64*T1)."""
 
@@ -148,6 +163,11 @@ class ClientTransaction:
             self._retransmit_at = now + self._interval  # timers A, E
             at = min(at, self._retransmit_at)
         out.append(Arm(("client", self.key), at))
+
+    def is_sent_by(self, via: Via, text: str) -> bool:
+        """Whether a response's Via, parsed and as ``text``, names us (18.1.2); mostly it is our very text."""
+        ours = self.request.headers[0][1].partition(";")[0]
+        return text.startswith(ours + ";") or via.sent_by == self.request.via.sent_by
 
     def on_timer(self, now: float, out: list[Effect]) -> None:
         """Retransmit (A, E), give up (B, F), or forget (D, K, M)."""

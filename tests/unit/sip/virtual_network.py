@@ -48,6 +48,8 @@ class Node:
         self.timers: dict[Any, float] = {}
         self.seen: list[Effect] = []
         self.sent: list[Request | Response] = []
+        self.sent_at: list[float] = []
+        self.hops: list[Hop] = []
         self.got: list[Request | Response] = []
         self.sessions: list[InviteSession] = []
         self.names: dict[str, list[Hop]] = {}
@@ -57,6 +59,8 @@ class Node:
         for effect in effects:
             if isinstance(effect, Send):
                 self.sent.append(parse(effect.data))
+                self.sent_at.append(self.network.now)
+                self.hops.append(effect.hop)
                 self.network.carry(self, effect)
             elif isinstance(effect, Arm):
                 assert effect.at >= self.network.now, effect
@@ -130,6 +134,17 @@ class Node:
         """The causes with which a session ended; one when all is well."""
         return [each.cause for each in self.all(Ended) if each.session is session]
 
+    def feed(self, message: Request | Response, peer: Flow | None = None) -> list[Request | Response]:
+        """Let a message made by hand arrive; what it made this node send."""
+        before = len(self.sent)
+        self.receive(message.render(), peer or Flow("UDP", self.address, ("192.0.2.99", 5060)))
+        return self.sent[before:]
+
+    def times(self, name: str) -> list[float]:
+        """When messages of that kind ("INVITE", "200 INVITE") were sent, since the first of them."""
+        times = [at for at, message in zip(self.sent_at, self.sent, strict=True) if line(message) == name]
+        return [round(at - times[0], 3) for at in times]
+
     @property
     def trace(self) -> list[str]:
         """What was sent, as methods and statuses."""
@@ -141,6 +156,36 @@ def line(message: Request | Response) -> str:
     if isinstance(message, Request):
         return message.method
     return f"{message.status} {message.cseq.method}"
+
+
+def make_request(
+    method: str,
+    *,
+    branch: str = "z9hG4bKone",
+    uri: str = "sip:bob@192.0.2.2",
+    via: str = "192.0.2.99",
+    transport: str = "UDP",
+    from_tag: str = "far",
+    to_tag: str = "",
+    call_id: str = "made-by-hand",
+    cseq: int = 1,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Request:
+    """A request as a stranger at 192.0.2.99 would send it."""
+    fields = [
+        ("Via", f"SIP/2.0/{transport} {via};branch={branch}"),
+        ("Max-Forwards", "70"),
+        ("From", f"<sip:eve@192.0.2.99>;tag={from_tag}"),
+        ("To", "<sip:bob@192.0.2.2>" + (f";tag={to_tag}" if to_tag else "")),
+        ("Call-ID", call_id),
+        ("CSeq", f"{cseq} {method}"),
+    ]
+    if method in ("INVITE", "UPDATE") and "Contact" not in dict(headers):
+        fields.append(("Contact", "<sip:eve@192.0.2.99>"))
+    if body and "Content-Type" not in dict(headers):
+        fields.append(("Content-Type", "application/sdp"))
+    return Request(method, uri, [*fields, *headers], body)
 
 
 class Network:

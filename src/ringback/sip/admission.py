@@ -1,0 +1,71 @@
+"""What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
+
+any request      420 unknown extension required, 415 an offer that is no SDP
+outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged, 483 hops used up, 400 no dialog possible
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from ringback.sip.dialog import Header
+from ringback.sip.message import Request
+from ringback.sip.timers import ROUTES_MAX
+from ringback.sip.transactions import Tables, merge_key
+
+Refusal = tuple[int, str | None, list[Header]]
+"""Status, reason phrase (None: the usual one) and further header fields."""
+
+IN_DIALOG: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+_ONLY_IN_DIALOG: Final = frozenset(("BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"))
+_KNOWN: Final = frozenset((*IN_DIALOG, *"REGISTER PRACK REFER NOTIFY SUBSCRIBE PUBLISH MESSAGE".split()))
+
+
+class Admission:
+    """The rules of one agent: methods, extensions, and whether it passes calls on."""
+
+    __slots__ = ("_extensions", "_forwards", "_methods", "allow")
+
+    def __init__(self, methods: Collection[str], extensions: Collection[str], forwards: bool) -> None:
+        self._methods = frozenset(methods)
+        self._extensions = frozenset(tag.lower() for tag in extensions)
+        self._forwards = forwards
+        more = [method for method in methods if method not in IN_DIALOG]
+        self.allow: list[Header] = [("Allow", ", ".join((*IN_DIALOG, *more)))]
+
+    def method(self, request: Request) -> Refusal:
+        """405 for a method that is known but not served here, 501 for any other (8.2.1)."""
+        return (405 if request.method in _KNOWN else 501), None, self.allow
+
+    def inside(self, request: Request) -> Refusal | None:
+        """Rules for every request: Require (8.2.2.3), and what an offer may be written in (8.2.3)."""
+        if request.get("Require") is not None:
+            unknown = [tag for tag in request.all("Require") if tag.lower() not in self._extensions]
+            if unknown:
+                return 420, None, [("Unsupported", ", ".join(unknown))]
+        if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
+            if request.content_type not in ("application/sdp", ""):
+                return 415, None, [("Accept", "application/sdp")]
+            if (request.get("Content-Encoding") or "identity").lower() != "identity":
+                return 415, None, [("Accept-Encoding", "identity")]
+        return None
+
+    def outside(self, request: Request, tables: Tables) -> Refusal | None:
+        """Rules for requests that belong to no dialog."""
+        method = request.method
+        if method not in self._methods:
+            return (481, None, []) if method in _ONLY_IN_DIALOG else self.method(request)
+        if not request.uri.is_sip and request.uri.scheme != "tel":
+            return 416, None, []
+        if merge_key(request) in tables.merged:
+            return 482, None, []
+        if method == "INVITE":
+            if self._forwards and request.max_forwards == 0:
+                return 483, None, []
+            contacts = request.contacts
+            if len(contacts) != 1 or not contacts[0].uri.is_sip:
+                return 400, "Exactly One Contact Needed", []
+            if len(request.record_routes) > ROUTES_MAX:
+                return 400, "Route Set Too Long", []
+        return None

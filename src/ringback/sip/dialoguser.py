@@ -1,0 +1,216 @@
+"""Requests of ours inside a dialog: next hop, resolver, credentials.
+
+    start --> hop known?  yes --> transaction
+                          no  --> queue, Resolve --> on_resolved --> transactions, in order
+
+Effects: Resolve, and those of the transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ringback.sip.authorization import Authorizations
+from ringback.sip.dialog import Dialog, Header
+from ringback.sip.effects import Effect, Resolve, Send
+from ringback.sip.message import Request, Response
+from ringback.sip.routing import literal_hop
+from ringback.sip.timers import QUEUED_MAX
+from ringback.sip.transactions import ClientTransaction
+
+if TYPE_CHECKING:
+    from ringback.sip.agent import UserAgent
+    from ringback.sip.flow import Flow, Hop
+
+_WRITTEN_ANEW = frozenset(
+    """Via Route Max-Forwards From To Call-ID CSeq Contact Authorization Proxy-Authorization Allow Accept Supported
+    User-Agent Content-Length""".split()
+)
+"""What a request that is sent again with credentials does not take over from the first one."""
+
+
+def credentials_of(request: Request) -> list[Header]:
+    """The credentials of an INVITE, for its ACK (22.1)."""
+    return [
+        header
+        for header in request.headers
+        if header[0] == "Authorization" or header[0] == "Proxy-Authorization"
+    ]
+
+
+class Queued:
+    """A request of ours that waits until the resolver knows the next hop."""
+
+    __slots__ = ("body", "headers", "invite", "method", "seq", "tried")
+
+    def __init__(
+        self, method: str, seq: int, headers: list[Header], body: bytes, invite: ClientTransaction | None
+    ) -> None:
+        self.method = method
+        self.seq = seq
+        self.headers = headers
+        self.body = body
+        self.invite = invite
+        self.tried: frozenset[tuple[str, str]] = frozenset()
+
+
+class DialogUser:
+    """What sends requests inside a dialog; InviteSession is built on it.
+
+    ``flow`` is where the peer last sent from; without a route set requests go there, whatever the Contact says,
+    because phones behind NAT write addresses there that nobody can reach.
+    """
+
+    __slots__ = (
+        "_hop",
+        "_queue",
+        "_resolving",
+        "agent",
+        "authorizations",
+        "contact",
+        "dialog",
+        "flow",
+        "sent_by",
+    )
+
+    def __init__(self, agent: UserAgent, dialog: Dialog, contact: str, sent_by: str) -> None:
+        self.agent = agent
+        self.dialog = dialog
+        self.contact = contact
+        self.sent_by = sent_by
+        self.flow: Flow | None = None
+        self.authorizations: Authorizations | None = None
+        self._hop: Hop | None = None
+        self._queue: list[Queued] = []
+        self._resolving = False
+
+    # -- for the session
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        """A response to a request inside the dialog."""
+        raise NotImplementedError
+
+    def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
+        """No answer to a request inside the dialog."""
+        raise NotImplementedError
+
+    def on_sent(self, transaction: ClientTransaction) -> None:
+        """A request went out, perhaps later than it was started, perhaps again with credentials."""
+        raise NotImplementedError
+
+    def on_unroutable(self, now: float, out: list[Effect]) -> None:
+        """The first route has no address; what was queued is lost."""
+        raise NotImplementedError
+
+    def start(
+        self,
+        method: str,
+        headers: list[Header],
+        body: bytes,
+        now: float,
+        out: list[Effect],
+        *,
+        invite: ClientTransaction | None = None,
+    ) -> ClientTransaction | None:
+        """Send a request inside the dialog; ``invite`` is what an ACK acknowledges.
+
+        None for an ACK, and for what has to wait for the resolver.
+        """
+        dialog = self.dialog
+        seq = dialog.next_seq() if invite is None else invite.request.cseq.number
+        if invite is not None:
+            headers = credentials_of(invite.request) + headers
+        item = Queued(method, seq, headers, body, invite)
+        hop = self._hop
+        if hop is None:
+            hop = self._find_hop(out)
+            if hop is None:
+                if len(self._queue) < QUEUED_MAX or method != "INFO":
+                    self._queue.append(item)
+                return None
+        return self._send(item, hop, now, out)
+
+    def reroute(self) -> None:
+        """The dialog was established, or refreshed: find the next hop anew when it is needed."""
+        self._hop = None
+
+    def refresh(self, message: Request | Response, flow: Flow) -> None:
+        """A target refresh: their new Contact and where it came from. Raises PeerError."""
+        self.dialog.retarget(message)
+        if flow != self.flow:
+            self.flow = flow
+            self._hop = None
+
+    def on_resolved(self, hops: Iterable[Hop], now: float, out: list[Effect]) -> None:
+        """The resolver's answer for the first route."""
+        self._resolving = False
+        queue, self._queue = self._queue, []
+        hop = next(iter(hops), None)
+        flow = self.flow
+        if hop is None:
+            self.on_unroutable(now, out)
+            return
+        if (
+            flow is not None
+            and flow.connection
+            and (hop.transport, hop.host) == (flow.transport, flow.remote[0])
+        ):
+            hop = hop._replace(connection=flow.connection)
+        self._hop = hop
+        for item in queue:
+            self._send(item, hop, now, out)
+
+    def _find_hop(self, out: list[Effect]) -> Hop | None:
+        uri = self.dialog.next_uri
+        if uri is None:
+            assert self.flow is not None
+            self._hop = self.flow.hop()
+        else:
+            self._hop = literal_hop(uri, self.flow)
+            if self._hop is None and not self._resolving:
+                self._resolving = True
+                self.agent.resolving[self.dialog.local_tag] = self
+                out.append(Resolve(self.dialog.local_tag, uri))
+        return self._hop
+
+    def _send(self, item: Queued, hop: Hop, now: float, out: list[Effect]) -> ClientTransaction | None:
+        agent = self.agent
+        method = item.method
+        branch = agent.branch()
+        headers = item.headers
+        if self.authorizations is not None and method != "ACK":
+            headers = headers + self.authorizations.headers(method, self.dialog.request_uri, item.body)
+        if method == "INVITE" or method == "UPDATE":
+            headers = [("Contact", self.contact), *headers, *agent.capabilities]
+        headers = [*headers, *agent.signature]
+        request = self.dialog.request(
+            method, item.seq, agent.via(hop, self.sent_by, branch), 70, headers, item.body
+        )
+        if item.invite is not None:
+            ack = item.invite.ack = Send(hop, request.render(), "")
+            out.append(ack)
+            return None
+        transaction = agent.client(request, branch, hop, self)
+        transaction.tried = item.tried
+        transaction.start(now, out)
+        self.on_sent(transaction)
+        return transaction
+
+    def retry(
+        self, transaction: ClientTransaction, response: Response, now: float, out: list[Effect]
+    ) -> bool:
+        authorizations = self.authorizations
+        if authorizations is None:
+            return False
+        tried = authorizations.challenged(response, transaction.tried)
+        if tried is None:
+            return False
+        request = transaction.request
+        kept = [header for header in request.headers if header[0] not in _WRITTEN_ANEW]
+        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None)
+        item.tried = tried
+        self._send(item, transaction.hop, now, out)
+        return True
