@@ -107,7 +107,8 @@ _VIA: Final = re.compile(
 _CSEQ: Final = re.compile(rf"([0-9]{{1,32}})[ \t]++({TOKEN}++)")
 _QVALUE: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_NEEDS_ESCAPE: Final = re.compile(r'(["\\])')
+_NEEDS_ESCAPE: Final = re.compile(r'(["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f])')
+_LINE_ENDS: Final = str.maketrans("\r\n", "  ")
 _PLAIN_DISPLAY: Final = re.compile(rf"{TOKEN}++(?: {TOKEN}++)*+")
 _NO_PARAMS: Final[Params] = MappingProxyType({})
 
@@ -121,8 +122,8 @@ def unquote(value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """A quoted-string that holds `value`."""
-    return '"' + _NEEDS_ESCAPE.sub(r"\\\1", value) + '"'
+    """A quoted-string that holds `value`; line ends, which no quoted-string can hold, become spaces."""
+    return '"' + _NEEDS_ESCAPE.sub(r"\\\1", value.translate(_LINE_ENDS)) + '"'
 
 
 def split_list(value: str) -> list[str]:

@@ -160,7 +160,7 @@ class Response(Message):
 
 # -- reading
 
-# What a user agent acts on is read at once, so that nothing raises later. Via stays first: it is the way back.
+# What a user agent acts on is read at once, so that nothing raises later.
 _READERS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "Via": parse_vias,
     "From": lambda values: parse_name_addr(values[0]),

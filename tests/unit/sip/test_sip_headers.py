@@ -154,6 +154,7 @@ def test_an_address_gets_a_tag() -> None:
 
 def test_displays_are_quoted_where_they_must_be() -> None:
     assert str(NameAddr('a "b" \\', Uri.parse("sip:a@b"))) == '"a \\"b\\" \\\\" <sip:a@b>'
+    assert str(NameAddr("a\r\nVia: b\x07", Uri.parse("sip:a@b"))) == '"a  Via: b\\\x07" <sip:a@b>'
     assert str(NameAddr("Alice", Uri.parse("sip:a@b"))) == "Alice <sip:a@b>"
 
 

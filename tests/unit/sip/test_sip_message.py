@@ -312,3 +312,11 @@ def test_phrases() -> None:
     assert Response(486).reason == "Busy Here"
     assert Response(499).reason == "Request Failure"
     assert parse(b"SIP/2.0 200\r\n\r\n").start_line() == "SIP/2.0 200 "
+
+
+def test_controls_in_a_display_survive_by_their_escapes() -> None:
+    message = _invite(b'"Alice"', b'"A\\\x07\\\x00"')
+    assert message.from_.display == "A\x07\x00"
+    message.set("From", str(message.from_))
+    again = parse(message.render())
+    assert again.from_ == message.from_
