@@ -58,7 +58,7 @@ class OutgoingRequest:
         self._owner = owner
         self._index = 0
         self._seq = dialog.next_seq()
-        self._tried: frozenset[tuple[str, str]] = frozenset()
+        self._tried: tuple[tuple[str, str], ...] = ()
         self._transaction: ClientTransaction | None = None
 
     def start(self, now: float, out: list[Effect]) -> None:

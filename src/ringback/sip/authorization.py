@@ -41,9 +41,9 @@ class Authorizations:
         self._met: dict[tuple[str, str], tuple[Challenge, int]] = {}
 
     def challenged(
-        self, response: Response, tried: frozenset[tuple[str, str]]
-    ) -> frozenset[tuple[str, str]] | None:
-        """Take a 401 or 407. What the next try will answer, or None: there is no sense in another try.
+        self, response: Response, tried: tuple[tuple[str, str], ...]
+    ) -> tuple[tuple[str, str], ...] | None:
+        """Take a 401 or 407. What has been answered with the next try, or None: there is no sense in one.
 
         Each realm is answered once; again only when it says that just the nonce was stale (22.1, RFC 7616 3.3).
         The first challenge of a realm whose algorithm is known counts (RFC 8760 2.4).
@@ -59,11 +59,13 @@ class Authorizations:
                     found.setdefault((ours, challenge.realm), challenge)
         if not found or len(self._met.keys() | found.keys()) > AUTHENTICATIONS_MAX:
             return None
+        if len(tried) + len(found) > AUTHENTICATIONS_MAX:
+            return None
         if any(key in tried and not challenge.stale for key, challenge in found.items()):
             return None
         for key, challenge in found.items():
             self._met[key] = (challenge, 0)
-        return tried | found.keys()
+        return (*tried, *found)
 
     def headers(self, method: str, uri: str, body: bytes) -> list[Header]:
         """Authorization and Proxy-Authorization fields for a request."""

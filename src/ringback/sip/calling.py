@@ -74,7 +74,7 @@ class OutgoingCall:
         self._body = body
         self._max_forwards = max_forwards
         self._seq = 0
-        self._tried: frozenset[tuple[str, str]] = frozenset()
+        self._tried: tuple[tuple[str, str], ...] = ()
         self._won: str | None = None
         self._losers: dict[str, Send] = {}
         self.transaction: ClientTransaction | None = None

@@ -52,7 +52,7 @@ class Queued:
         self.headers = headers
         self.body = body
         self.invite = invite
-        self.tried: frozenset[tuple[str, str]] = frozenset()
+        self.tried: tuple[tuple[str, str], ...] = ()
 
 
 class DialogUser:

@@ -38,7 +38,7 @@ FORKS_MAX = 16
 """2xx from so many different tags are acknowledged for one INVITE; the rest are ignored (a flood)."""
 
 AUTHENTICATIONS_MAX = 4
-"""Challenges answered for one request: 401 and 407 from a proxy chain, each once stale."""
+"""Challenges answered for one request: from two in a proxy chain, each once more as stale."""
 
 ROUTES_MAX = 32
 """Record-Route entries kept in a dialog; a longer path is refused (RFC 3261 16.3 allows 70 hops)."""

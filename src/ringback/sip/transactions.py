@@ -147,8 +147,8 @@ class ClientTransaction:
         self.ack: Send | None = None
         """The ACK that answered the final response, to be repeated with it."""
         self.cancelled = False
-        self.tried: frozenset[tuple[str, str]] = frozenset()
-        """Challenges (field, realm) that this request has credentials for."""
+        self.tried: tuple[tuple[str, str], ...] = ()
+        """Challenges (field, realm) answered for this request so far."""
 
     def start(self, now: float, out: list[Effect], patience: float | None = None) -> None:
         """Send the request; timers A and B (INVITE), or E and F."""

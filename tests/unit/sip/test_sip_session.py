@@ -384,7 +384,7 @@ def test_glare_is_refused_491_and_the_owner_of_the_call_id_waits_longer() -> Non
 
 def test_glare_retry_goes_out_when_nothing_came_between() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, bob, session, _callee = connected(network)
     answers = [491, 491]
 
     def react(effect: Reoffered) -> list[Effect]:
@@ -396,7 +396,7 @@ def test_glare_retry_goes_out_when_nothing_came_between() -> None:
     alice.run(session.reinvite(b"hold", network.now))
     network.run(20)
     assert alice.all(Reanswered) == [Reanswered(session, b"yes")]
-    first, second, third, fourth = alice.times("INVITE")
+    _first, second, third, fourth = alice.times("INVITE")
     assert 2.1 <= third - second <= 4.1
     assert 2.1 <= fourth - third <= 4.1
     alice.run(session.hangup(network.now))
@@ -406,7 +406,7 @@ def test_glare_retry_goes_out_when_nothing_came_between() -> None:
 
 def test_glare_without_end_is_given_up() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, bob, session, _callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.refuse_reoffer(491, network.now)
     alice.run(session.reinvite(b"hold", network.now))
     network.run(60)
@@ -416,7 +416,7 @@ def test_glare_without_end_is_given_up() -> None:
 
 def test_hangup_while_glare_waits() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, bob, session, _callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.refuse_reoffer(491, network.now)
     alice.run(session.reinvite(b"hold", network.now))
     network.run(0.5)
@@ -428,7 +428,7 @@ def test_hangup_while_glare_waits() -> None:
 
 def test_a_second_offer_while_one_is_open_fails_at_once() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, bob, session, _callee = connected(network)
     bob.on[Reoffered] = lambda effect: None
     alice.run(session.reinvite(b"one", network.now))
     alice.run(session.reinvite(b"two", network.now))
@@ -491,7 +491,7 @@ def test_a_cancelled_reinvite_is_withdrawn() -> None:
 
 def test_reinvite_gets_no_answer() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, _bob, session, _callee = connected(network)
     network.weather = lambda data: ()
     alice.run(session.reinvite(b"hold", network.now))
     network.run(40)
@@ -504,7 +504,7 @@ def test_reinvite_gets_no_answer() -> None:
 @pytest.mark.parametrize(("status", "cause"), [(481, "rejected"), (408, "timeout")])
 def test_481_and_408_to_a_reinvite_end_the_session(status: int, cause: str) -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, bob, session, _callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.refuse_reoffer(status, network.now)
     alice.run(session.reinvite(b"hold", network.now))
     network.run(1)
@@ -543,7 +543,7 @@ def test_crossing_byes_end_both_sides_once() -> None:
 
 def test_bye_without_an_answer_leaves_nothing() -> None:
     network = Network()
-    alice, bob, session, callee = connected(network)
+    alice, _bob, session, _callee = connected(network)
     network.weather = lambda data: ()
     alice.run(session.hangup(network.now))
     network.run(40)
