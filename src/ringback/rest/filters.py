@@ -76,15 +76,13 @@ def _day(item: Filter, text: str) -> list[Range]:
 
 
 def _comparison(item: Filter, operator: str, text: str) -> Range:
-    """``StartTime>=`` a day or moment: from then on; ``StartTime<=``: until then, a day counts whole."""
+    """``StartTime>``: on or after a day or moment; ``StartTime<``: before it."""
     try:
         moment = parse_moment(text)
-        if isinstance(moment, datetime):
-            return Range(item.column, f"{operator}=", moment)
-        start, end = day_bounds(moment)
+        start = moment if isinstance(moment, datetime) else day_bounds(moment)[0]
     except ValueError as error:
         raise _no_date(item) from error
-    return Range(item.column, ">=", start) if operator == ">" else Range(item.column, "<", end)
+    return Range(item.column, ">=" if operator == ">" else "<", start)
 
 
 def _no_date(item: Filter) -> RestError:

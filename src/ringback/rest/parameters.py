@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from .errors import INVALID_PARAMETER, RestError, UsageError, invalid
+from .errors import INVALID_PARAMETER, RestError, invalid
 from .forms import Form, boolean, integer
 from .limits import MAX_TEXT
 from .sid import is_sid
@@ -30,6 +30,7 @@ class Kind(Enum):
 class Parameter:
     """One parameter: its Twilio name, the field it sets, its type and limits, and the error it causes.
 
+    A `required` one must be there, a `filled` one must not be empty when it is there.
     `limit` is in characters for texts; `minimum` and `maximum` bound integers. `code` answers a value that is wrong,
     `missing_code` (default `code`) one that is required and absent. A repeated parameter gives a tuple.
     """
@@ -38,6 +39,7 @@ class Parameter:
     field: str
     kind: Kind = Kind.TEXT
     required: bool = False
+    filled: bool = False
     default: object = None
     code: int = INVALID_PARAMETER
     missing_code: int | None = None
@@ -113,17 +115,19 @@ def read_new(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
 
 
 def read_changes(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
-    """The fields that a form changes: only the parameters that it has. Raises RestError."""
+    """The fields that a form changes: only the parameters that it has, and it must have the required ones. Raises RestError."""
     return {
         parameter.field: _given(parameter, form, creating=False)
         for parameter in parameters
-        if parameter.name in form
+        if parameter.name in form or parameter.required
     }
 
 
 def _given(parameter: Parameter, form: Form, *, creating: bool) -> object:
     texts = form.all(parameter.name)
-    if parameter.required and (not texts or not texts[-1]):
+    if (parameter.required and not texts) or (
+        (parameter.required or parameter.filled) and texts and not texts[-1]
+    ):
         raise parameter.missing()
     if not texts:
         return parameter.default
@@ -143,11 +147,3 @@ _DEFAULTED: Final = (
     Kind.INTEGER,
     Kind.CHOICE,
 )  # an empty text is no value of these
-
-
-def named(parameters: Iterable[Parameter], name: str) -> Parameter:
-    """The parameter of a name. Raises UsageError."""
-    for parameter in parameters:
-        if parameter.name == name:
-            return parameter
-    raise UsageError(f"no parameter {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..errors import (
     ACL_VALIDATION,
     ADDRESS_VALIDATION,
@@ -93,7 +95,7 @@ DOMAIN = Resource(
         *_DOMAIN_SETTINGS,
     ),
     update=(
-        Parameter("DomainName", "domain_name", required=True, code=INVALID_DOMAIN, limit=MAX_DOMAIN_NAME),
+        Parameter("DomainName", "domain_name", filled=True, code=INVALID_DOMAIN, limit=MAX_DOMAIN_NAME),
         *_DOMAIN_SETTINGS,
     ),
     subresources=(
@@ -131,7 +133,7 @@ CREDENTIAL = Resource(
         Parameter("Username", "username", required=True, code=CREDENTIAL_VALIDATION, limit=MAX_USERNAME),
         _PASSWORD,
     ),
-    update=(_PASSWORD,),
+    update=(replace(_PASSWORD, required=False, filled=True),),
     parent="credential_list_sid",
     maximum=MAX_CREDENTIALS_IN_LIST,
     maximum_code=MAXIMUM_CREDENTIALS,
@@ -175,7 +177,11 @@ IP_ADDRESS = Resource(
         "uri",
     ),
     create=(*_named(ADDRESS_VALIDATION, MAX_ACL_FRIENDLY_NAME), _ADDRESS, _PREFIX),
-    update=(*_named(ADDRESS_VALIDATION, MAX_ACL_FRIENDLY_NAME), _ADDRESS, _PREFIX),
+    update=(
+        replace(*_named(ADDRESS_VALIDATION, MAX_ACL_FRIENDLY_NAME), required=False, filled=True),
+        replace(_ADDRESS, required=False, filled=True),
+        _PREFIX,
+    ),
     parent="ip_access_control_list_sid",
     maximum=MAX_ADDRESSES_IN_ACL,
     maximum_code=MAXIMUM_ADDRESSES,

@@ -32,6 +32,8 @@ class Credentials(Collection):
 
     async def prepare(self, request: ApiRequest, values: Values, row: Row | None) -> Values:
         """Checks name and password by Twilio's rules and replaces the password by its digests."""
+        if "password" not in values:
+            return values
         password = str(values.pop("password"))
         username = str(values["username"] if row is None else row["username"])
         if row is None:
