@@ -13,6 +13,7 @@ import ssl
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -155,13 +156,13 @@ class WebhookClient:
         return answer
 
     async def notify(self, request: WebhookRequest) -> WebhookAnswer:
-        """Tells a program something. Its answer changes nothing: any but 2xx is logged as warning 15003."""
-        answer = await self.fetch(request)
-        if answer.error_code or not 200 <= answer.status < 300:
-            text = answer.error_text or f"status {answer.status}"
-            answer = answer._replace(error_code=codes.CALLBACK_REFUSED, error_text=text)
-            log.warning("status callback was not accepted", url=_loggable(answer.url), why=text)
-        return answer
+        """Tells a program something. What it answers changes nothing: any but 2xx is logged as warning 15003."""
+        answer = await self.fetch(replace(request, wants_twiml=False))
+        if 200 <= answer.status < 300:
+            return answer._replace(error_code=0, error_text="")
+        text = answer.error_text or f"HTTP status {answer.status}"
+        log.warning("status callback was not accepted", url=_loggable(answer.url), why=text)
+        return answer._replace(error_code=codes.CALLBACK_REFUSED, error_text=text)
 
     async def _follow(self, asked: "_Asked") -> WebhookAnswer:
         """The request and its redirects."""
