@@ -327,7 +327,7 @@ class InviteSession(DialogUser):
             self.forget()
         elif method == "INVITE":
             self.reoffers.on_response(transaction, response, flow, now, out)
-        elif method == "INFO":
+        elif method == "INFO" and self.state is not _ENDED:
             out.append(InfoAnswered(self, status))
             self.end_if_gone(status, response, now, out)
 
@@ -337,9 +337,11 @@ class InviteSession(DialogUser):
         if method == "BYE":
             self.forget()
             return
+        if self.state is _ENDED:
+            return
         if method == "INFO":
             out.append(InfoAnswered(self, 408))
-        elif method == "INVITE":
+        else:
             self.reoffers.on_failure(transaction, out)
         self.break_off(kind, 408 if kind == "timeout" else 503, None, now, out)
 
