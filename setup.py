@@ -1,0 +1,21 @@
+"""The compiled part of Ringback: the packet pump. Everything else is in pyproject.toml."""
+
+from __future__ import annotations
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+PUMP = Extension(
+    "ringback.media._core",
+    ["src/ringback/media/_core.pyx"],
+    depends=[
+        "src/ringback/media/_core_types.pxi",
+        "src/ringback/media/_core_sound.pxi",
+        "src/ringback/media/_core_stream.pxi",
+        "src/ringback/media/_core_port.pxi",
+        "src/ringback/media/_core_rtcp.pxi",
+        "src/ringback/media/_core_thread.pxi",
+    ],
+)
+
+setup(ext_modules=cythonize([PUMP], language_level=3))

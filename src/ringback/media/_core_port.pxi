@@ -1,0 +1,443 @@
+# One port: what comes from the peer, what goes to it, and what happens each 20 ms.
+
+cdef void emit(
+    State* s, int kind, int64_t id, int64_t number, int flag, double value, const uint8_t* data, int size
+) noexcept nogil:
+    """Queue an event. One that finds no room is dropped: its reader is stuck."""
+    cdef int room
+    cdef Notice* notices
+    cdef Notice* notice
+    cdef uint64_t one = 1
+    if s.notice_count >= (FRAME_EVENTS if kind == FRAMES else EVENTS):
+        return
+    if s.notice_count == s.notice_room:
+        room = max(256, 2 * s.notice_room)
+        notices = <Notice*>realloc(s.notices, room * sizeof(Notice))
+        if notices == NULL:
+            return
+        s.notices = notices
+        s.notice_room = room
+    if s.notice_count == 0:
+        c_write(s.notice_fd, &one, sizeof(one))
+    notice = &s.notices[s.notice_count]
+    s.notice_count += 1
+    notice.kind = kind
+    notice.id = id
+    notice.number = number
+    notice.flag = flag
+    notice.value = value
+    notice.size = size
+    if size:
+        memcpy(notice.data, data, <size_t>size)
+
+
+cdef void end_buffer(State* s, Playing* playing) noexcept nogil:
+    """The buffer is over: Python releases it later. `done` has room for all buffers."""
+    if playing.active:
+        s.done[s.done_count] = playing.owner
+        s.done_count += 1
+        playing.active = False
+
+
+cdef void end_playing(State* s, Port* port, bint interrupted) noexcept nogil:
+    if port.playing.active:
+        emit(s, PLAYED, port.id, port.playing.play_id, interrupted, 0, NULL, 0)
+        end_buffer(s, &port.playing)
+
+
+cdef void end_spelling(State* s, Port* port, bint interrupted) noexcept nogil:
+    if port.spelling.active and port.spelling.has_id:
+        emit(s, PLAYED, port.id, port.spelling.play_id, interrupted, 0, NULL, 0)
+    port.spelling.active = port.spelling.has_id = port.spelling.sounding = False
+
+
+# Taps
+
+cdef void feed_tap(
+    State* s, Tap* tap, const uint8_t* ulaw, int size, uint32_t timestamp, double now
+) noexcept nogil:
+    """Cut audio into frames of 160 bytes with milliseconds since the tap was set."""
+    cdef double elapsed = 1000.0 * (now - tap.since)
+    cdef double drift = tap.anchor_ms + rb_step32(tap.anchor, timestamp) / 8.0 - elapsed
+    cdef double at
+    cdef uint32_t start
+    cdef int piece
+    if not tap.anchored or drift > 500.0 or drift < -500.0:
+        tap.anchored = True
+        tap.anchor = timestamp
+        tap.anchor_ms = elapsed
+        tap.size = 0
+    elif timestamp != tap.expected:
+        if rb_step32(tap.expected, timestamp) < 0:
+            return
+        tap.size = 0
+    start = timestamp - <uint32_t>tap.size
+    tap.expected = timestamp + <uint32_t>size
+    while size > 0:
+        piece = min(size, FRAME - tap.size)
+        memcpy(tap.held + tap.size, ulaw, <size_t>piece)
+        tap.size += piece
+        ulaw += piece
+        size -= piece
+        if tap.size == FRAME:
+            at = tap.anchor_ms + rb_step32(tap.anchor, start) / 8.0
+            emit(s, FRAMES, tap.tap_id, max(<int64_t>0, rounded(at)), 0, 0, tap.held, FRAME)
+            tap.size = 0
+            start += FRAME
+
+
+cdef void feed_taps(
+    State* s, Port* port, bint inbound, const uint8_t* ulaw, int size, uint32_t timestamp, double now
+) noexcept nogil:
+    cdef Tap* tap = port.taps
+    while tap != NULL:
+        if tap.is_inbound == inbound:
+            feed_tap(s, tap, ulaw, size, timestamp, now)
+        tap = tap.next
+
+
+# To the peer
+
+cdef inline bint may_send(Port* port) noexcept nogil:
+    return port.settings.active and port.settings.send and may_be_sent_to(lock_target(&port.lock))
+
+
+cdef inline bint is_busy(Port* port) noexcept nogil:
+    """Something goes before what the connected port sends."""
+    return port.playing.active or port.spelling.sounding
+
+
+cdef void transmit(Port* port, const Stamp* stamp, int payload_type, uint8_t* payload, int size) noexcept nogil:
+    """Send; 12 bytes before the payload are ours to write the header to."""
+    cdef uint8_t* packet = payload - 12
+    cdef const Endpoint* target = lock_target(&port.lock)
+    packet[0] = 0x80
+    packet[1] = <uint8_t>((0x80 if stamp.marker else 0) | payload_type)
+    rb_put16(packet + 2, stamp.sequence)
+    rb_put32(packet + 4, stamp.timestamp)
+    rb_put32(packet + 8, port.out.ssrc)
+    sendto(port.rtp, packet, <size_t>(size + 12), MSG_DONTWAIT | MSG_NOSIGNAL, &target.address.any, target.size)
+
+
+cdef void send_frame(State* s, Port* port, const uint8_t* ulaw, double now) noexcept nogil:
+    cdef uint8_t packet[12 + FRAME]
+    cdef Stamp stamp
+    port.idle_since = now
+    if not may_send(port):
+        return
+    out_frame(&port.out, &stamp, now)
+    if port.settings.codec == ALAW:
+        transcode(ULAW_TO_ALAW, ulaw, packet + 12, FRAME)
+    else:
+        memcpy(packet + 12, ulaw, FRAME)
+    transmit(port, &stamp, port.settings.payload_type, packet + 12, FRAME)
+    if port.taps != NULL:
+        feed_taps(s, port, False, ulaw, FRAME, stamp.timestamp, now)
+
+
+cdef void relay(
+    State* s, Port* port, Port* origin, uint32_t ssrc, Stamp* stamp, uint8_t* payload, int size, int codec,
+    double now
+) noexcept nogil:
+    """Audio of the connected port; the payload is changed in place."""
+    cdef uint8_t scratch[MAX_DATAGRAM]
+    if is_busy(port) or not may_send(port):
+        return
+    if not out_relay(&port.out, stamp, origin.id, ssrc, <uint32_t>size, size, now):
+        return
+    if codec != port.settings.codec:
+        transcode(&ALAW_TO_ULAW[0] if codec == ALAW else &ULAW_TO_ALAW[0], payload, payload, size)
+    transmit(port, stamp, port.settings.payload_type, payload, size)
+    if port.taps != NULL:
+        if port.settings.codec == ALAW:
+            transcode(ALAW_TO_ULAW, payload, scratch, size)
+            payload = scratch
+        feed_taps(s, port, False, payload, size, stamp.timestamp, now)
+
+
+cdef void relay_event(Port* port, Port* origin, uint32_t ssrc, Stamp* stamp, uint8_t* payload, double now) noexcept nogil:
+    """A telephone event of the connected port, of which four bytes are passed on."""
+    if is_busy(port) or port.settings.dtmf_send < 0 or not may_send(port):
+        return
+    if out_relay(&port.out, stamp, origin.id, ssrc, 0, 4, now):
+        transmit(port, stamp, port.settings.dtmf_send, payload, 4)
+
+
+cdef void sound(Port* port, int code) noexcept nogil:
+    """A digit of the connected port, as a tone when this one has no telephone events."""
+    if not port.settings.active or port.settings.dtmf_send >= 0:
+        return
+    if not port.spelling.active and not port.playing.active:
+        memset(&port.spelling, 0, sizeof(Spelling))
+        port.spelling.active = True
+        port.spelling.size = 1
+        port.spelling.digits[0] = DIGITS[code]
+
+
+# Digits of the peer
+
+cdef void end_digit(State* s, Port* port) noexcept nogil:
+    if not port.dtmf.sounding:
+        return
+    port.dtmf.sounding = False
+    emit(s, DIGIT, port.id, (port.dtmf.carried + port.dtmf.duration) // 8, port.dtmf.event, 0, NULL, 0)
+    if port.peer != NULL:
+        sound(port.peer, port.dtmf.event)
+
+
+cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payload, double now) noexcept nogil:
+    """Four bytes of a telephone event: ringback.rtp.dtmf.DtmfReceiver.receive."""
+    cdef Dtmf* dtmf = &port.dtmf
+    cdef int event = payload[0]
+    cdef uint32_t duration = rb_get16(payload + 2)
+    cdef int step = rb_step32(dtmf.timestamp, timestamp) if dtmf.event >= 0 else 1
+    if event >= 16:
+        return
+    if now - dtmf.at > 1.0 and not dtmf.sounding:
+        step = 1
+    if step < 0 or (step == 0 and not dtmf.sounding):
+        return
+    if step > 0:
+        if dtmf.sounding and step == 0xFFFF and event == dtmf.event:
+            dtmf.carried += 0xFFFF
+        else:
+            end_digit(s, port)
+            dtmf.carried = 0
+        dtmf.event = event
+        dtmf.sounding = True
+        dtmf.duration = 0
+        dtmf.timestamp = timestamp
+    dtmf.duration = max(dtmf.duration, duration)
+    dtmf.at = now
+    if payload[1] & 0x80:
+        end_digit(s, port)
+
+
+# From the peer
+
+cdef void count_packet(Port* port, uint32_t ssrc, const Stamp* stamp, int size, bint is_audio, double now) noexcept nogil:
+    cdef Reception* r = &port.reception
+    port.packets_in += 1
+    port.bytes_in += size
+    port.quiet_since = port.last_at = now
+    if port.first_at < 0:
+        port.first_at = now
+    if not r.active or r.ssrc != ssrc:
+        port.lost_before += reception_lost(r)
+        memset(r, 0, sizeof(Reception))
+        r.active = True
+        r.ssrc = ssrc
+        reception_restart(r, stamp.sequence)
+        memset(&port.dtmf, 0, sizeof(Dtmf))
+        port.dtmf.event = -1
+    reception_receive(r, stamp.sequence)
+    if is_audio:
+        reception_time(r, stamp.timestamp, now)
+
+
+cdef void on_audio(
+    State* s, Port* port, uint32_t ssrc, Stamp* stamp, uint8_t* payload, int size, int codec, double now
+) noexcept nogil:
+    cdef uint8_t scratch[MAX_DATAGRAM]
+    cdef const uint8_t* ulaw = payload
+    if port.taps != NULL or port.mixer != NULL:
+        if codec == ALAW:
+            transcode(ALAW_TO_ULAW, payload, scratch, size)
+            ulaw = scratch
+        feed_taps(s, port, True, ulaw, size, stamp.timestamp, now)
+        if port.mixer != NULL:
+            playout_write(port.playout, ssrc, stamp.timestamp, ulaw, size)
+    if port.peer != NULL:
+        relay(s, port.peer, port, ssrc, stamp, payload, size, codec, now)
+
+
+cdef int payload_of(const uint8_t* data, ssize_t size, int* start) noexcept nogil:
+    """Length of the payload and where it starts (12 at least); -1 for what is no RTP packet."""
+    cdef int begin, end = <int>size
+    if size < 12 or size > MAX_DATAGRAM or data[0] >> 6 != 2:
+        return -1
+    begin = 12 + 4 * (data[0] & 0x0F)
+    if begin > end:
+        return -1
+    if data[0] & 0x10:
+        if begin + 4 > end:
+            return -1
+        begin += 4 + 4 * rb_get16(data + begin + 2)
+        if begin > end:
+            return -1
+    if data[0] & 0x20:
+        if data[end - 1] == 0 or begin + data[end - 1] > end:
+            return -1
+        end -= data[end - 1]
+    start[0] = begin
+    return end - begin
+
+
+cdef void emit_address(State* s, Port* port, const Endpoint* source) noexcept nogil:
+    cdef char text[64]
+    cdef int size = 0
+    if source.address.any.sa_family == AF_INET:
+        inet_ntop(AF_INET, &source.address.v4.sin_addr, text, 64)
+    else:
+        inet_ntop(AF_INET6, &source.address.v6.sin6_addr, text, 64)
+    while size < 63 and text[size]:
+        size += 1
+    emit(s, LOCKED, port.id, udp_port(source), 0, 0, <const uint8_t*>text, size)
+
+
+cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const Endpoint* source, double now) noexcept nogil:
+    """A datagram of the RTP socket, which may be cut (`received` is its whole length)."""
+    cdef Configuration* settings = &port.settings
+    cdef int start = 0, payload_type, codec, verdict
+    cdef int size = payload_of(data, received, &start)
+    cdef bint is_event
+    cdef uint32_t ssrc
+    cdef Stamp stamp
+    if size < 0:
+        port.malformed += 1
+        return
+    if not settings.active:
+        port.strangers += 1
+        return
+    payload_type = data[1] & 0x7F
+    stamp.marker = data[1] >> 7
+    stamp.sequence = rb_get16(data + 2)
+    stamp.timestamp = rb_get32(data + 4)
+    ssrc = rb_get32(data + 8)
+    is_event = payload_type == settings.dtmf_receive
+    if payload_type == settings.payload_type:
+        codec = settings.codec
+    else:                                  # RFC 3551 table 4
+        codec = ULAW if payload_type == 0 else (ALAW if payload_type == 8 else NO_CODEC)
+    verdict = lock_offer(
+        &port.lock, source, is_event or payload_type == settings.payload_type, ssrc, stamp.sequence
+    )
+    if verdict < 0:
+        port.strangers += 1
+        return
+    if codec == NO_CODEC and not is_event and payload_type != 13:  # comfort noise, RFC 3389
+        port.malformed += 1
+        return
+    if verdict == 1:
+        emit_address(s, port, source)
+    count_packet(port, ssrc, &stamp, size, codec != NO_CODEC and not is_event, now)
+    if not settings.receive:
+        return
+    if not port.heard:
+        port.heard = True
+        port.silent = False
+        emit(s, HEARD, port.id, 0, 0, 0, NULL, 0)
+    if is_event:
+        if size >= 4:
+            on_event(s, port, stamp.timestamp, data + start, now)
+            if port.peer != NULL:
+                relay_event(port.peer, port, ssrc, &stamp, data + start, now)
+    elif codec != NO_CODEC and size > 0:
+        on_audio(s, port, ssrc, &stamp, data + start, size, codec, now)
+
+
+# Each 20 ms
+
+cdef int digit_code(char digit) noexcept nogil:
+    cdef int code
+    for code in range(16):
+        if DIGITS[code] == digit:
+            return code
+    return -1                              # a pause
+
+
+cdef void send_digit_tick(State* s, Port* port, int code, int tick, double now) noexcept nogil:
+    """20 ms of a digit: an event's packet, or a tone where the peer has no telephone events."""
+    cdef Spelling* spelling = &port.spelling
+    cdef uint8_t packet[16]
+    cdef uint32_t duration
+    cdef Stamp stamp
+    if not port.settings.active:
+        return
+    if port.settings.dtmf_send < 0:
+        send_frame(s, port, &TONES[code][tick * FRAME] if tick < 5 else &SILENCE[0], now)
+        return
+    if tick >= 7 or not may_send(port):    # five packets, the last of them three times
+        return
+    if tick == 0:
+        spelling.timestamp = out_resumed(&port.out, now)
+    duration = min(tick + 1, 5) * FRAME
+    packet[12] = <uint8_t>code
+    packet[13] = 0x8A if tick >= 4 else 0x0A
+    rb_put16(packet + 14, <uint16_t>duration)
+    out_event(&port.out, &stamp, spelling.timestamp, duration, tick == 0, now)
+    transmit(port, &stamp, port.settings.dtmf_send, packet + 12, 4)
+
+
+cdef bint spell(State* s, Port* port, double now) noexcept nogil:
+    """Send a tick of digits; False when other audio may pass."""
+    cdef Spelling* spelling = &port.spelling
+    cdef int code, ticks, tick = spelling.index
+    cdef char digit
+    if not spelling.active:
+        return False
+    if spelling.position >= spelling.size:
+        end_spelling(s, port, False)
+        return False
+    digit = spelling.digits[spelling.position]
+    code = digit_code(digit)
+    ticks = 10 if code >= 0 else (25 if digit == c"w" else 50)
+    spelling.index += 1
+    if spelling.index >= ticks:
+        spelling.position += 1
+        spelling.index = 0
+    spelling.sounding = code >= 0
+    if spelling.sounding:
+        send_digit_tick(s, port, code, tick, now)
+    return spelling.sounding
+
+
+cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogil:
+    cdef uint8_t frame[FRAME]
+    cdef bint is_last, has_mixed = port.has_mixed
+    cdef double quiet = now - port.quiet_since
+    port.has_mixed = False
+    if port.dtmf.sounding and now - port.dtmf.at > 0.2:
+        end_digit(s, port)
+    if port.settings.active and port.settings.receive and not port.silent and quiet >= s.silent_after:
+        port.silent = True
+        port.heard = False
+        emit(s, SILENT, port.id, 0, 0, quiet, NULL, 0)
+    if now >= port.report_at:
+        send_report(port, now, wall, False)
+        port.report_at = now + report_interval(s)
+    if spell(s, port, now):
+        return
+    if port.playing.active:
+        is_last = play_frame(&port.playing, frame)
+        send_frame(s, port, frame, now)
+        if is_last:
+            end_playing(s, port, False)
+    elif has_mixed:
+        send_frame(s, port, port.mixed, now)
+    elif now - max(port.idle_since, port.out.at) >= 5.0:   # keep the path open, RFC 6263
+        send_frame(s, port, SILENCE, now)
+
+
+cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:
+    cdef uint8_t frame[FRAME]
+    cdef Port* member
+    cdef int n
+    memset(mixer.total, 0, sizeof(mixer.total))
+    if mixer.playing.active:
+        if play_frame(&mixer.playing, frame):
+            emit(s, MIXER_PLAYED, mixer.id, mixer.playing.play_id, 0, 0, NULL, 0)
+            end_buffer(s, &mixer.playing)
+        for n in range(FRAME):
+            mixer.total[n] = ULAW_TO_LINEAR[frame[n]]
+    member = mixer.members
+    while member != NULL:
+        playout_read(member.playout, member.own)
+        if not member.muted:
+            for n in range(FRAME):
+                mixer.total[n] += member.own[n]
+        member = member.next_member
+    member = mixer.members
+    while member != NULL:
+        mix_frame(mixer, member)
+        member = member.next_member

@@ -1,0 +1,379 @@
+# Structures of the compiled pump. All of them are touched under State.mutex only.
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memset
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+
+    static inline int rb_add(int *counter, int n) { return __atomic_add_fetch(counter, n, __ATOMIC_SEQ_CST); }
+    static inline int rb_read(int *counter) { return __atomic_load_n(counter, __ATOMIC_SEQ_CST); }
+    static inline uint16_t rb_get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+    static inline uint32_t rb_get32(const uint8_t *p) {
+        return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    }
+    static inline void rb_put16(uint8_t *p, uint16_t v) { p[0] = (uint8_t)(v >> 8); p[1] = (uint8_t)v; }
+    static inline void rb_put32(uint8_t *p, uint32_t v) {
+        p[0] = (uint8_t)(v >> 24); p[1] = (uint8_t)(v >> 16); p[2] = (uint8_t)(v >> 8); p[3] = (uint8_t)v;
+    }
+    static inline int rb_step16(uint16_t earlier, uint16_t later) { return (int16_t)(uint16_t)(later - earlier); }
+    static inline int rb_step32(uint32_t earlier, uint32_t later) { return (int32_t)(later - earlier); }
+    """
+    int rb_add(int* counter, int n)
+    int rb_read(int* counter)
+    uint16_t rb_get16(const uint8_t* p)
+    uint32_t rb_get32(const uint8_t* p)
+    void rb_put16(uint8_t* p, uint16_t v)
+    void rb_put32(uint8_t* p, uint32_t v)
+    int rb_step16(uint16_t earlier, uint16_t later)
+    int rb_step32(uint32_t earlier, uint32_t later)
+
+cdef extern from "errno.h" nogil:
+    int errno
+    int EINTR
+
+cdef extern from "unistd.h" nogil:
+    int c_close "close"(int fd)
+    ssize_t c_read "read"(int fd, void* data, size_t size)
+    ssize_t c_write "write"(int fd, const void* data, size_t size)
+
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
+cdef extern from "signal.h" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int SIG_SETMASK
+    int sigfillset(sigset_t* signals)
+    int pthread_sigmask(int how, const sigset_t* new, sigset_t* old)
+
+cdef extern from "pthread.h" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    ctypedef unsigned long pthread_t
+    int pthread_mutex_init(pthread_mutex_t* mutex, void* attributes)
+    int pthread_mutex_lock(pthread_mutex_t* mutex)
+    int pthread_mutex_unlock(pthread_mutex_t* mutex)
+    int pthread_mutex_destroy(pthread_mutex_t* mutex)
+    int pthread_create(pthread_t* thread, void* attributes, void* (*run)(void*) noexcept nogil, void* argument)
+    int pthread_join(pthread_t thread, void** result)
+
+cdef extern from "time.h" nogil:
+    ctypedef struct timespec "struct timespec":
+        long tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC
+    int CLOCK_REALTIME
+    int clock_gettime(int clock, timespec* time)
+
+cdef extern from "sys/timerfd.h" nogil:
+    ctypedef struct itimerspec "struct itimerspec":
+        timespec it_interval
+        timespec it_value
+    int TFD_NONBLOCK
+    int TFD_CLOEXEC
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old)
+
+cdef extern from "sys/eventfd.h" nogil:
+    int EFD_NONBLOCK
+    int EFD_CLOEXEC
+    int eventfd(unsigned int value, int flags)
+
+cdef extern from "sys/epoll.h" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    ctypedef struct epoll_event "struct epoll_event":
+        uint32_t events
+        epoll_data_t data
+    int EPOLLIN
+    int EPOLL_CTL_ADD
+    int EPOLL_CTL_DEL
+    int EPOLL_CLOEXEC
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int what, int fd, epoll_event* event)
+    int epoll_wait(int epoll, epoll_event* events, int count, int milliseconds)
+
+cdef extern from "netinet/in.h" nogil:
+    ctypedef struct in_addr:
+        uint32_t s_addr
+    ctypedef struct in6_addr:
+        uint8_t s6_addr[16]
+    ctypedef struct sockaddr_in "struct sockaddr_in":
+        uint16_t sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    ctypedef struct sockaddr_in6 "struct sockaddr_in6":
+        uint16_t sin6_family
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    uint16_t htons(uint16_t value)
+    uint16_t ntohs(uint16_t value)
+
+cdef extern from "sys/socket.h" nogil:
+    ctypedef unsigned int socklen_t
+    ctypedef struct sockaddr "struct sockaddr":
+        uint16_t sa_family
+    int AF_INET
+    int AF_INET6
+    int MSG_DONTWAIT
+    int MSG_TRUNC
+    int MSG_NOSIGNAL
+    ssize_t recvfrom(int fd, void* data, size_t size, int flags, sockaddr* source, socklen_t* source_size)
+    ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* target, socklen_t target_size)
+
+cdef extern from "arpa/inet.h" nogil:
+    int inet_pton(int family, const char* text, void* address)
+    const char* inet_ntop(int family, const void* address, char* text, socklen_t size)
+
+cdef enum:
+    FRAME = 160                # samples of 20 ms
+    MAX_DATAGRAM = 1500        # ringback.rtp.limits
+    ROOM = 2048                # a receive buffer
+    CAPACITY = 3200            # ringback.rtp.playout
+    DELAY = 320
+    LATE_IN_A_ROW = 5
+    CANDIDATES = 8             # ringback.rtp.limits.MAX_CANDIDATES
+    CONSISTENT = 5             # ringback.rtp.source.CONSISTENT_PACKETS
+    DIGITS_ROOM = 256          # ringback.rtp.limits.MAX_DIGITS
+    PORTS = 32768              # ringback.media.limits
+    MIXERS = 4096
+    TAPS = 8
+    EVENTS = 65536
+    FRAME_EVENTS = 49152
+    CNAME_SIZE = 16
+    INDEX_BITS = 16            # of a handle; the rest is a number that is never used again
+
+cdef enum:
+    ULAW = 0
+    ALAW = 1
+    NO_CODEC = -1
+
+cdef enum:
+    DIGIT = 1
+    PLAYED = 2
+    LOCKED = 3
+    SILENT = 4
+    HEARD = 5
+    FRAMES = 6
+    MIXER_PLAYED = 7
+
+cdef enum:
+    NOBODY = 0
+    OURS = 1
+    RELAYED = 2
+
+cdef union Socket:
+    sockaddr any
+    sockaddr_in v4
+    sockaddr_in6 v6
+
+cdef struct Endpoint:
+    Socket address
+    socklen_t size             # 0 for none
+
+cdef struct Notice:            # an event on its way to Python
+    int kind
+    int flag
+    int64_t id
+    int64_t number
+    double value
+    int size
+    uint8_t data[FRAME]
+
+cdef struct Playing:
+    bint active
+    int64_t play_id
+    const uint8_t* audio
+    int64_t size
+    int64_t position
+    int64_t loops
+    PyObject* owner            # keeps `audio` alive; given to State.done when it is over
+
+cdef struct Candidate:
+    Endpoint source
+    uint32_t ssrc
+    uint16_t sequence
+    int count
+    uint64_t heard             # order of the last packet
+
+cdef struct Lock:              # ringback.rtp.source.SourceLock
+    Endpoint remote
+    Endpoint signalling        # its port means nothing
+    Endpoint source
+    Endpoint kept
+    bint kept_is_trusted
+    bint trusted
+    uint64_t order
+    Candidate candidates[CANDIDATES]
+
+cdef struct Outbound:          # ringback.rtp.outbound.OutboundStream
+    uint32_t ssrc
+    uint16_t next_sequence
+    uint32_t timestamp
+    uint32_t samples
+    double at                  # less than 0: never
+    int origin
+    int64_t origin_port
+    uint32_t origin_ssrc
+    uint16_t sequence_shift
+    uint32_t timestamp_shift
+    uint16_t base
+    uint16_t input
+    uint32_t input_timestamp
+    uint64_t packets
+    uint64_t octets
+
+cdef struct Stamp:
+    uint16_t sequence
+    uint32_t timestamp
+    bint marker
+
+cdef struct Reception:         # ringback.rtp.reception.Reception
+    bint active
+    uint32_t ssrc
+    uint16_t base
+    uint16_t highest
+    int64_t cycles
+    int bad                    # less than 0: none
+    int64_t received
+    int64_t prior_expected
+    int64_t prior_received
+    bint has_transit
+    uint32_t transit
+    int64_t jitter
+
+cdef struct Dtmf:              # ringback.rtp.dtmf.DtmfReceiver
+    int event                  # less than 0: none yet
+    bint sounding
+    uint32_t timestamp
+    uint32_t carried
+    uint32_t duration
+    double at
+
+cdef struct Spelling:          # ringback.rtp.dtmf.DtmfSender
+    bint active
+    bint has_id
+    bint sounding
+    int64_t play_id
+    int size
+    int position
+    int index
+    uint32_t timestamp
+    char digits[DIGITS_ROOM]
+
+cdef struct Playout:           # ringback.rtp.playout.PlayoutBuffer
+    bint active
+    uint32_t ssrc
+    uint32_t read
+    int position
+    int late
+    int16_t samples[CAPACITY]
+
+cdef struct Tap:
+    Tap* next
+    int64_t tap_id
+    bint is_inbound
+    double since
+    bint anchored
+    uint32_t anchor
+    double anchor_ms
+    uint32_t expected
+    int size
+    uint8_t held[FRAME]
+
+cdef struct Reports:           # ringback.rtp.report.Reporter
+    uint32_t last_sr
+    double last_sr_at
+    uint64_t packets_told
+    double round_trip          # less than 0: unknown
+    bint has_remote
+    int fraction_lost
+    int lost
+    uint32_t jitter
+
+cdef struct Configuration:
+    bint active
+    Endpoint rtcp_remote
+    int payload_type
+    int codec
+    int dtmf_send              # less than 0: none
+    int dtmf_receive
+    bint send
+    bint receive
+
+cdef struct Mixer             # below
+
+cdef struct Port:
+    int64_t id
+    int rtp
+    int rtcp
+    Port* peer
+    Mixer* mixer
+    Port* next_member
+    bint muted
+    bint deaf
+    bint has_mixed
+    Playout* playout
+    int16_t own[FRAME]
+    uint8_t mixed[FRAME]
+    Tap* taps
+    int tap_count
+    Configuration settings
+    Lock lock
+    Endpoint rtcp_source
+    Outbound out
+    Reception reception
+    Dtmf dtmf
+    Playing playing
+    Spelling spelling
+    Reports reports
+    char cname[CNAME_SIZE]
+    double opened_at
+    double report_at
+    double quiet_since
+    double idle_since
+    bint heard
+    bint silent
+    int64_t packets_in
+    int64_t bytes_in
+    int64_t strangers
+    int64_t malformed
+    int64_t lost_before
+    double first_at            # less than 0: never
+    double last_at
+
+cdef struct Mixer:
+    int64_t id
+    Port* members
+    Playing playing
+    int32_t total[FRAME]
+
+cdef struct State:
+    pthread_mutex_t mutex
+    int waiting                # commands that wait for the mutex; atomic
+    bint closing
+    pthread_t thread
+    int epoll
+    int timer
+    int wake
+    int notice_fd
+    double report_after
+    double silent_after
+    double due
+    uint64_t random
+    int64_t last_number
+    Port** ports
+    int port_top               # indices below it may be in use
+    Mixer** mixers
+    int mixer_top
+    Notice* notices
+    int notice_count
+    int notice_room
+    PyObject** done            # buffers that are played; released where the GIL is held
+    int done_count
+    int done_room
+    int buffers                # buffers that play or are done
