@@ -88,6 +88,28 @@ async def test_the_loop_goes_on_while_sqlite_waits_for_a_lock(path: Path) -> Non
         assert store.configuration.account(ACCOUNT) is not None
 
 
+async def test_a_write_holds_the_lock_from_its_first_read(path: Path) -> None:
+    async with await Store.open(str(path), base_domain="exchange.test") as store:
+        other = sqlite3.connect(path, isolation_level=None, timeout=0)
+        async with store._writes.begin() as connection:
+            await connection.execute(text("SELECT count(*) FROM accounts"))
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")  # else it would write, and our own write fail half-way
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+async def test_a_commit_is_on_the_disk_itself(path: Path) -> None:
+    async with (
+        await Store.open(str(path), base_domain="exchange.test") as store,
+        store._engine.connect() as c,
+    ):
+        modes = [
+            (await c.execute(text(f"PRAGMA {name}"))).scalar_one() for name in ("journal_mode", "synchronous")
+        ]
+    assert modes == ["wal", 2]  # 2 is FULL: the log is synchronized with each commit
+
+
 CHILD = """
 import asyncio, os, signal, sys
 from ringback.store import Store

@@ -103,6 +103,9 @@ class Facts:
         """
         table = _fact_table(table_name)
         values = checked(table, row)
+        for date in ("date_created", "date_updated"):
+            if date in values and values[date] is None:
+                del values[date]  # the writer's to fill in
         key = values.get(key_of(table))
         if key is None:
             if table_name not in SID_PREFIXES:

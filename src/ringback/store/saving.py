@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringback.store.errors import Unavailable
-from ringback.store.facts import Batch, Fact, RowKey
+from ringback.store.facts import Batch, RowKey
 from ringback.store.failures import is_passing, plain_reason
 from ringback.store.rows import key_of, table_named
 from ringback.store.tables import metadata
@@ -84,6 +84,7 @@ async def _execute(connection: AsyncConnection, statements: list[tuple[Executabl
 
 def _statements(dialect: str, batch: Batch, now: datetime) -> list[tuple[Executable, Params]]:
     """Return deletions first, then one statement for each table and set of columns."""
+    dates = {"date_created": now, "date_updated": now}
     deletions: dict[str, Params] = {}
     puts: dict[tuple[str, tuple[str, ...]], Params] = {}
     for (table_name, key), fact in batch.items():
@@ -91,20 +92,11 @@ def _statements(dialect: str, batch: Batch, now: datetime) -> list[tuple[Executa
             deletions.setdefault(table_name, []).append({"row_key": key})
         if fact.values is not None:
             columns = tuple(sorted(fact.values))
-            dates = {"date_created": now, "date_updated": now}
-            puts.setdefault((table_name, columns), []).append(_params(fact, dates))
+            puts.setdefault((table_name, columns), []).append({**dates, **fact.values})
     return [(_delete(name), params) for name, params in deletions.items()] + [
         (_put(dialect, name, columns), _named(name, columns, params))
         for (name, columns), params in puts.items()
     ]
-
-
-def _params(fact: Fact, dates: dict[str, datetime]) -> dict[str, Any]:
-    values = fact.values or {}
-    return {
-        **dates,
-        **{name: value for name, value in values.items() if value is not None or name not in dates},
-    }
 
 
 def _named(table_name: str, columns: tuple[str, ...], params: Params) -> Params:

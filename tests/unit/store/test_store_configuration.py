@@ -278,6 +278,12 @@ async def test_a_source_is_known_by_the_most_exact_record(store: Store) -> None:
     assert who("not an address", 5060) is None
     await store.delete("byoc_trunks", trunks["host"])
     assert who("192.0.2.5", 5060) == "net"
+    (record,) = (await store.page("ip_records", where={"port": 5999})).rows
+    await store.update("ip_records", record["sid"], ACCOUNT, {"port": 5998})
+    assert who("192.0.2.5", 5999) == "net"
+    assert who("192.0.2.5", 5998) == "port"
+    await store.delete("ip_records", record["sid"])
+    assert who("192.0.2.5", 5998) == "net"
 
 
 async def test_bins_and_applications_are_found(store: Store) -> None:
