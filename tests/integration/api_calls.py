@@ -67,7 +67,7 @@ class FakeCalls:
 
     def open_room(self, account_sid: str, name: str, *labels: str) -> Row:
         now = datetime.now(UTC)
-        room = {
+        room: Row = {
             "sid": new_sid("CF"),
             "account_sid": account_sid,
             "friendly_name": name,

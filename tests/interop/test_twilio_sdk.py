@@ -222,9 +222,16 @@ def test_a_number_is_refused_with_twilios_code(client: Client, parameters: dict[
 
 def test_a_number_moves_to_a_subaccount(client: Client, exchange: Exchange) -> None:
     branch = client.api.accounts.create(friendly_name="Movers")
-    number = client.incoming_phone_numbers.create(phone_number=fresh_number())
+    application = client.applications.create(friendly_name="Left behind")
+    number = client.incoming_phone_numbers.create(
+        phone_number=fresh_number(), voice_application_sid=application.sid, voice_url="https://example.com/v"
+    )
     moved = client.incoming_phone_numbers(number.sid).update(account_sid=branch.sid)
-    assert moved.account_sid == branch.sid
+    assert (moved.account_sid, moved.voice_application_sid, moved.voice_url) == (
+        branch.sid,
+        None,
+        "https://example.com/v",
+    )
     with refused(404, 20404):
         client.incoming_phone_numbers(number.sid).fetch()
     with refused(400, 21470):
@@ -417,7 +424,10 @@ def test_old_and_new_mapping_paths_share_one_store(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def caller_id(exchange: Exchange) -> str:
-    return exchange.client().incoming_phone_numbers.create(phone_number=fresh_number()).phone_number
+    number = fresh_number()
+    row = {"account_sid": exchange.account_sid, "phone_number": number}
+    exchange.run(exchange.store.insert("incoming_phone_numbers", row))
+    return number
 
 
 def test_a_call_is_made_with_every_callback(client: Client, exchange: Exchange, caller_id: str) -> None:

@@ -40,7 +40,7 @@ class RecordSettings:
 
 @dataclass(frozen=True, slots=True)
 class MachineDetection:
-    """Answering machine detection; times in seconds (timeout) and milliseconds (the rest), None for the default."""
+    """Answering machine detection; timeout in seconds, the rest in milliseconds, None for the default."""
 
     mode: str  # Enable or DetectMessageEnd
     timeout: int | None = None
@@ -56,8 +56,8 @@ class MachineDetection:
 class CallCreate:
     """A call to be made. Exactly one of `url`, `twiml` and `application_sid` is set.
 
-    `to` says what is called; `from_` is E.164 where it is a number; `timeout` and `time_limit` are seconds. With an
-    application the webhook fields are the application's to give and hold their defaults here.
+    `to` says what is called; `from_` is E.164 where it is a number; `timeout` and `time_limit` are seconds.
+    With an application the webhook fields are the application's to give and hold their defaults here.
     """
 
     to: Endpoint
@@ -87,7 +87,7 @@ class CallCreate:
 
 @dataclass(frozen=True, slots=True)
 class CallUpdate:
-    """What to change on a call: `status` ends it, `url` or `twiml` redirects it; None leaves a thing as it is."""
+    """What to change on a call: `status` ends it, `url` or `twiml` redirects it; None leaves it be."""
 
     status: str | None = None
     url: str | None = None
@@ -163,8 +163,8 @@ def read_call_update(form: Form) -> CallUpdate:
 def refusal(status: str, direction: str, update: CallUpdate) -> RestError | None:
     """Why a call in `status` cannot be changed so (400 code 21220), or None.
 
-    An ended call takes nothing; a cancel needs a call that nobody answered; a redirect needs a document that runs,
-    which an inbound call has from its first ring on.
+    An ended call takes nothing; a cancel needs a call that nobody answered; a redirect needs a document that
+    runs, which an inbound call has from its first ring on.
     """
     if status in ENDED:
         return invalid("Call is not in-progress. Cannot redirect.", INVALID_CALL_STATE)

@@ -42,7 +42,7 @@ def parse_moment(text: str) -> datetime | date:
 
 
 def day_bounds(day: date) -> tuple[datetime, datetime]:
-    """The first moment of a day in UTC, and the first moment after it. Raises ValueError at the end of time."""
+    """The first moment of a day in UTC, and the first after it. Raises ValueError at the end of time."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     try:
         return start, start + timedelta(days=1)

@@ -10,8 +10,8 @@ from .urls import is_host_name
 def domain_name(text: str, base_domain: str) -> str:
     """The full name of a domain: lower case, and a bare name gets ``.sip.<base_domain>``.
 
-    Deviation: any host name is allowed, Twilio demands ``.sip.twilio.com`` (test_rest_domain_names.py). Raises
-    RestError 21232.
+    Deviation: any host name is allowed, Twilio demands ``.sip.twilio.com`` (test_rest_domain_names.py).
+    Raises RestError 21232.
     """
     name = text.strip().lower().removesuffix(".")
     if "." not in name:

@@ -37,7 +37,8 @@ class Endpoint(NamedTuple):
 
 
 _SIP: Final = re.compile(
-    r"(?P<scheme>sips?):(?P<user>[^\s@;?<>]+)@(?P<host>[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?P<port>:[0-9]{1,5})?"
+    r"(?P<scheme>sips?):(?P<user>[^\s@;?<>]+)@(?P<host>[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])"
+    r"(?P<port>:[0-9]{1,5})?"
     r"(?P<params>(;[^\s;?<>]+)*)(\?(?P<headers>[^\s<>]*))?\Z",
     re.IGNORECASE,
 )
@@ -105,7 +106,7 @@ def _port_of(address: str) -> int:
 
 
 def _check_header(header: str) -> None:
-    """One ``name=value`` of the headers: only X- headers and a few others go out (21228), no line breaks (21229)."""
+    """One ``name=value``: only X- headers and a few others go out (21228), no line breaks (21229)."""
     name, _, value = header.partition("=")
     lowered = unquote(name).lower()
     if _HEADER_NAME.match(lowered) is None or not (lowered.startswith("x-") or lowered in _PLAIN_HEADERS):

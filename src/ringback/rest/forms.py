@@ -1,7 +1,7 @@
 """The parameters of a request: a form body or a query string, in order and with repetitions.
 
-Twilio's forms differ from most: a list is a repeated name, a comparison is part of the name (``StartTime>=2009-07-06``
-is the name ``StartTime>`` in a query string), unknown names are ignored.
+Twilio's forms differ from most: a list is a repeated name, a comparison is part of the name
+(``StartTime>=2009-07-06`` is the name ``StartTime>`` in a query string), unknown names are ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, urlencode
 
-from .errors import RestError, invalid
+from .errors import INVALID_PARAMETER, RestError, invalid
 from .limits import MAX_BODY, MAX_INTEGER_DIGITS, MAX_PARAMETERS, MAX_QUERY
 
 _INTEGER = re.compile(r"-?[0-9]+\Z")
@@ -72,12 +72,12 @@ def parse_form(body: bytes, content_type: str | None) -> Form:
     application/x-www-form-urlencoded (an empty body needs none), 400 for bytes that are no form.
     """
     if len(body) > MAX_BODY:
-        raise RestError(413, 20413, "The request body is too large")
+        raise RestError(413, INVALID_PARAMETER, "The request body is too large")
     if not body:
         return Form()
     kind = (content_type or "application/x-www-form-urlencoded").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise RestError(415, 20415, f"Content type {kind} is not supported")
+        raise RestError(415, INVALID_PARAMETER, f"Content type {kind} is not supported")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -86,12 +86,12 @@ def parse_form(body: bytes, content_type: str | None) -> Form:
 
 
 def parse_query(query: bytes) -> Form:
-    """The parameters of a query string; a comparison without an equals sign (``EndTime>2009-07-06``) counts too.
+    """The parameters of a query string; a comparison without an equals sign (``EndTime>2009``) counts too.
 
     Raises RestError: 414 above MAX_QUERY, 400 for bytes that are no query.
     """
     if len(query) > MAX_QUERY:
-        raise RestError(414, 20414, "The query string is too long")
+        raise RestError(414, INVALID_PARAMETER, "The query string is too long")
     pairs = []
     for name, value in _pairs(query.decode("latin-1")):
         comparison = _COMPARISON.match(name) if not value else None

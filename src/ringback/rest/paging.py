@@ -1,7 +1,8 @@
 """Pages of a list: what the client asks for, and the envelope around what it gets.
 
-A page after another begins where that one ended: its PageToken names the last row seen, so that rows that come or go
-meanwhile neither repeat nor hide others. ``Page`` counts for the reader's eye, and stands in where no token is given.
+A page after another begins where that one ended: its PageToken names the last row seen, so that rows that
+come or go meanwhile neither repeat nor hide others. ``Page`` counts for the reader's eye, and stands in where
+no token is given.
 """
 
 from __future__ import annotations

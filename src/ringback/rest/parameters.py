@@ -31,8 +31,9 @@ class Parameter:
     """One parameter: its Twilio name, the field it sets, its type and limits, and the error it causes.
 
     A `required` one must be there, a `filled` one must not be empty when it is there.
-    `limit` is in characters for texts; `minimum` and `maximum` bound integers. `code` answers a value that is wrong,
-    `missing_code` (default `code`) one that is required and absent. A repeated parameter gives a tuple.
+    `limit` is in characters for texts; `minimum` and `maximum` bound integers. `code` answers a value that is
+    wrong, `missing_code` (default `code`) one that is required and absent. A repeated parameter gives a
+    tuple.
     """
 
     name: str
@@ -115,7 +116,7 @@ def read_new(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
 
 
 def read_changes(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
-    """The fields that a form changes: only the parameters that it has, and it must have the required ones. Raises RestError."""
+    """The fields that a form changes: only what it has, and it must have what is required. Raises RestError."""
     return {
         parameter.field: _given(parameter, form, creating=False)
         for parameter in parameters

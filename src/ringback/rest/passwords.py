@@ -21,7 +21,7 @@ def check_username(username: str) -> None:
 
 
 def check_password(password: str) -> None:
-    """Refuses a password of fewer than 12 characters, without mixed case or without a digit. Raises RestError 21243."""
+    """Refuses fewer than 12 characters, no mixed case, or no digit. Raises RestError 21243."""
     if (
         len(password) < MIN_PASSWORD
         or not any(letter.isupper() for letter in password)
@@ -29,6 +29,7 @@ def check_password(password: str) -> None:
         or not any("0" <= letter <= "9" for letter in password)
     ):
         raise invalid(
-            f"Password must be at least {MIN_PASSWORD} characters long and hold upper and lower case letters and a digit",
+            f"Password must be at least {MIN_PASSWORD} characters long "
+            "and hold upper and lower case letters and a digit",
             CREDENTIAL_VALIDATION,
         )

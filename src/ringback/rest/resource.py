@@ -49,9 +49,9 @@ class Filter(NamedTuple):
 class Resource:
     """One kind of resource.
 
-    `path` is a template over the row's own fields, without version and suffix; `parent` is the column that holds the
-    SID of what owns the row, other than its account; `subresources` pairs the keys of ``subresource_uris`` with the
-    tails of their paths.
+    `path` is a template over the row's own fields, without version and suffix; `parent` is the column that
+    holds the SID of what owns the row, other than its account; `subresources` pairs the keys of
+    ``subresource_uris`` with the tails of their paths.
     """
 
     element: str
@@ -79,14 +79,14 @@ class Resource:
         return self.path.rpartition("/")[0]
 
     def uri(self, row: Row) -> str:
-        """The resource's path with the version, without a suffix. Raises UsageError when the row lacks a part."""
+        """The path with the version, without a suffix. Raises UsageError when the row lacks a part."""
         try:
             return f"/{API_VERSION}" + self.path.format_map(row)
         except KeyError as error:
             raise UsageError(f"a row of {self.table} without {error.args[0]}") from error
 
     def render(self, row: Row, suffix: str) -> dict[str, object]:
-        """The resource's fields as plain values, in Twilio's order; `suffix` (".json" or "") ends its URIs."""
+        """The fields as plain values, in Twilio's order; `suffix` (".json" or "") ends the URIs."""
         shown: dict[str, object] = {}
         for name, kind, default in self.fields:
             if name == "uri":

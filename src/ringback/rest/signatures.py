@@ -1,9 +1,9 @@
 """X-Twilio-Signature: how a webhook proves that it comes from the exchange.
 
-Source: Twilio, "Webhooks security". The base is the full URL without its fragment, then, for a form, every name
-directly followed by its value, sorted by name; a repeated name gives its distinct values, sorted. The signature is the
-base64 of the HMAC-SHA1 of the base under the Auth Token of the account that owns the resource. A body that is not a
-form is covered by the query parameter ``bodySHA256`` of the URL.
+Source: Twilio, "Webhooks security". The base is the full URL without its fragment, then, for a form, every
+name directly followed by its value, sorted by name; a repeated name gives its distinct values, sorted. The
+signature is the base64 of the HMAC-SHA1 of the base under the Auth Token of the account that owns the
+resource. A body that is not a form is covered by the query parameter ``bodySHA256`` of the URL.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 def sign(token: str, url: str, params: Params | None = None) -> str:
     """The signature of a request: its final URL (see `signed_url`) and the parameters of its form.
 
-    `params` is a mapping whose values are texts or lists of texts, or pairs; None or empty for GET, WebSocket upgrades
-    and bodies that are no form.
+    `params` is a mapping whose values are texts or lists of texts, or pairs; None or empty for GET, WebSocket
+    upgrades and bodies that are no form.
     """
     base = url.partition("#")[0] + "".join(
         name + value for name, values in sorted(_distinct(params).items()) for value in sorted(values)
@@ -35,7 +35,7 @@ def sign(token: str, url: str, params: Params | None = None) -> str:
 
 
 def signed_url(url: str, body: bytes | None = None) -> str:
-    """The URL to request and to sign: without fragment and default port, with ``bodySHA256`` when a body is given."""
+    """The URL to request and to sign: no fragment, no default port, ``bodySHA256`` when a body is given."""
     parts = urlsplit(url)
     netloc = parts.netloc
     default = f":{_DEFAULT_PORTS.get(parts.scheme, 0)}"

@@ -118,8 +118,9 @@ def test_endpoints_are_recognised(text: str, kind: EndpointKind, address: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "911", "+", "+0123456789", "+12345678901234567", "sip:", "sip:@x", "sip:a@", "sip:a b@x", "sip:a@x:99999",
-     "sip:a@x>", "sip:" + "a" * 260 + "@x", "client:", "client:a b", "app:AP1", "mailto:a@b", "+1415555０199"],
+    ["", "911", "+", "+0123456789", "+12345678901234567", "sip:", "sip:@x", "sip:a@", "sip:a b@x",
+     "sip:a@x:99999", "sip:a@x>", "sip:" + "a" * 260 + "@x", "client:", "client:a b", "app:AP1",
+     "mailto:a@b", "+1415555０199"],
 )  # fmt: skip
 def test_what_cannot_be_called_is_21211(text: str) -> None:
     with pytest.raises(RestError) as caught:

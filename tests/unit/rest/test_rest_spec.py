@@ -1,4 +1,4 @@
-"""The descriptions compared with Twilio's machine-readable specification, where that lies beside the repository."""
+"""The descriptions compared with Twilio's own specification, where that lies beside the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIP domains, who may call and register on them: credential lists, IP access control lists, and the mappings."""
+"""SIP domains, and who may call and register on them: credential lists, IP access lists, the mappings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 2010 REST API over HTTP: Starlette routes, Basic authentication, and handlers on the store and live calls."""
+"""The 2010 REST API over HTTP: Starlette routes, Basic authentication, handlers on store and live calls."""
 
 from .control import CallControl, CallerIdRequest
 from .face import api_routes, create_api

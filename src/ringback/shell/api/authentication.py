@@ -31,7 +31,7 @@ class Caller:
 def identify(header: str | None, configuration: Configuration) -> Caller:
     """Reads an Authorization header.
 
-    Raises RestError: 401 code 20003 for missing or wrong credentials, 403 code 20005 for an account that is not active.
+    Raises RestError: 401 code 20003 for missing or wrong credentials, 403 code 20005 for inactive accounts.
     """
     username, password = _basic(header)
     key = configuration.api_key(username)

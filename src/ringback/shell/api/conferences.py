@@ -18,7 +18,7 @@ from .routes import Routes
 
 
 class Conferences:
-    """The operations on conferences and participants; a participant is named by its call's SID or its label."""
+    """The operations on conferences and participants; a participant goes by its call's SID or its label."""
 
     def __init__(self, calls: CallControl) -> None:
         self._calls = calls

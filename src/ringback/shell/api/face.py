@@ -1,4 +1,4 @@
-"""The HTTP face of the 2010 API: one ASGI endpoint that authenticates, routes, reads forms and answers errors."""
+"""The HTTP face of the 2010 API: one ASGI endpoint that authenticates, routes and answers errors."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ PREFIX = f"/{API_VERSION}"
 def create_api(store: Store, calls: CallControl, *, unsupported: frozenset[str] = frozenset()) -> Starlette:
     """The API as an application of its own.
 
-    `unsupported` names Calls create parameters that the exchange does not do yet: a request that sets one is refused
-    with code 20001.
+    `unsupported` names Calls create parameters that the exchange does not do yet: a request that sets one is
+    refused with code 20001.
     """
     return Starlette(routes=api_routes(store, calls, unsupported=unsupported))
 
@@ -68,7 +68,7 @@ class Face:
         self._routes = _routes(store, calls, unsupported)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; the guard that keeps a defect from closing the connection without an answer."""
+        """Answers one request; the guard that keeps a defect from closing it without an answer."""
         request = Request(scope, receive)
         path = scope["path"]
         suffix = SUFFIX if path.endswith(SUFFIX) else ""

@@ -77,7 +77,7 @@ def _beyond(row: Row, cursor: Cursor) -> bool:
 
 
 def _cut(rows: list[Row], request: PageRequest) -> Slice:
-    """One page of rows that may be more; a backward page was read oldest first, and something always follows it."""
+    """One page of rows that may be more; a backward page was read oldest first, and more follows it."""
     if request.cursor is not None and request.cursor.backward:
         return Slice(rows[: request.size][::-1], more=True)
     return Slice(rows[: request.size], more=len(rows) > request.size)

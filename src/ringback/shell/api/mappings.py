@@ -81,9 +81,8 @@ class Mappings(Collection):
         """Maps a list of the same account."""
         list_sid = str(read_new(self.resource.create, request.form)["list_sid"])
         if await self.store.fetch(self._lists.table, list_sid, request.account_sid) is None:
-            raise not_found(
-                f"/{API_VERSION}/Accounts/{request.account_sid}/SIP/{self._lists.name}s/{list_sid}{request.suffix}"
-            )
+            path = f"/{API_VERSION}/Accounts/{request.account_sid}/SIP/{self._lists.name}s/{list_sid}"
+            raise not_found(path + request.suffix)
         return await super().create(request)
 
     def conflict(self, error: Conflict, values: Values) -> RestError:

@@ -81,6 +81,7 @@ class Numbers(Collection):
             del values["account_sid"]
         if values.get("account_sid", request.account_sid) != request.account_sid:
             self._check_transfer(request, str(values["account_sid"]))
+            values |= {"voice_application_sid": None, "sms_application_sid": None}  # they stay behind
         return values
 
     def conflict(self, error: Conflict, values: Values) -> RestError:

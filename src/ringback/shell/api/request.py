@@ -21,8 +21,8 @@ from .control import Row
 class ApiRequest:
     """An authenticated request for a path that exists.
 
-    `path` is without suffix, `suffix` is ".json" or ""; `parts` holds the path's parameters; `account` is the account
-    in the path, which is the caller's own or one of its subaccounts.
+    `path` is without suffix, `suffix` is ".json" or ""; `parts` holds the path's parameters; `account` is the
+    account in the path, which is the caller's own or one of its subaccounts.
     """
 
     path: str
