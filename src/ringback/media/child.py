@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import ringback
 from ringback.media.clips import ClipError, ClipOverload, ClipRejected, ClipUnavailable
-from ringback.media.pipe import LENGTHS, MAX_HEADER, Header, frame_head
+from ringback.media.pipe import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Header, frame_head
 
 T = TypeVar("T")
 
@@ -203,9 +203,11 @@ async def _receive(process: asyncio.subprocess.Process) -> tuple[Header, bytes]:
     """One frame. EOFError where the process ended, ValueError where it is no frame."""
     assert process.stdout is not None
     header_length, left = LENGTHS.unpack(await process.stdout.readexactly(LENGTHS.size))
-    if header_length > MAX_HEADER:
-        raise ValueError("header too long")
+    if header_length > MAX_HEADER or left > MAX_PAYLOAD:
+        raise ValueError("frame too long")
     header = json.loads(await process.stdout.readexactly(header_length))
+    if not isinstance(header, dict):
+        raise ValueError("header is no object")
     parts = []
     while left:
         part = await process.stdout.readexactly(min(left, _CHUNK))

@@ -47,7 +47,7 @@ DECODING_VERSION = 1
 
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?(\d{1,9})")
 _ACCEPT = "audio/*"
-_AUDIO = ("audio/", "application/ogg", "video/mp4", "video/webm")
+_AUDIO = ("audio/", "application/ogg")
 
 
 class Fetched(NamedTuple):

@@ -30,6 +30,9 @@ LENGTHS = struct.Struct("!II")
 MAX_HEADER = 64 * 1024
 """Bytes of a header: a text of 4096 characters escaped as JSON is under 50 kB."""
 
+MAX_PAYLOAD = 48 * 1024 * 1024
+"""Bytes of a payload: the largest file (40 MB) there, the longest clip (29 MB) back."""
+
 RETIRE_ABOVE = 1024 * 1024
 """kB of resident memory at which a child asks for a successor: four times what speech uses."""
 

@@ -13,7 +13,8 @@ _NORTH_AMERICAN = re.compile(
     r"(?<![\w+.,$£€-])((?:1[ .-])?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4})(?![\w-])"
 )
 _LONG_NUMBER = re.compile(rf"(?<![\w+.,:$£€/-])(\d{{7,32}}|{_LEADING_ZERO})(?![\w%:/-]|[.,]\d)")
-_ADDRESS = re.compile(r"(?<!\w)(?:sips?:)?([\w+-]+(?:\.[\w+-]+)*)@([\w-]+(?:\.[\w-]+)*)(?!\w)")
+# It starts at the start of a word only: from each letter on, a long word of many dots would cost its square.
+_ADDRESS = re.compile(r"(?<![\w.+-])(?:sips?:)?([\w+-]+(?:\.[\w+-]+)*)@([\w-]+(?:\.[\w-]+)*)(?!\w)")
 _WEB = re.compile(
     r"(?<!\w)(?:https?|wss?)://([\w.-]*\w)(?:[:/?#][^\s<>]*?)?(?=[.,;:!?)]*(?:\s|$))", re.IGNORECASE
 )

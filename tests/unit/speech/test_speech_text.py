@@ -21,6 +21,7 @@ from ringback.speech import dates, text
         ("１２３４５６７", "1 2 3, 4 5 6 7"),
         ("Then press # or *.", "Then press pound or star."),
         ("sip:bob.x@pbx.example.com", "bob dot x at pbx dot example dot com"),
+        ("Ask ann-b@a-b.com.", "Ask ann dash b at a dash b dot com."),
         ("See https://www.example.com/a?b=1.", "See www dot example dot com."),
         ("See https://example.com.", "See example dot com."),
         ("a\u200bb\x07c\nd", "abc d"),
