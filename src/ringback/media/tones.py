@@ -4,9 +4,11 @@ Everything is mu-law at 8 kHz, computed once from sines and cached. A tone repea
 samples (8000 / gcd of its frequencies), so one period is computed and the rest is copied: no tone costs more
 than a few milliseconds, even where its cadence is 6 s long.
 
-Cadences: ITU-T E.180 Supplement 2 ("Various tones used in national networks"), the edition of 1 February
-2003, with the national sources it leaves open: ACIF S002 (Australia), BT SIN 350 (United Kingdom), TNA 102
-(New Zealand), IDA TS PSTN 1 (Singapore), GR-506 (United States). Levels: ITU-T E.180/Q.35 clause 5.
+Cadences: ITU-T E.180 Supplement 2 ("Various tones used in national networks", February 2003) as public tone
+tables pass it on, with national sources where it leaves something open: ACIF S002 (Australia), BT SIN 350
+(United Kingdom), TNA 102 (New Zealand), IDA TS PSTN 1 (Singapore), GR-506 (United States). Those tables
+differ on Israel (400 or 414 Hz) and Thailand (400 or 420 Hz); the supplement's 400 Hz is taken. Levels: ITU-T
+E.180/Q.35 clause 5.
 Names of countries: the values of `<Dial ringTone>`.
 """
 
