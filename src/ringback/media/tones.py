@@ -7,7 +7,7 @@ than a few milliseconds, even where its cadence is 6 s long.
 Cadences: ITU-T E.180 Supplement 2 ("Various tones used in national networks", February 2003) as public tone
 tables pass it on, with national sources where it leaves something open: ACIF S002 (Australia), BT SIN 350
 (United Kingdom), TNA 102 (New Zealand), IDA TS PSTN 1 (Singapore), GR-506 (United States). Those tables
-differ on Israel (400 or 414 Hz) and Thailand (400 or 420 Hz); the supplement's 400 Hz is taken. Levels: ITU-T
+differ on Israel (400 or 414 Hz) and Thailand (400 or 420 Hz); 400 Hz is taken for both. Levels: ITU-T
 E.180/Q.35 clause 5.
 Names of countries: the values of `<Dial ringTone>`.
 """
