@@ -154,6 +154,14 @@ async def test_a_secondary_token_is_accepted_while_tokens_are_rotated(api: Api) 
     assert (await api.ask("GET", "Calls.json")).status == 200
 
 
+async def test_a_subaccount_sleeps_with_its_owner(api: Api) -> None:
+    branch = await account(api.store, owner_account_sid=api.sid)
+    path = f"/2010-04-01/Accounts/{branch[0]}/Calls.json"
+    assert (await api.ask("GET", path, auth=branch)).status == 200
+    await api.store.update("accounts", api.sid, None, {"status": "suspended"})
+    assert (await api.ask("GET", path, auth=branch)).error == (403, 20005)
+
+
 async def test_an_api_key_works_but_sees_no_account(api: Api) -> None:
     secret = "s3cret-of-the-key"
     key = await api.store.insert(

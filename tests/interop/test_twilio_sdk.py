@@ -464,6 +464,21 @@ def test_a_call_is_made_with_every_callback(client: Client, exchange: Exchange, 
     assert params.record is not None and params.record.channels == "dual"
 
 
+def test_an_unknown_event_is_a_warning_of_the_call(
+    client: Client, exchange: Exchange, caller_id: str
+) -> None:
+    call = client.calls.create(
+        to="+14155550199",
+        from_=caller_id,
+        url="https://example.com/twiml",
+        status_callback_event=["answered", "lunch"],
+    )
+    assert exchange.calls.created[-1].status_callback_events == ("answered",)
+    (warning,) = client.calls(call.sid).notifications.list()
+    assert (warning.error_code, warning.log) == ("21626", "1")
+    assert warning.more_info == "https://www.twilio.com/docs/errors/21626"
+
+
 def test_a_sip_call_carries_credentials_and_needs_no_verified_number(
     client: Client, exchange: Exchange
 ) -> None:
@@ -496,7 +511,6 @@ def test_a_sip_call_carries_credentials_and_needs_no_verified_number(
         ({"send_digits": "12x"}, 21206),
         ({"timeout": 601}, 21208),
         ({"status_callback": "nowhere"}, 21609),
-        ({"status_callback_event": ["answered", "lunch"]}, 20001),
         ({"sip_auth_username": "u" * 256}, 21221),
         ({"sip_auth_username": "user"}, 21225),
         ({"to": "sip:a@example.com?Contact=x"}, 21228),

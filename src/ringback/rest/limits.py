@@ -10,7 +10,7 @@ MAX_BODY: Final = (
 )  # bytes; the longest legal request is a Call with 4000 characters of TwiML, percent-encoded
 MAX_PARAMETERS: Final = 1000  # names and values in one form; Twilio's largest operation has 50
 MAX_QUERY: Final = 16 * 1024  # bytes; filters of one list operation
-MAX_URL: Final = 4096  # characters of a webhook URL; what browsers and proxies carry
+MAX_URL: Final = 4000  # characters of a webhook URL, error 21609
 MAX_TEXT: Final = 1600  # characters of a free text parameter without a limit of its own
 MAX_INTEGER_DIGITS: Final = 18  # int() of a longer text costs quadratic time, and no parameter needs it
 

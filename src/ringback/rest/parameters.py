@@ -19,6 +19,7 @@ class Kind(Enum):
 
     TEXT = auto()
     URL = auto()  # "" clears it
+    CALLBACK = auto()  # a URL whose host name has no underscore
     METHOD = auto()  # GET or POST, any letter case
     BOOLEAN = auto()
     INTEGER = auto()
@@ -56,8 +57,8 @@ class Parameter:
         match self.kind:
             case Kind.TEXT:
                 return self._text(text)
-            case Kind.URL:
-                if text and not is_webhook_url(text):
+            case Kind.URL | Kind.CALLBACK:
+                if text and not is_webhook_url(text, strict=self.kind is Kind.CALLBACK):
                     raise self.wrong("is not a valid URL")
                 return text or None
             case Kind.METHOD:
@@ -116,7 +117,7 @@ def read_new(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
 
 
 def read_changes(parameters: Iterable[Parameter], form: Form) -> dict[str, object]:
-    """The fields that a form changes: only what it has, and it must have what is required. Raises RestError."""
+    """The fields that a form changes: what it has, and it must have what is required. Raises RestError."""
     return {
         parameter.field: _given(parameter, form, creating=False)
         for parameter in parameters

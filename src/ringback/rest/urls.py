@@ -9,13 +9,15 @@ from .limits import MAX_LABEL, MAX_URL
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
 _LABEL = re.compile(rf"(?!-)[A-Za-z0-9\-\u00a1-\uffff]{{1,{MAX_LABEL}}}(?<!-)\Z")
+_LOOSE = re.compile(rf"[A-Za-z0-9_\-\u00a1-\uffff]{{1,{MAX_LABEL}}}\Z")  # names of containers and the like
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+\Z")
 
 
-def is_webhook_url(text: str) -> bool:
-    """Whether a URL is absolute, http or https, with a valid host name (no underscores) and port.
+def is_webhook_url(text: str, *, strict: bool = False) -> bool:
+    """Whether a URL is absolute, http or https, with a valid host name and port.
 
-    User and password, a query and the fragment of connection overrides are allowed.
+    User and password, a query and the fragment of connection overrides are allowed; underscores in the host
+    name unless `strict`.
     """
     if len(text) > MAX_URL or _FORBIDDEN.search(text):
         return False
@@ -29,7 +31,7 @@ def is_webhook_url(text: str) -> bool:
     host = parts.hostname or ""
     if ":" in host:
         return _IPV6.match(host) is not None
-    return is_host_name(host)
+    return is_host_name(host) or (not strict and all(map(_LOOSE.match, host.removesuffix(".").split("."))))
 
 
 def is_host_name(host: str) -> bool:

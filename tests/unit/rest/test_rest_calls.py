@@ -53,17 +53,29 @@ def test_twiml_is_bounded_at_4000_characters() -> None:
     assert code(form(Url="", Twiml="x" * 4001)) == 32018
 
 
-def test_events_are_repeated_or_separated_by_spaces() -> None:
+def test_events_are_repeated_and_unknown_ones_are_left_out() -> None:
     assert read_call(form(StatusCallbackEvent=["completed", "initiated"])).status_callback_events == (
         "initiated",
         "completed",
     )
-    assert read_call(form(StatusCallbackEvent="ringing answered")).status_callback_events == (
-        "ringing",
-        "answered",
-    )
     assert read_call(form(StatusCallbackEvent="")).status_callback_events == ("completed",)
-    assert code(form(StatusCallbackEvent="answered,ringing")) == 20001
+    call = read_call(form(StatusCallbackEvent=["busy", "answered", "busy"]))
+    assert (call.status_callback_events, call.unknown_events) == (("answered",), ("busy",))
+    call = read_call(form(StatusCallbackEvent="ringing answered"))  # TwiML's form is not REST's
+    assert (call.status_callback_events, call.unknown_events) == ((), ("ringing answered",))
+
+
+def test_recording_events_are_repeated_or_separated_by_spaces() -> None:
+    for events in ("completed in-progress", ["completed", "in-progress"]):
+        call = read_call(form(Record="true", RecordingStatusCallbackEvent=events))
+        assert call.record is not None
+        assert call.record.status_callback_events == ("in-progress", "completed")
+    assert code(form(RecordingStatusCallbackEvent="answered")) == 20001
+
+
+def test_a_status_callback_has_no_underscore_in_its_host_name() -> None:
+    assert read_call(form(Url="http://my_app:3000/voice")).url == "http://my_app:3000/voice"
+    assert code(form(StatusCallback="http://my_app:3000/status")) == 21609
 
 
 def test_the_first_fault_in_twilios_order_is_reported() -> None:

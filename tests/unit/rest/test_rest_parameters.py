@@ -91,6 +91,7 @@ def test_a_repeated_parameter_is_a_tuple() -> None:
         "http://[::1]:8080/x",
         "https://bücher.example/x",
         "https://example.com./",
+        "http://web_1:8000/voice",
     ],
 )
 def test_webhook_urls(url: str) -> None:
@@ -106,8 +107,6 @@ def test_webhook_urls(url: str) -> None:
         "ftp://example.com",
         "javascript:alert(1)",
         "https://",
-        "https://under_score.example/",
-        "https://-a.example/",
         "https://a..b/",
         "https://example.com:99999/",
         "https://example.com:0/",
@@ -120,6 +119,13 @@ def test_webhook_urls(url: str) -> None:
 )
 def test_what_is_no_webhook_url(url: str) -> None:
     assert not is_webhook_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://under_score.example/", "https://-a.example/", "https://a-.example/"]
+)
+def test_strict_urls_have_host_names_of_rfc_1123(url: str) -> None:
+    assert is_webhook_url(url) and not is_webhook_url(url, strict=True)
 
 
 def test_sids() -> None:

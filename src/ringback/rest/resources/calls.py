@@ -29,8 +29,12 @@ PROGRESS_EVENTS = ("initiated", "ringing", "answered", "completed")
 RECORDING_EVENTS = ("in-progress", "completed", "absent")
 
 
-def _url(name: str, field: str, code: int = INVALID_URL) -> Parameter:
-    return Parameter(name, field, Kind.URL, code=code)
+def _url(name: str, field: str) -> Parameter:
+    return Parameter(name, field, Kind.URL, code=INVALID_URL)
+
+
+def _callback(name: str, field: str) -> Parameter:
+    return Parameter(name, field, Kind.CALLBACK, code=INVALID_STATUS_CALLBACK)
 
 
 def _method(name: str, field: str, default: str | None = "POST") -> Parameter:
@@ -58,7 +62,7 @@ CREATE = (
     _method("Method", "method"),
     _url("FallbackUrl", "fallback_url"),
     _method("FallbackMethod", "fallback_method"),
-    _url("StatusCallback", "status_callback", INVALID_STATUS_CALLBACK),
+    _callback("StatusCallback", "status_callback"),
     Parameter("StatusCallbackEvent", "status_callback_events", repeated=True, default=("completed",)),
     _method("StatusCallbackMethod", "status_callback_method"),
     Parameter("SendDigits", "send_digits", code=INVALID_SEND_DIGITS, limit=MAX_SEND_DIGITS),
@@ -82,7 +86,7 @@ CREATE = (
     Parameter("Record", "record", Kind.BOOLEAN, default=False),
     _choice("RecordingChannels", "recording_channels", "mono", "dual", default="mono"),
     _choice("RecordingTrack", "recording_track", "inbound", "outbound", "both", default="both"),
-    _url("RecordingStatusCallback", "recording_status_callback", INVALID_STATUS_CALLBACK),
+    _callback("RecordingStatusCallback", "recording_status_callback"),
     _method("RecordingStatusCallbackMethod", "recording_status_callback_method"),
     Parameter(
         "RecordingStatusCallbackEvent",
@@ -105,7 +109,7 @@ CREATE = (
     ),
     _between("MachineDetectionSilenceTimeout", "machine_detection_silence_timeout", 2000, 10000, 21263),
     Parameter("AsyncAmd", "async_amd", Kind.BOOLEAN, default=False),
-    _url("AsyncAmdStatusCallback", "async_amd_status_callback", INVALID_STATUS_CALLBACK),
+    _callback("AsyncAmdStatusCallback", "async_amd_status_callback"),
     _method("AsyncAmdStatusCallbackMethod", "async_amd_status_callback_method"),
 )
 
@@ -116,7 +120,7 @@ UPDATE = (
     _method("Method", "method"),
     _url("FallbackUrl", "fallback_url"),
     _method("FallbackMethod", "fallback_method"),
-    _url("StatusCallback", "status_callback", INVALID_STATUS_CALLBACK),
+    _callback("StatusCallback", "status_callback"),
     _method("StatusCallbackMethod", "status_callback_method"),
     _TIME_LIMIT,
 )

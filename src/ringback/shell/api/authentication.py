@@ -45,7 +45,8 @@ def identify(header: str | None, configuration: Configuration) -> Caller:
         right |= second is not None and _same(password, str(second))
     if account is None or not right:
         raise authenticate()
-    if account["status"] != "active":
+    owner = configuration.account(account["owner_account_sid"] or "")
+    if account["status"] != "active" or (owner is not None and owner["status"] != "active"):
         raise not_active()
     return Caller(account, by_key=key is not None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from starlette.responses import Response
 
@@ -12,6 +13,8 @@ from ringback.rest.errors import (
     FROM_NOT_VERIFIED,
     INVALID_APPLICATION,
     INVALID_BYOC,
+    INVALID_STATUS_CALLBACK_EVENT,
+    MORE_INFO,
     NOT_COMPLETE,
     RestError,
     invalid,
@@ -46,6 +49,8 @@ class Calls(Collection):
             raise not_active()
         await self._check_references(request.account_sid, params)
         row = await self._calls.create(request.account_sid, params)
+        if params.unknown_events:
+            self._warn(request, row, INVALID_STATUS_CALLBACK_EVENT, "Invalid 'StatusCallbackEvent'")
         return request.shown(CALL, await self.view(row), 201)
 
     async def update(self, request: ApiRequest) -> Response:
@@ -79,6 +84,26 @@ class Calls(Collection):
         """Only the record of an ended call can be deleted."""
         if row["status"] not in ENDED:
             raise RestError(409, NOT_COMPLETE, "Cannot delete this resource before it is complete")
+
+    def _warn(self, request: ApiRequest, row: Row, code: int, text: str) -> None:
+        """Puts a warning into the call's notifications: the call is made, but not in all as was meant."""
+        now = datetime.now(UTC)
+        self.store.facts.put(
+            "notifications",
+            {
+                "account_sid": request.account_sid,
+                "call_sid": row["sid"],
+                "date_created": now,
+                "date_updated": now,
+                "message_date": now,
+                "log": "1",  # 0 is an error, 1 a warning
+                "error_code": str(code),
+                "more_info": f"{MORE_INFO}{code}",
+                "message_text": text,
+                "request_method": "POST",
+                "request_url": request.path + request.suffix,
+            },
+        )
 
     def _check_supported(self, form: Form) -> None:
         """Refuses what this exchange does not do rather than to make a call that lacks it."""

@@ -36,7 +36,11 @@ class CallControl(Protocol):
         """Makes a call and returns its row, `status` "queued", without waiting for the far end."""
 
     async def update(self, account_sid: str, call_sid: str, changes: CallUpdate) -> Row:
-        """Ends, redirects or changes a live call and returns its row; RestError 21220 when it just ended."""
+        """Ends, redirects or changes a call and returns its row.
+
+        Its state allowed it a moment ago (see `ringback.rest.calls.refusal`); RestError 21220 when it has
+        ended since, or is not live here.
+        """
 
     def row(self, call_sid: str) -> Row | None:
         """The row of a call that is live on this server, as it is now."""
