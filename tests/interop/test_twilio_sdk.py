@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -44,14 +45,11 @@ class Exchange:
             "accounts", {"sid": self.account_sid, "friendly_name": "Main", "auth_token": self.token}
         )
         self.calls = FakeCalls(self.store)
-        config = uvicorn.Config(
-            create_api(self.store, self.calls), host="127.0.0.1", port=0, log_level="warning", lifespan="off"
-        )
+        config = uvicorn.Config(create_api(self.store, self.calls), log_level="warning", lifespan="off")
+        listener = socket.create_server(("127.0.0.1", 0))  # requests wait in it until the server is up
+        port: int = listener.getsockname()[1]
         self._server = uvicorn.Server(config)
-        self._serving = asyncio.create_task(self._server.serve())
-        while not self._server.started:
-            await asyncio.sleep(0.005)
-        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         return port
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
