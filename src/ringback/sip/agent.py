@@ -15,6 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from ringback.sip.admission import Admission
+from ringback.sip.answering import IncomingInvite
 from ringback.sip.asking import OutgoingRequest
 from ringback.sip.authorization import Authorizations, Login
 from ringback.sip.calling import OutgoingCall
@@ -188,7 +189,8 @@ class UserAgent:
         session = InviteSession(self, "uas", dialog, value, sent_by, SessionState.INCOMING)
         session.owner = owner
         session.flow = flow
-        server = session.invited = self._serve(request, flow)
+        server = self._serve(request, flow)
+        session.invited = IncomingInvite(session, server)
         server.user = session
         self.sessions[tag] = session
         server.respond(request.reply(100), now, out)

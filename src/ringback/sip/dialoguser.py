@@ -1,4 +1,4 @@
-"""Requests of ours inside a dialog: next hop, resolver, credentials.
+"""Inside a dialog: our requests (next hop, resolver, credentials) and our answers.
 
     start --> hop known?  yes --> transaction
                           no  --> queue, Resolve --> on_resolved --> transactions, in order
@@ -17,7 +17,7 @@ from ringback.sip.effects import Effect, Resolve, Send
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import literal_hop
 from ringback.sip.timers import QUEUED_MAX
-from ringback.sip.transactions import ClientTransaction
+from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import UserAgent
@@ -104,6 +104,31 @@ class DialogUser:
     def on_unroutable(self, now: float, out: list[Effect]) -> None:
         """The first route has no address; what was queued is lost."""
         raise NotImplementedError
+
+    def reply(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str | None,
+        headers: Iterable[Header],
+        body: bytes,
+        content_type: str,
+        now: float,
+        out: list[Effect],
+    ) -> Response:
+        fields = [*headers, *self.agent.signature]
+        if 100 < status < 300:
+            fields.insert(0, ("Contact", self.contact))
+        response = transaction.request.reply(
+            status,
+            reason,
+            to_tag=self.dialog.local_tag,
+            headers=fields,
+            body=body,
+            content_type=content_type if body else None,
+        )
+        transaction.respond(response, now, out)
+        return response
 
     def start(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ringback.sip.answering import IncomingInvite
 from ringback.sip.effects import (
     Arm,
     Confirmed,
@@ -182,7 +183,7 @@ class Reoffers:
             out.append(Disarm(("glare", session.dialog.local_tag)))
             out.append(ReofferFailed(session, 491))
         if transaction.invite:
-            session.accept(transaction, body, (), "application/sdp", now, out)
+            IncomingInvite(session, transaction).accept((), body, "application/sdp", now, out)
         else:
             self._answer_update(transaction, body, now, out)
 

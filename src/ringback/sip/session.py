@@ -15,21 +15,19 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ringback.sip.answering import IncomingInvite
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.dialoguser import DialogUser
 from ringback.sip.effects import (
-    Arm,
     Confirmed,
     Disarm,
     Effect,
     Ended,
     InfoAnswered,
     InfoReceived,
-    Send,
 )
 from ringback.sip.message import Request, Response
 from ringback.sip.reoffer import Reoffers
-from ringback.sip.timers import RINGING_REFRESH
 from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
@@ -59,19 +57,6 @@ _CONFIRMED = SessionState.CONFIRMED
 _ENDED = SessionState.ENDED
 
 
-class Unacknowledged:
-    """A 2xx of ours that waits for its ACK (13.3.1.4)."""
-
-    __slots__ = ("deadline", "interval", "offerless", "seq", "transaction")
-
-    def __init__(self, transaction: ServerTransaction, interval: float, deadline: float) -> None:
-        self.transaction = transaction
-        self.seq = transaction.request.cseq.number
-        self.offerless = not transaction.request.body
-        self.interval = interval
-        self.deadline = deadline
-
-
 class InviteSession(DialogUser):
     """One leg of a call. ``owner`` is its user's to set; everything that takes ``now`` returns effects.
 
@@ -98,8 +83,8 @@ class InviteSession(DialogUser):
         self.state = state
         self.owner: object = None
         self.call: OutgoingCall | None = None
-        self.invited: ServerTransaction | None = None
-        self.unacknowledged: Unacknowledged | None = None
+        self.invited: IncomingInvite | None = None
+        self.unacknowledged: IncomingInvite | None = None
         self.reoffers = Reoffers(self)
         self._bye_headers: list[Header] = []
 
@@ -124,7 +109,7 @@ class InviteSession(DialogUser):
     @property
     def request(self) -> Request | None:
         """The INVITE that made this session, when we were called."""
-        return None if self.invited is None else self.invited.request
+        return None if self.invited is None else self.invited.transaction.request
 
     @property
     def is_over(self) -> bool:
@@ -160,9 +145,7 @@ class InviteSession(DialogUser):
         """Answer provisionally (180, 183 with early media); repeated every minute (13.3.1.1)."""
         out: list[Effect] = []
         if self.state is _INCOMING and self.invited is not None:
-            self.reply(self.invited, status, None, headers, body, content_type, now, out)
-            if status > 100:
-                out.append(Arm(("ringing", self.dialog.local_tag), now + RINGING_REFRESH))
+            self.invited.ring(status, headers, body, content_type, now, out)
         return out
 
     def answer(
@@ -171,10 +154,8 @@ class InviteSession(DialogUser):
         """Accept the call: 200, repeated until its ACK comes (13.3.1.4)."""
         out: list[Effect] = []
         if self.state is _INCOMING and self.invited is not None:
-            if self.invited.last[8:11] != b"100":
-                out.append(Disarm(("ringing", self.dialog.local_tag)))
             self.state = _ANSWERED
-            self.accept(self.invited, body, headers, content_type, now, out)
+            self.invited.accept(headers, body, content_type, now, out)
         return out
 
     def reject(
@@ -182,8 +163,8 @@ class InviteSession(DialogUser):
     ) -> list[Effect]:
         """Refuse the call with 300..699."""
         out: list[Effect] = []
-        if self.state is _INCOMING:
-            response = self._refuse(status, reason, headers, now, out)
+        if self.state is _INCOMING and self.invited is not None:
+            response = self.invited.refuse(status, reason, headers, now, out)
             self.end("local", status, response.reason, None, now, out)
             self.forget()
         return out
@@ -297,8 +278,8 @@ class InviteSession(DialogUser):
         self, transaction: ServerTransaction, request: Request, now: float, out: list[Effect]
     ) -> None:
         """CANCEL for an INVITE (or re-INVITE) that has no final answer yet."""
-        if transaction is self.invited:
-            self._refuse(487, None, (), now, out)
+        if self.invited is not None and transaction is self.invited.transaction:
+            self.invited.refuse(487, None, (), now, out)
             self.end("cancelled", 487, "Request Terminated", request, now, out)
             self.forget()
         else:
@@ -307,11 +288,14 @@ class InviteSession(DialogUser):
     def on_timer(self, name: str, now: float, out: list[Effect]) -> None:
         """Timers ``ringing``, ``answer`` and ``glare``."""
         if name == "answer":
-            self._on_answer_timer(now, out)
+            waiting = self.unacknowledged
+            if waiting is not None and not waiting.repeat(now, out):
+                self.unacknowledged = None
+                self.end("no-ack", 408, "No ACK", None, now, out)
+                self.bye(self._bye_headers, now, out)
         elif name == "ringing":
             if self.state is _INCOMING and self.invited is not None:
-                out.append(Send(self.invited.hop, self.invited.last, self.invited.key))
-                out.append(Arm(("ringing", self.dialog.local_tag), now + RINGING_REFRESH))
+                self.invited.ring_again(now, out)
         else:
             self.reoffers.on_timer(now, out)
 
@@ -370,8 +354,6 @@ class InviteSession(DialogUser):
         """Give Ended, once."""
         if self.state is _ENDED:
             return
-        if self.state is _INCOMING and self.invited is not None:
-            out.append(Disarm(("ringing", self.dialog.local_tag)))
         self.state = _ENDED
         self.reoffers.stop(now, out)
         out.append(Ended(self, cause, status, reason, message))
@@ -398,21 +380,6 @@ class InviteSession(DialogUser):
             self.drop_answer(out)
             self.forget()
 
-    def accept(
-        self,
-        transaction: ServerTransaction,
-        body: bytes,
-        headers: Iterable[Header],
-        content_type: str,
-        now: float,
-        out: list[Effect],
-    ) -> None:
-        """Answer an INVITE or re-INVITE 200 and wait for the ACK."""
-        timers = self.agent.timers
-        self.reply(transaction, 200, None, (*headers, *self.agent.capabilities), body, content_type, now, out)
-        self.unacknowledged = Unacknowledged(transaction, timers.t1, now + timers.timeout)
-        out.append(Arm(("answer", self.dialog.local_tag), now + timers.t1))
-
     def bye(self, headers: Iterable[Header], now: float, out: list[Effect]) -> None:
         """Send BYE."""
         self.start("BYE", list(headers), b"", now, out)
@@ -427,41 +394,10 @@ class InviteSession(DialogUser):
 
     # -- inside -----------------------------------------------------------------------------------------
 
-    def reply(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        reason: str | None,
-        headers: Iterable[Header],
-        body: bytes,
-        content_type: str,
-        now: float,
-        out: list[Effect],
-    ) -> Response:
-        fields = [*headers, *self.agent.signature]
-        if 100 < status < 300:
-            fields.insert(0, ("Contact", self.contact))
-        response = transaction.request.reply(
-            status,
-            reason,
-            to_tag=self.dialog.local_tag,
-            headers=fields,
-            body=body,
-            content_type=content_type if body else None,
-        )
-        transaction.respond(response, now, out)
-        return response
-
-    def _refuse(
-        self, status: int, reason: str | None, headers: Iterable[Header], now: float, out: list[Effect]
-    ) -> Response:
-        assert self.invited is not None
-        return self.reply(self.invited, status, reason, headers, b"", "", now, out)
-
     def _on_bye(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
         self.agent.answer(transaction, 200, now, out)
-        if self.state is _INCOMING:
-            self._refuse(487, None, (), now, out)  # 15.1.2
+        if self.state is _INCOMING and self.invited is not None:
+            self.invited.refuse(487, None, (), now, out)  # 15.1.2
         elif self.state is _CALLING and self.call is not None:
             self.call.cancel(now, out)  # all copies of their 2xx were lost
         self.drop_answer(out)
@@ -472,21 +408,6 @@ class InviteSession(DialogUser):
         if self.unacknowledged is not None:
             self.unacknowledged = None
             out.append(Disarm(("answer", self.dialog.local_tag)))
-
-    def _on_answer_timer(self, now: float, out: list[Effect]) -> None:
-        waiting = self.unacknowledged
-        if waiting is None:
-            return
-        if now + 1e-6 >= waiting.deadline:
-            self.unacknowledged = None
-            self.end("no-ack", 408, "No ACK", None, now, out)
-            self.bye(self._bye_headers, now, out)
-            return
-        transaction = waiting.transaction
-        out.append(Send(transaction.hop, transaction.last, transaction.key))
-        waiting.interval = min(2 * waiting.interval, self.agent.timers.t2)
-        at = min(now + waiting.interval, waiting.deadline)
-        out.append(Arm(("answer", self.dialog.local_tag), at))
 
     # -- moving to another machine --------------------------------------------------------------------
 

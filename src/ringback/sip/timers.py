@@ -48,3 +48,6 @@ REDIRECT_CONTACTS_MAX = 10
 
 QUEUED_MAX = 16
 """Requests of one dialog that wait for the resolver."""
+
+SOON = 1e-6
+"""Seconds that a timer may be early by, from rounding in the shell's clock."""

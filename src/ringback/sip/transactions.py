@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ringback.sip.effects import Arm, Disarm, Effect, Send
 from ringback.sip.message import Request, Response
-from ringback.sip.timers import RELIABLE, Timers
+from ringback.sip.timers import RELIABLE, SOON, Timers
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 MAGIC = "z9hG4bK"  # RFC 3261 8.1.1.7: marks a branch as unique
 _BESIDE = frozenset(("Via", "Route", "Max-Forwards", "From", "Call-ID"))
 """What CANCEL, and the ACK of a refusal, copy from their INVITE besides Request-URI, To and CSeq number."""
-_SOON = 1e-6
-"""Seconds that a timer may be early by, from rounding in the shell's clock."""
 
 
 class State(Enum):
@@ -174,11 +172,11 @@ class ClientTransaction:
         state = self.state
         if state is _COMPLETED or state is _ACCEPTED:
             self._drop()
-        elif now + _SOON >= self._deadline:
+        elif now + SOON >= self._deadline:
             self._drop()
             self.user.on_failure(self, "timeout", now, out)
         elif not (self.invite and state is _PROCEEDING):
-            if not self.reliable and now + _SOON >= self._retransmit_at:
+            if not self.reliable and now + SOON >= self._retransmit_at:
                 out.append(Send(self.hop, self.data, self.key))
                 self._interval = (
                     2 * self._interval if self.invite else min(2 * self._interval, self._timers.t2)
@@ -370,7 +368,7 @@ class ServerTransaction:
 
     def on_timer(self, now: float, out: list[Effect]) -> None:
         """Repeat a refusal (G), or forget (H, I, J, L)."""
-        if self.invite and self.state is _COMPLETED and now + _SOON < self._deadline:
+        if self.invite and self.state is _COMPLETED and now + SOON < self._deadline:
             out.append(Send(self.hop, self.last, self.key))
             self._interval = min(2 * self._interval, self._timers.t2)
             out.append(Arm(("server", self.key), min(now + self._interval, self._deadline)))
