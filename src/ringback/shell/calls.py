@@ -27,6 +27,7 @@ from ringback.call.errors import Overload
 from ringback.call.leg import Branch, Leg, LegEffect
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
+from ringback.media.errors import PortsExhausted
 from ringback.shell.addresses import contact
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.conferences import Conferences
@@ -96,7 +97,7 @@ class Calls:
             fx.Fetch: self._fetch,
             fx.Notify: lambda call, effect: self.webhooks.notify(call, effect),
             fx.Plan: self._plan,
-            fx.Arm: self._arm,
+            fx.Arm: self.arm,
             fx.Disarm: self._disarm,
             fx.Spawn: lambda call, effect: self._spawn(CallSetup.from_plain(effect.setup)),
             fx.Tell: self._tell,
@@ -143,16 +144,21 @@ class Calls:
         self._start(call)
         return call
 
-    def start(self, setup: CallSetup) -> LiveCall:
-        """A call that a program starts. Raises Overload or PortsExhausted."""
+    def start(self, setup: CallSetup, *, unroutable: tuple[int, str] = (0, "")) -> LiveCall:
+        """A call that a program or a Dial starts; ``unroutable`` is why it will fail. Raises Overload, PortsExhausted."""
         call = self._open(setup)
+        code, why = unroutable
+        if code:
+            note = error("call", why, code)
+            self._note(call, note)
+            self.remark(call, note)
         self._start(call)
         return call
 
     def _spawn(self, setup: CallSetup) -> None:
         try:
             self.start(setup)
-        except (Overload, OSError) as problem:
+        except (Overload, PortsExhausted) as problem:
             log.warning("a dialed leg could not be started", call=setup.sid, problem=str(problem))
             parent = self._live.get(setup.parent_sid)
             if parent is not None:
@@ -257,7 +263,8 @@ class Calls:
         planned = plan(asked.wanted, self._store.configuration, self._registrar, time.time())
         self.deliver(call, events.Planned(asked.token, planned))
 
-    def _arm(self, call: LiveCall, arm: fx.Arm) -> None:
+    def arm(self, call: LiveCall, arm: fx.Arm) -> None:
+        """Start or move a timer of a call."""
         call.timers.add(arm.token)
         self._timers.arm(("call", call.sid, arm.token), self._now() + arm.after)
 

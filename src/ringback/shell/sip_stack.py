@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import structlog
 
 from ringback.call import leg as legs
-from ringback.call.leg import Leg, LegEffect
+from ringback.call.leg import LegEffect
 from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
@@ -44,6 +44,13 @@ SESSION_EFFECTS = (
     sip.InfoAnswered,
     sip.Ended,
 )
+
+
+class SessionOwner(Protocol):
+    """Who is told of a session: a Leg, or what passes a call through."""
+
+    def on(self, effect: sip.Effect, now: float) -> list[LegEffect]:
+        """What the agent says of the session."""
 
 
 class LegHost(Protocol):
@@ -96,7 +103,7 @@ class SipStack:
             sip.Send: lambda effect: self.transports.send(effect.hop, effect.data, effect.transaction),
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
             sip.Disarm: lambda effect: self.timers.disarm(effect.key),
-            sip.Resolve: lambda effect: self.tasks.start(self._find(effect), f"way to {effect.uri}"),
+            sip.Resolve: self._resolve,
             sip.Incoming: lambda effect: host.incoming(effect.request, effect.flow),
             sip.FinalResponse: host.answered,
             sip.Failed: host.answered,
@@ -144,9 +151,12 @@ class SipStack:
             self.carry_out(self.agent.on_timer(key, now))
 
     def _session(self, effect: Any) -> None:
-        leg = effect.session.owner
-        if isinstance(leg, Leg):
-            self.carry_out(leg.on(effect, time.monotonic()))
+        owner: SessionOwner | None = effect.session.owner
+        if owner is not None:
+            self.carry_out(owner.on(effect, time.monotonic()))
+
+    def _resolve(self, effect: sip.Resolve) -> None:
+        self.tasks.start(self._find(effect), f"way to {effect.uri}")
 
     async def _find(self, effect: sip.Resolve) -> None:
         try:

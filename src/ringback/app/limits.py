@@ -1,0 +1,31 @@
+"""How much one server takes on, by what the system gives it."""
+
+from __future__ import annotations
+
+import resource
+
+DESCRIPTORS_A_LEG = 2
+"""Sockets of one leg: RTP and RTCP."""
+
+DESCRIPTORS_KEPT = 512
+"""Descriptors for everything that is no call: SIP streams, HTTP, the database, workers."""
+
+SANDBOX_RTP = 400
+"""Ports at the top of the RTP range that are the sandbox carrier's: a hundred calls and their mirrors."""
+
+
+def raise_file_limit() -> int:
+    """Raise the limit on open files to its hard limit; the limit now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def most_calls(wanted: int, rtp_ports: tuple[int, int], descriptors: int) -> int:
+    """Legs that may be up at once before descriptors or RTP ports run out; ``wanted`` 0 is as many as go."""
+    low, high = rtp_ports
+    by_ports = (high - low + 1 - SANDBOX_RTP) // 2
+    by_files = (descriptors - DESCRIPTORS_KEPT) // DESCRIPTORS_A_LEG
+    room = max(1, min(by_ports, by_files))
+    return min(wanted, room) if wanted else room

@@ -1,0 +1,128 @@
+"""A project directory: Functions and bins of its user, and the server's own data beside them.
+
+::
+
+    DIR/functions/*.js  DIR/bins/*.xml  DIR/assets/  DIR/.env  DIR/ringback.toml      the user's
+    DIR/data/ringback.db                                                               the database
+    DIR/data/phones.json                     passwords of the starter's phones, owner only
+    DIR/data/server.json                     how to reach the running server, owner only
+    DIR/data/tls/  DIR/data/cache/                              certificate; spoken and fetched clips
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ringback.app.errors import Unusable
+from ringback.app.settings import DATA_FOLDER
+
+ALPHABET = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What other commands need to reach the running server of a directory."""
+
+    pid: int
+    api: str
+    account_sid: str
+    auth_token: str = field(repr=False)
+    sip: str
+    domain: str
+
+
+class ProjectDirectory:
+    """The directory of one server. Raises Unusable when it cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        self.data = self.path / DATA_FOLDER
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is there yet."""
+        return not self.path.exists() or not any(self.path.iterdir())
+
+    def make(self) -> None:
+        """Make the directory and its data folder."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.data.mkdir(mode=0o700, exist_ok=True)
+        except OSError as problem:
+            raise Unusable(
+                f"{self.path} cannot be used: {problem.strerror}. Name a directory that you own"
+            ) from None
+
+    @property
+    def database_url(self) -> str:
+        """The default database."""
+        return f"sqlite:///{self.data / 'ringback.db'}"
+
+    def phones(self) -> dict[str, str]:
+        """Passwords of the starter's phones, by user."""
+        return dict(self._read("phones.json") or {})
+
+    def make_phones(self, users: tuple[str, ...], pinned: str) -> dict[str, str]:
+        """Passwords for new phones: the pinned one, or one made for each."""
+        phones = {user: pinned or new_password() for user in users}
+        self._write("phones.json", phones)
+        return phones
+
+    def announce(self, running: Running) -> None:
+        """Say how the server is reached."""
+        self._write("server.json", asdict(running))
+
+    def retire(self) -> None:
+        """The server is gone."""
+        (self.data / "server.json").unlink(missing_ok=True)
+
+    def running(self) -> Running | None:
+        """How the running server is reached; None when none runs."""
+        found = self._read("server.json")
+        if found is None:
+            return None
+        running = Running(**found)
+        try:
+            os.kill(running.pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        return running
+
+    def _read(self, name: str) -> Any:
+        file = self.data / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as problem:
+            raise Unusable(f"{file} cannot be read: {problem}") from None
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a file that its owner alone reads, from the first byte on."""
+        file = self.data / name
+        draft = file.with_suffix(".new")
+        try:
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+                json.dump(content, out, indent=2)
+            draft.replace(file)
+        except OSError as problem:
+            raise Unusable(f"{file} cannot be written: {problem.strerror}") from None
+
+
+def new_password() -> str:
+    """A password as Twilio wants them: 12 characters and more, upper, lower, digit."""
+    while True:
+        password = "".join(secrets.choice(ALPHABET) for _ in range(16))
+        kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+        if all(any(character in kind for character in password) for kind in kinds):
+            return password

@@ -1,0 +1,347 @@
+"""A whole server: store, exchange, Functions, speech, the sandbox carrier and HTTP, put together.
+
+Start goes from what others depend on to what depends on them; stop goes back, and HTTP stops last, because
+status callbacks of the last calls may come to this very server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import structlog
+from starlette.applications import Starlette
+
+from ringback.app.errors import Unusable
+from ringback.app.http import HttpServer
+from ringback.app.limits import SANDBOX_RTP, most_calls, raise_file_limit
+from ringback.app.project import ProjectDirectory, Running
+from ringback.app.settings import Address, Settings
+from ringback.call.numbers import normalize
+from ringback.functions.pool import Credentials, FunctionPool
+from ringback.functions.project import Project
+from ringback.functions.starter import write_starter
+from ringback.media.errors import MediaError
+from ringback.media.library import Library
+from ringback.media.pump import Pump, create_pump
+from ringback.rest.errors import INVALID_TO, RestError, invalid
+from ringback.sandbox.carrier import SandboxCarrier
+from ringback.shell.api import api_routes
+from ringback.shell.audio import AudioFetcher
+from ringback.shell.control import UNSUPPORTED, LiveControl
+from ringback.shell.exchange import Exchange, ExchangeSettings
+from ringback.shell.local_http import LocalAnswer, LocalRequest
+from ringback.shell.project_http import ProjectHandler, create_project_routes
+from ringback.shell.tasks import Tasks
+from ringback.shell.timelines import timeline_routes
+from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
+from ringback.shell.webhooks import WebhookClient
+from ringback.store import SchemaTooNew, Store, StoreError
+from ringback.store.seed import Starter, seed
+
+log = structlog.get_logger("ringback.server")
+
+USERS = ("alice", "bob")
+VERIFY_PATH = "/ringback/v1/verify-caller-id"
+ANSWERED_WITHIN = 60.0
+"""Seconds that a call from the sandbox may ring before `ringback call` gives its report."""
+
+
+class Server:
+    """One server. ``start`` raises Unusable, with what to do, when it cannot run as it was told."""
+
+    store: Store
+    exchange: Exchange
+    sandbox: SandboxCarrier
+    control: LiveControl
+    functions: FunctionPool
+    library: Library
+    account_sid: str
+    auth_token: str
+    passwords: dict[str, str]
+
+    def __init__(self, directory: ProjectDirectory, settings: Settings) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.http = HttpServer(Address.parse(settings.http, 8080))
+        self._stack = AsyncExitStack()
+        self._tasks = Tasks("server")
+        self._handler: ProjectHandler | None = None
+
+    def __repr__(self) -> str:
+        return f"<Server of {self.directory.path}>"
+
+    @property
+    def domain(self) -> str:
+        """The default SIP domain."""
+        row = self.store.configuration.default_domain()
+        return str(row["domain_name"]) if row else ""
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start everything, or nothing."""
+        try:
+            await self._start_store()
+            webhooks = await self._start_sound()
+            await self._start_exchange(webhooks)
+            await self._start_sandbox()
+            await self._start_programs()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def drain(self) -> None:
+        """Take no new calls, and wait for the running ones."""
+        log.info("draining", calls=len(self.exchange.calls))
+        await self.exchange.drain()
+
+    async def stop(self) -> None:
+        """End what still runs; HTTP last."""
+        await self._stack.aclose()
+
+    # -- parts, in order -------------------------------------------------------------------------------------------
+
+    async def _start_store(self) -> None:
+        url = self.settings.database or self.directory.database_url
+        try:
+            self.store = await Store.open(url, base_domain=self.settings.base_domain)
+        except SchemaTooNew as problem:
+            raise Unusable(
+                f"the database {_public(url)} is of a newer Ringback: {problem}. Update this one"
+            ) from None
+        except StoreError as problem:
+            raise Unusable(f"the database {_public(url)} cannot be opened: {problem}") from None
+        self._stack.push_async_callback(self.store.close)
+
+    def _token(self, account_sid: str) -> str:
+        account = self.store.configuration.account(account_sid)
+        return str.__str__(account["auth_token"]) if account else ""
+
+    async def _start_sound(self) -> WebhookClient:
+        self._stack.push_async_callback(self.http.stop)
+        cache, base_domain = self.directory.data / "cache", self.settings.base_domain
+        webhooks = WebhookClient(base_domain=base_domain, local=self._local)
+        await webhooks.start()
+        self._stack.push_async_callback(webhooks.close)
+        fetcher = AudioFetcher(base_domain=base_domain, local=self._local, auth_token=self._token)
+        self._stack.push_async_callback(fetcher.close)
+        speaker = _speaker(cache / "speech")
+        self.library = Library(speaker=speaker, fetch=fetcher, cache_folder=cache / "audio")
+        self._stack.push_async_callback(self.library.close)
+        if speaker is not None:
+            self._stack.push_async_callback(speaker.close)
+            self._tasks.start(speaker.warm(), "loading the voice")
+        return webhooks
+
+    async def _start_exchange(self, webhooks: WebhookClient) -> None:
+        settings = self.settings
+        low, high = settings.rtp_ports
+        pump = self._open_pump((low, high - SANDBOX_RTP))
+        sip, sips = Address.parse(settings.sip, 5060), Address.parse(settings.sips, 5061)
+        self.exchange = Exchange(
+            ExchangeSettings(
+                sip=sip,
+                sips=sips,
+                public_address="" if settings.public_address == "auto" else settings.public_address,
+                max_calls=most_calls(settings.max_calls, settings.rtp_ports, raise_file_limit()),
+                tls_context=await asyncio.to_thread(self._tls),
+            ),
+            store=self.store,
+            pump=pump,
+            library=self.library,
+            webhooks=webhooks,
+        )
+        self._stack.push_async_callback(self.exchange.close)
+        try:
+            await self.exchange.start()
+        except OSError as problem:
+            raise Unusable(
+                f"SIP cannot listen at {sip} and {sips}: {problem.strerror or problem}. "
+                "Stop the program that has the port, or give others with --sip and --sips"
+            ) from None
+
+    def _open_pump(self, ports: tuple[int, int]) -> Pump:
+        try:
+            pump = create_pump(ports)
+        except MediaError as problem:
+            raise Unusable(f"no packet pump for RTP ports {ports[0]}-{ports[1]}: {problem}") from None
+        self._stack.callback(pump.close)
+        return pump
+
+    def _tls(self) -> Any:
+        settings = self.settings
+        public = "" if settings.public_address == "auto" else settings.public_address
+        try:
+            if settings.certificate or settings.key:
+                if not (settings.certificate and settings.key):
+                    raise CertificateError("--certificate and --key belong together: give both")
+                return server_context(CertificateFiles(Path(settings.certificate), Path(settings.key)))
+            files = ensure_certificate(
+                self.directory.data / "tls",
+                public_address=public or "127.0.0.1",
+                base_domain=settings.base_domain,
+            )
+            return server_context(files)
+        except (CertificateError, OSError) as problem:
+            raise Unusable(f"the TLS certificate cannot be used: {problem}") from None
+
+    async def _start_sandbox(self) -> None:
+        """The far end; at the first start its port becomes the starter's carrier."""
+        port = self.exchange.sip_address[1]
+        self.sandbox = SandboxCarrier(
+            self._open_pump((self.settings.rtp_ports[1] - SANDBOX_RTP + 1, self.settings.rtp_ports[1])),
+            self.library,
+            exchange=("127.0.0.1", port),
+            owns=lambda number: self.store.configuration.number(number) is not None,
+        )
+        self._stack.push_async_callback(self.sandbox.close)
+        wanted = self._sandbox_port()
+        try:
+            self.sandbox.bind(wanted)
+        except OSError as problem:
+            raise Unusable(
+                f"the sandbox carrier cannot listen at 127.0.0.1:{wanted}: {problem.strerror}. "
+                "Stop the program that has the port"
+            ) from None
+        await self._first_start(self.sandbox.endpoint.address[1])
+
+    def _sandbox_port(self) -> int:
+        """The port that the database has for the sandbox carrier; 0 before the first start."""
+        accounts = self.store.configuration.accounts()
+        carrier = self.store.configuration.default_trunk(str(accounts[0]["sid"])) if accounts else None
+        for target in carrier.targets if carrier is not None else ():
+            _, _, address = str(target["target"]).rpartition("@")
+            host, _, port = address.removeprefix("sip:").partition(";")[0].partition(":")
+            if host == "127.0.0.1" and port.isdigit():
+                return int(port)
+        return 0
+
+    async def _first_start(self, sandbox_port: int) -> None:
+        settings, directory = self.settings, self.directory
+        if not self.store.configuration.accounts():
+            phones = directory.make_phones(USERS, settings.phone_password.get_secret_value())
+            seeded = await seed(
+                self.store,
+                Starter(
+                    users=tuple(phones.items()),
+                    sandbox_port=sandbox_port,
+                    account_sid=settings.account_sid or None,
+                    auth_token=settings.auth_token.get_secret_value() or None,
+                ),
+            )
+            if seeded is not None and not (directory.path / "functions").exists():
+                numbers = {user: str(row["phone_number"]) for user, row in seeded.numbers.items()}
+                await asyncio.to_thread(write_starter, directory.path, seeded.domain["domain_name"], numbers)
+        account = self.store.configuration.accounts()[0]
+        self.account_sid, self.auth_token = str(account["sid"]), str.__str__(account["auth_token"])
+        self.passwords = directory.phones()
+
+    async def _start_programs(self) -> None:
+        """Functions, bins, the API and HTTP."""
+        project = Project(self.directory.path)
+        self.functions = FunctionPool(
+            project,
+            domain=self.settings.base_domain,
+            base_url="",
+            credentials=lambda: Credentials(self.account_sid, self.auth_token),
+        )
+        self._stack.push_async_callback(self.functions.stop)
+        self._handler = ProjectHandler(
+            project, self.functions, tokens=self._tokens, stored_bin=self._stored_bin
+        )
+        self.control = LiveControl(
+            self.exchange, verification_url=f"http://{self.settings.base_domain}{VERIFY_PATH}"
+        )
+        routes = [
+            *api_routes(self.store, self.control, unsupported=UNSUPPORTED),
+            *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
+            *create_project_routes(self._handler),
+        ]
+        await self.http.start(Starlette(routes=routes))
+        self.functions.base_url = self.http.url
+        await self.functions.start()
+        self._tasks.start(project.watch(), "changes of the project's files")
+        self._stack.push_async_callback(self._tasks.close)
+        self.directory.announce(
+            Running(
+                pid=os.getpid(),
+                api=self.http.url,
+                account_sid=self.account_sid,
+                auth_token=self.auth_token,
+                sip=f"127.0.0.1:{self.exchange.sip_address[1]}",
+                domain=self.domain,
+            )
+        )
+        self._stack.callback(self.directory.retire)
+
+    # -- answers for the parts ----------------------------------------------------------------------------------------
+
+    def _tokens(self, account_sid: str | None) -> list[str]:
+        """The tokens that may have signed a request: an account's, or every account's."""
+        if account_sid:
+            return [token] if (token := self._token(account_sid)) else []
+        return [str.__str__(account["auth_token"]) for account in self.store.configuration.accounts()]
+
+    def _stored_bin(self, sid: str) -> str | None:
+        row = self.store.configuration.bin(sid)
+        return str(row["twiml"]) if row is not None else None
+
+    async def _local(self, request: LocalRequest) -> LocalAnswer:
+        """Requests of our own to our own base domain."""
+        if urlsplit(request.url).path == VERIFY_PATH:
+            form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+            twiml = await self.control.check_code(form.get("CallSid", ""), form.get("Digits", ""))
+            return LocalAnswer(200, "text/xml", twiml.encode())
+        if self._handler is None:
+            return LocalAnswer(503, "text/plain", b"the server is starting")
+        return await self._handler.handle(request)
+
+    async def call_from_sandbox(self, number: str) -> dict[str, Any]:
+        """Have the sandbox carrier call a number of the account; what became of it."""
+        normal = normalize(number)
+        if normal is None or self.store.configuration.number(normal) is None:
+            raise invalid(
+                f"{number!r:.60} is no number of this server: give one like +16505550101", INVALID_TO
+            )
+        began_at = time.monotonic()
+        call = self.sandbox.call(normal)
+        _, pending = await asyncio.wait(
+            {call.answered, call.ended}, timeout=ANSWERED_WITHIN, return_when=asyncio.FIRST_COMPLETED
+        )
+        took = round(time.monotonic() - began_at, 1)
+        if call.answered.done():
+            sid = call.answered.result().headers.get("X-Twilio-CallSid", "")
+            return {"status": "answered", "sid": sid, "after": took, "detail": ""}
+        if call.ended.done():
+            ended = call.ended.result()
+            sid = ended.headers.get("X-Twilio-CallSid", "")
+            return {"status": "ended", "sid": sid, "after": took, "detail": f"{ended.status} {ended.reason}"}
+        call.hang_up()
+        return {"status": "not answered", "sid": "", "after": took, "detail": f"it rang for {took} s"}
+
+
+def _speaker(cache: Path) -> Any:
+    """What speaks; None where the extra is not installed."""
+    try:
+        import hibari_tts  # noqa: F401
+    except ImportError:
+        log.warning("no speech: <Say> fails until you install it", install="pip install 'ringback[speech]'")
+        return None
+    from ringback.speech import Speaker
+
+    return Speaker(cache)
+
+
+def _public(url: str) -> str:
+    """A database URL without its password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+__all__ = ["RestError", "Server"]
