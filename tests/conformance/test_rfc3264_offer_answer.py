@@ -119,9 +119,15 @@ def test_rfc3264_6_1_an_answer_may_take_less(wanted, offered, answered) -> None:
 
 
 def test_rfc3264_6_1_the_answer_keeps_the_offers_preference_and_numbers() -> None:
-    machine = ours()
+    machine = OfferAnswer("198.51.100.1", 20000, 1, single_codec=False)
     offer = audio().replace(b"0 8 101", b"8 0 96").replace(b"rtpmap:101", b"rtpmap:96")
     assert parse(machine.answer(offer)).media[0].formats == ["8", "0", "96"]
+
+
+def test_rfc3264_6_1_the_answer_names_the_offers_first_codec_that_we_have() -> None:
+    machine = ours()
+    offer = audio().replace(b"0 8 101", b"18 8 0 96").replace(b"rtpmap:101", b"rtpmap:96")
+    assert parse(machine.answer(offer)).media[0].formats == ["8", "96"]
 
 
 @pytest.mark.parametrize(

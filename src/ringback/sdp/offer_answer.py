@@ -51,7 +51,8 @@ class OfferAnswer:
 
     `address` and `port` are where we receive RTP (RTCP on the next port); `session_id` is the o= line's.
     `codecs` are ours, in the order in which we offer them. With `single_codec`, an answer of ours names only
-    the first common codec, so that the peer cannot change it in the middle of a call.
+    the first common codec (RFC 3264 section 6.1 lets us): the peer cannot change it in the middle of a call, and
+    phones made with PJSIP need no second exchange, in which they would settle on one codec themselves.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class OfferAnswer:
         codecs: Sequence[str] = CODECS,
         telephone_event: bool = True,
         *,
-        single_codec: bool = False,
+        single_codec: bool = True,
     ) -> None:
         if not codecs or any(codec not in STATIC for codec in codecs):
             raise UsageError(f"codecs must be some of {', '.join(STATIC)}")
