@@ -13,7 +13,7 @@ the scan did not find.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -45,6 +45,8 @@ class Project:
         self.assets: dict[str, ProjectFile] = {}
         self.bins: dict[str, ProjectFile] = {}
         self.env: dict[str, str] = {}
+        self.on_change: Callable[[], None] | None = None
+        """Called after a change was read, for those who show the project."""
         self._fingerprint: tuple[tuple[str, int, int], ...] | None = None
         self._checked_at = float("-inf")
         self._is_watched = False
@@ -73,6 +75,8 @@ class Project:
         values = dotenv_values(env_file, interpolate=False) if env_file.is_file() else {}
         self.env = {name: value for name, value in values.items() if value is not None}
         self.generation += 1
+        if self.on_change is not None:
+            self.on_change()
         return True
 
     async def watch(self) -> None:

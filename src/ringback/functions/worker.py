@@ -143,7 +143,7 @@ class Worker:
                 stdin=DEVNULL,
                 stdout=DEVNULL,
                 stderr=PIPE,
-                cwd=directory,
+                cwd=_existing(directory),
                 env=_environment(),
                 start_new_session=True,
             )
@@ -155,7 +155,12 @@ class Worker:
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
         channel = _Channel(self._on_message, self._on_closed)
-        await loop.create_unix_connection(lambda: channel, sock=ours)
+        try:
+            await loop.create_unix_connection(lambda: channel, sock=ours)
+        except BaseException:  # also when cancelled: nobody else knows of the process yet
+            ours.close()
+            _kill(self._process)
+            raise
         self._channel = channel
         self._tasks = [loop.create_task(self._drain()), loop.create_task(self._reap())]
         self.configure(configuration, generation)
@@ -296,6 +301,11 @@ class Worker:
             _settle(call, failure(500, why, (), now - call.started_at))
         self._calls.clear()
         self._on_dead(self)
+
+
+def _existing(directory: Path) -> Path | None:
+    """The project directory, unless it is not there yet."""
+    return directory if directory.is_dir() else None
 
 
 def _environment() -> dict[str, str]:

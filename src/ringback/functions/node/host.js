@@ -21,6 +21,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { Writable } = require('node:stream');
 const util = require('node:util');
+const { Worker } = require('node:worker_threads');
 
 const LIMITS = JSON.parse(process.argv[3]);
 const current = new AsyncLocalStorage();
@@ -383,7 +384,16 @@ function onStray(error) {
   else settle(call, error, undefined, true);
 }
 
+/** Ends this process when the server died while a Function blocks it, so that none is left running for ever. */
+function installWatchdog() {
+  const watch = `
+    const parent = process.ppid;
+    setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 1000);`;
+  new Worker(watch, { eval: true, env: {}, resourceLimits: { maxOldGenerationSizeMb: 8 } }).unref();
+}
+
 process.on('uncaughtException', onStray);
 process.on('unhandledRejection', onStray);
 process.on('SIGINT', () => {}); // Ctrl-C in the terminal is the server's to handle
 installConsole();
+installWatchdog();
