@@ -1,7 +1,7 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
 any request      420 unknown extension required, 415 an offer that is no SDP
-outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged, 483 hops used up, 400 no dialog possible
+outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
 
 from __future__ import annotations
@@ -61,11 +61,19 @@ class Admission:
         if merge_key(request) in tables.merged:
             return 482, None, []
         if method == "INVITE":
+            if request.get("Accept") is not None and not _takes_sdp(request):
+                return 406, None, []
             if self._forwards and request.max_forwards == 0:
                 return 483, None, []
-            contacts = request.contacts
+            contacts = request.contacts or (request.from_,)
             if len(contacts) != 1 or not contacts[0].uri.is_sip:
-                return 400, "Exactly One Contact Needed", []
+                return 400, "Exactly One SIP Contact Needed", []
             if len(request.record_routes) > ROUTES_MAX:
                 return 400, "Route Set Too Long", []
         return None
+
+
+def _takes_sdp(request: Request) -> bool:
+    """Whether the caller can read our answer (RFC 4475 section 3.3.15)."""
+    ranges = [value.partition(";")[0].strip().lower() for value in request.all("Accept")]
+    return any(each in ("application/sdp", "application/*", "*/*") for each in ranges)

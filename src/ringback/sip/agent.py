@@ -282,15 +282,18 @@ class UserAgent:
         return out
 
     def restore(self, record: dict[str, Any], *, owner: object = None) -> InviteSession:
-        """A confirmed session from ``InviteSession.record``, perhaps of another process."""
+        """A confirmed session from ``InviteSession.record``, perhaps of another process.
+
+        Streams do not survive: over TCP and TLS it sends to the address of the peer.
+        """
         dialog = Dialog.restore(record)
         session = InviteSession(
             self, record["role"], dialog, record["contact"], record["sent_by"], SessionState.CONFIRMED
         )
         session.owner = owner
         if record["flow"] is not None:
-            transport, local_host, local_port, host, port, connection = record["flow"]
-            session.flow = Flow(transport, (local_host, local_port), (host, port), connection)
+            transport, local_host, local_port, host, port = record["flow"]
+            session.flow = Flow(transport, (local_host, local_port), (host, port))
         self.sessions[dialog.local_tag] = session
         return session
 
@@ -340,6 +343,8 @@ class UserAgent:
 
     def _new_dialog(self, uri: Uri | str, from_: NameAddr | str, to: NameAddr | str, call_id: str) -> Dialog:
         target = Uri.parse(uri) if isinstance(uri, str) else uri
+        if target.headers:
+            target = target.replace(headers=())  # not allowed in a Request-URI, 19.1.1
         tag = self._tokens()
         return Dialog(call_id or self._tokens(), f"{from_};tag={tag}", tag, str(to), target)
 

@@ -57,7 +57,7 @@ class Dialog:
     @classmethod
     def of_request(cls, request: Request, local_tag: str) -> Dialog:
         """The UAS side (12.1.1), from a dialog-creating request. Raises PeerError when it cannot make one."""
-        contacts = request.contacts
+        contacts = request.contacts or (request.from_,)  # RFC 2543 did not ask for a Contact
         if len(contacts) != 1 or not contacts[0].uri.is_sip:
             raise PeerError(400, "Exactly one SIP Contact is needed")
         to = request.get("To") or ""

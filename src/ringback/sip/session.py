@@ -418,6 +418,6 @@ class InviteSession(DialogUser):
             "role": self.role,
             "contact": self.contact,
             "sent_by": self.sent_by,
-            "flow": None if flow is None else [flow.transport, *flow.local, *flow.remote, flow.connection],
+            "flow": None if flow is None else [flow.transport, *flow.local, *flow.remote],
             **self.dialog.record(),
         }

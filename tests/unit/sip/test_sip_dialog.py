@@ -68,9 +68,11 @@ def test_too_long_a_route_set_is_refused() -> None:
         invited(*["<sip:p.example;lr>"] * (ROUTES_MAX + 1))
 
 
-def test_an_invite_without_a_contact_makes_no_dialog() -> None:
+def test_an_invite_without_a_contact_is_answered_to_its_from() -> None:
     request = make_request("INVITE")
     request.remove("Contact")
+    assert bye_of(Dialog.of_request(request, "ours")).raw_uri == "sip:eve@192.0.2.99"
+    request.set("From", "<tel:+14155550100>;tag=1")
     with pytest.raises(PeerError):
         Dialog.of_request(request, "ours")
 
