@@ -595,6 +595,25 @@ def test_a_digit_whose_end_is_lost_is_told_after_a_moment(setup: Setup) -> None:
     assert setup.ear.kind("digit") == [("digit", a.id, "*", 50)]
 
 
+def test_a_long_digit_in_segments_is_one_and_a_new_digit_ends_the_one_before(setup: Setup) -> None:
+    a, phone_a = setup.leg()
+    phone_a.event(a, 1, False, 0xFFFF)  # RFC 4733 section 2.5.1.3
+    phone_a.timestamp = (phone_a.timestamp + 0xFFFF) & 0xFFFFFFFF
+    phone_a.event(a, 1, False, 801)
+    phone_a.timestamp = (phone_a.timestamp + 1600) & 0xFFFFFFFF
+    phone_a.event(a, 2, True, 400)
+    phone_a.timestamp = (phone_a.timestamp - 1600) & 0xFFFFFFFF
+    phone_a.event(a, 1, True, 1000)  # too late
+    phone_a.event(a, 16, True, 1000)  # a hook flash is no digit
+    phone_a.timestamp = (phone_a.timestamp + 3200) & 0xFFFFFFFF
+    phone_a.event(a, 3, True, 400)
+    assert setup.ear.kind("digit", 3) == [
+        ("digit", a.id, "1", (0xFFFF + 801) // 8),
+        ("digit", a.id, "2", 50),
+        ("digit", a.id, "3", 50),
+    ]
+
+
 def test_digits_are_spelt_as_telephone_events(setup: Setup) -> None:
     a, phone_a = setup.leg()
     setup.pump.send_digits(a.id, "1wb", 8)

@@ -14,7 +14,7 @@ MAX_TAPS: Final = 8
 """Taps on one port: four streams, each with both tracks (Twilio allows four streams a call)."""
 
 MAX_EVENTS: Final = 65536
-"""Events that wait for the reader; a reader that is behind this far (8 MB) is stuck, later ones are dropped."""
+"""Events that wait for the reader; a reader that is behind this far (14 MB) is stuck, later ones are dropped."""
 
 MAX_FRAME_EVENTS: Final = 49152
 """Of those, how many may be audio: the rest is kept for digits and ends of playing."""
