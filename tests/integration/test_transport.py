@@ -15,6 +15,7 @@ import pytest
 import trustme
 import uvloop
 
+from ringback.shell.stream_transport import _source
 from ringback.shell.tls import (
     CertificateError,
     CertificateFiles,
@@ -466,6 +467,26 @@ async def test_streams_of_one_source_are_bounded(station: Stations) -> None:
     assert (await get(a.messages))[0].cseq.number == 3
     for one in (refused, writer, writers[1]):
         one.close()
+
+
+async def test_an_ipv6_network_is_one_source(station: Stations) -> None:
+    assert _source("2001:db8:1:2::1") == _source("2001:db8:1:2:ffff::9") != _source("2001:db8:1:3::1")
+    assert _source("192.0.2.1") != _source("192.0.2.2")
+    a = station(TransportLimits(streams_per_source=1))
+    try:
+        address = a.transports.listen_tcp("::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    _, writer = await asyncio.open_connection(*address)
+    writer.write(OPTIONS % 1)
+    _, flow = await get(a.messages)
+    reader, refused = await asyncio.open_connection(*address)
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()
+    refused.close()
+    assert await get(a.closed) == flow.connection
+    assert not a.transports._streams._sources
 
 
 async def test_all_streams_are_bounded(station: Stations) -> None:

@@ -113,7 +113,7 @@ class Streams:
                 self.loop.remove_reader(listener.fileno())
                 self.loop.call_later(ACCEPT_AGAIN_AFTER, self._accept_again, listener, transport, context)
                 return
-            source = address[0]
+            source = _source(address[0])
             if (
                 self._sources[source] >= self.limits.streams_per_source
                 or self._accepted >= self.limits.streams
@@ -124,7 +124,7 @@ class Streams:
             sock.setblocking(False)
             self._accepted += 1
             self._sources[source] += 1
-            destination = Destination(transport, source, address[1], "")
+            destination = Destination(transport, address[0], address[1], "")
             self._spawn(self._welcome(sock, destination, context), self._welcomes)
 
     def _accept_again(self, listener: socket.socket, transport: str, context: ssl.SSLContext | None) -> None:
@@ -158,7 +158,7 @@ class Streams:
             return
         stream.counted = False
         self._accepted -= 1
-        source = stream.destination.host
+        source = _source(stream.destination.host)
         self._sources[source] -= 1
         if self._sources[source] <= 0:
             del self._sources[source]
@@ -326,3 +326,10 @@ class Streams:
     def _done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.loop.call_exception_handler({"message": "a SIP stream failed", "exception": error})
+
+
+def _source(host: str) -> str:
+    """What limits count as one source: an address, of IPv6 the network of 64 bits that one customer has."""
+    if ":" not in host:
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()

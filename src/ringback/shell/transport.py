@@ -79,8 +79,9 @@ class SipTransports:
             self._limits,
             self.counters,
             self._clock,
-            client_context or ClientContexts(),
+            self._context_for,
         )
+        self._client_context = client_context
         self._listening: dict[str, list[tuple[str, int]]] = {"TCP": [], "TLS": []}
         self._sources: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
@@ -164,6 +165,12 @@ class SipTransports:
         self._udp.clear()
 
     # -- choosing
+
+    def _context_for(self, server_name: str) -> ssl.SSLContext:
+        """Reading the system's authorities takes a while: only for those who use TLS."""
+        if self._client_context is None:
+            self._client_context = ClientContexts()
+        return self._client_context(server_name)
 
     def _udp_for(self, hop: Hop) -> UdpSocket | None:
         if hop.local is not None:

@@ -8,6 +8,7 @@ Pinned by `test_icmp_errors_are_ignored`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections import deque
@@ -20,6 +21,8 @@ from ringback.sip.message import parse
 from .transport_limits import Callbacks, Counters, TransportLimits
 
 LARGEST_DATAGRAM: Final = 65_535
+_SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h; the socket module does not name them
+_SO_RCVBUFFORCE: Final = 33
 # Full for a moment: the queue or the next retransmission helps. Anything else concerns the destination.
 _FULL: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM)
 
@@ -73,8 +76,7 @@ class UdpSocket:
             sock.setblocking(False)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):  # the system may give less
-                sock.setsockopt(socket.SOL_SOCKET, option, limits.socket_buffer)
+            _enlarge(sock, limits.socket_buffer)
             sock.bind((host, port))
             return cls(loop, sock, callbacks, limits, counters)
         except BaseException:
@@ -165,3 +167,11 @@ class UdpSocket:
             self._callbacks.on_message(message, flow)
         except Exception as error:  # noqa: BLE001  the guard around a datagram
             self._loop.call_exception_handler({"message": "a SIP datagram failed", "exception": error})
+
+
+def _enlarge(sock: socket.socket, size: int) -> None:
+    """Bigger kernel buffers. Without CAP_NET_ADMIN the system gives no more than net.core.rmem_max."""
+    for option, forced in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
+        sock.setsockopt(socket.SOL_SOCKET, option, size)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, forced, size)
