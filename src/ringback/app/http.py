@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,14 +17,19 @@ BACKLOG = 2048
 
 
 class _Uvicorn(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        """Signals are the program's."""
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
 
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        """Signals are the program's."""
-        from contextlib import nullcontext
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and say so."""
+        await super().startup(sockets)
+        self.up.set()
 
-        return nullcontext()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the program's."""
+        yield
 
 
 class HttpServer:
@@ -67,8 +74,7 @@ class HttpServer:
         )
         self._server = _Uvicorn(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0)
+        await self._server.up.wait()
 
     async def stop(self) -> None:
         """Finish the requests in hand, and close."""

@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -29,7 +30,7 @@ from ringback.functions.starter import write_starter
 from ringback.media.errors import MediaError
 from ringback.media.library import Library
 from ringback.media.pump import Pump, create_pump
-from ringback.rest.errors import INVALID_TO, RestError, invalid
+from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes
 from ringback.shell.audio import AudioFetcher
@@ -311,9 +312,8 @@ class Server:
             )
         began_at = time.monotonic()
         call = self.sandbox.call(normal)
-        _, pending = await asyncio.wait(
-            {call.answered, call.ended}, timeout=ANSWERED_WITHIN, return_when=asyncio.FIRST_COMPLETED
-        )
+        outcomes: set[asyncio.Future[Any]] = {call.answered, call.ended}
+        await asyncio.wait(outcomes, timeout=ANSWERED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         took = round(time.monotonic() - began_at, 1)
         if call.answered.done():
             sid = call.answered.result().headers.get("X-Twilio-CallSid", "")
@@ -328,9 +328,7 @@ class Server:
 
 def _speaker(cache: Path) -> Any:
     """What speaks; None where the extra is not installed."""
-    try:
-        import hibari_tts  # noqa: F401
-    except ImportError:
+    if find_spec("hibari") is None:
         log.warning("no speech: <Say> fails until you install it", install="pip install 'ringback[speech]'")
         return None
     from ringback.speech import Speaker
@@ -342,6 +340,3 @@ def _public(url: str) -> str:
     """A database URL without its password."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
-
-
-__all__ = ["RestError", "Server"]

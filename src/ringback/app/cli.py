@@ -1,0 +1,192 @@
+"""The command line: serve, init, demo, call, trace, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ringback import __version__
+from ringback.app.errors import Unusable
+
+app = typer.Typer(
+    help="Ringback: a telephone exchange that speaks Twilio.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+console = Console()
+complaints = Console(stderr=True)
+
+Directory = Annotated[Path, typer.Argument(help="The project directory.", show_default=False)]
+ProjectOption = Annotated[
+    Path, typer.Option("--project", "-p", help="The project directory of the running server.")
+]
+
+
+def main() -> None:
+    """The program: one line and status 2 for what cannot be used as it was told."""
+    try:
+        app()
+    except Unusable as problem:
+        complaints.print(f"[bold red]ringback:[/bold red] {problem}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run on uvloop where it is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work())
+    return uvloop.run(work())
+
+
+@app.command()
+def serve(
+    directory: Directory,
+    http: Annotated[str | None, typer.Option(help="IP:PORT of the REST API. [127.0.0.1:8080]")] = None,
+    sip: Annotated[str | None, typer.Option(help="IP:PORT of SIP over UDP and TCP. [0.0.0.0:5060]")] = None,
+    sips: Annotated[str | None, typer.Option(help="IP:PORT of SIP over TLS. [0.0.0.0:5061]")] = None,
+    rtp: Annotated[str | None, typer.Option(help="LOW-HIGH ports of sound. [10000-20000]")] = None,
+    public_address: Annotated[
+        str | None, typer.Option(help="IP address that peers outside are told. [auto]")
+    ] = None,
+    base_domain: Annotated[
+        str | None, typer.Option(help="Domain of SIP domains and URLs. [ringback.localhost]")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="sqlite:///FILE or postgresql://... [DIR/data/ringback.db]")
+    ] = None,
+    certificate: Annotated[str | None, typer.Option(help="PEM file of the TLS certificate chain.")] = None,
+    key: Annotated[str | None, typer.Option(help="PEM file of its key.")] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(help="Legs at once; 0: as many as files and ports allow.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Place the demo call once it runs.")] = False,
+) -> None:
+    """Run the exchange of a project directory; an empty one becomes the starter project."""
+    from ringback.app import logs, settings
+    from ringback.app.project import ProjectDirectory
+    from ringback.app.serving import serve_until_told
+
+    place = ProjectDirectory(directory)
+    place.make()
+    given = settings.load(
+        place.path,
+        http=http,
+        sip=sip,
+        sips=sips,
+        rtp=rtp,
+        public_address=public_address,
+        base_domain=base_domain,
+        database=database,
+        certificate=certificate,
+        key=key,
+        max_calls=max_calls,
+        log_level=log_level,
+    )
+    logs.set_up(given.log_level)
+    run(lambda: serve_until_told(place, given, console, demo=demo))
+
+
+@app.command()
+def init(directory: Directory) -> None:
+    """Write the starter project into a directory, without starting it."""
+    from ringback.app import settings
+    from ringback.app.project import ProjectDirectory
+    from ringback.app.serving import initialize
+
+    place = ProjectDirectory(directory)
+    place.make()
+    given = settings.load(place.path, http="127.0.0.1:0", sip="127.0.0.1:0", sips="127.0.0.1:0")
+    run(lambda: initialize(place, given))
+    console.print(f"The starter project is in {place.path}. Next: [bold]ringback serve {directory}[/bold]")
+
+
+@app.command()
+def demo(directory: Directory) -> None:
+    """Place a demo call on the running server; exit 0 only if sound was verified both ways."""
+    from ringback.app.demo import run_demo
+
+    if not run(lambda: run_demo(directory, console)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def call(
+    to: Annotated[
+        str, typer.Argument(help="A number of the account, such as +16505550101.", show_default=False)
+    ],
+    from_sandbox: Annotated[
+        bool, typer.Option("--from-sandbox", help="The sandbox carrier places the call.")
+    ] = False,
+    project: ProjectOption = Path("project"),
+) -> None:
+    """Call a number of the running server from outside."""
+    from ringback.app.client import ServerClient
+    from ringback.app.ladder import print_ladder
+
+    if not from_sandbox:
+        raise Unusable("say who places the call: --from-sandbox")
+
+    async def place() -> bool:
+        async with ServerClient(project) as server:
+            with console.status(f"The sandbox carrier calls {to} ..."):
+                outcome = await server.call_from_sandbox(to)
+            console.print(f"{outcome['status']} after {outcome['after']} s {outcome['detail']}".rstrip())
+            if outcome["sid"]:
+                print_ladder(console, await server.timeline(outcome["sid"]))
+            return bool(outcome["status"] == "answered")
+
+    if not run(place):
+        raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    call_sid: Annotated[str, typer.Argument(help="CA...", show_default=False)],
+    journal: Annotated[
+        bool, typer.Option("--journal", help="Write the raw journal instead (for `replay`).")
+    ] = False,
+    project: ProjectOption = Path("project"),
+) -> None:
+    """Print what happened in a call: SIP, webhooks, TwiML and media in one timeline."""
+    from ringback.app.client import ServerClient
+    from ringback.app.ladder import print_ladder
+
+    async def show() -> None:
+        async with ServerClient(project) as server:
+            if journal:
+                sys.stdout.buffer.write(await server.journal(call_sid))
+            else:
+                print_ladder(console, await server.timeline(call_sid))
+
+    run(show)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A journal, from `trace --journal`.", show_default=False)],
+) -> None:
+    """Run a call's journal again, and compare the effects."""
+    from ringback.app.replaying import replay_file
+
+    if not replay_file(file, console):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    console.print(__version__)
+
+
+if __name__ == "__main__":
+    main()

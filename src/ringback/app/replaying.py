@@ -1,0 +1,40 @@
+"""``ringback replay``: a production call as a repeatable test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from ringback.app.errors import Unusable
+from ringback.call.errors import JournalError
+from ringback.call.journal import decode
+from ringback.call.replay import replay
+from ringback.twiml.scripts import script_of
+
+
+def replay_file(file: Path, console: Console) -> bool:
+    """Replay a journal file: whether its effects came out the same."""
+    try:
+        record = decode(file.read_bytes())
+        found = replay(record, script_of)
+    except OSError as problem:
+        raise Unusable(f"{file} cannot be read: {problem.strerror}") from None
+    except JournalError as problem:
+        raise Unusable(f"{file} cannot be replayed: {problem}") from None
+    if found.difference is None:
+        console.print(
+            f"[green]the same[/green]: {found.events} events gave the same {found.effects} effects "
+            f"({record.setup.sid}, Ringback {record.version})"
+        )
+        return True
+    difference = found.difference
+    console.print(f"[red]different[/red] at line {difference.line} of {file}:")
+    console.print(
+        "recorded:", json.dumps(difference.recorded, ensure_ascii=False), soft_wrap=True, markup=False
+    )
+    console.print(
+        "replayed:", json.dumps(difference.replayed, ensure_ascii=False), soft_wrap=True, markup=False
+    )
+    return False

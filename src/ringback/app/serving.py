@@ -1,0 +1,85 @@
+"""Serving until told to stop: the first SIGTERM drains, a second one ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+
+import structlog
+from rich.console import Console
+
+from ringback.app.card import print_card
+from ringback.app.demo import run_demo
+from ringback.app.errors import Unusable
+from ringback.app.project import ProjectDirectory
+from ringback.app.server import Server
+from ringback.app.settings import Settings
+
+log = structlog.get_logger("ringback")
+
+
+async def initialize(place: ProjectDirectory, settings: Settings) -> None:
+    """Make the starter project and its data, and leave."""
+    server = Server(place, settings)
+    await server.start()
+    await server.stop()
+
+
+async def serve_until_told(
+    place: ProjectDirectory, settings: Settings, console: Console, *, demo: bool
+) -> None:
+    """Run a server until SIGTERM or SIGINT."""
+    told, told_again = asyncio.Event(), asyncio.Event()
+
+    def tell() -> None:
+        (told_again if told.is_set() else told).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell)
+    with console.status("Starting ..."):
+        server = Server(place, settings)
+        await server.start()
+    showing: asyncio.Task[None] | None = None
+    try:
+        print_card(console, server, reachable_address(settings))
+        if demo:
+            showing = asyncio.create_task(_show_demo(place, console))
+        await told.wait()
+        log.info("stopping; a second signal ends the calls at once", calls=len(server.exchange.calls))
+        draining = asyncio.create_task(server.drain())
+        again = asyncio.create_task(told_again.wait())
+        await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, again):
+            task.cancel()
+    finally:
+        if showing is not None:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+        await server.stop()
+
+
+async def _show_demo(place: ProjectDirectory, console: Console) -> None:
+    try:
+        await run_demo(place.path, console)
+    except Unusable as problem:
+        console.print(f"[red]The demo call could not be placed: {problem}[/red]")
+        return
+    console.print(f"[dim]Still serving. Once more: ringback demo {place.path}. Stop with Ctrl+C.[/dim]")
+
+
+def reachable_address(settings: Settings) -> str:
+    """The address of this machine that phones in its network use."""
+    if settings.public_address != "auto":
+        return settings.public_address
+    host = settings.sip.rpartition(":")[0].strip("[]")
+    if host not in ("", "0.0.0.0", "::"):
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # The source address of the default route; connecting a datagram socket sends nothing.
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

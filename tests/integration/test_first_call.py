@@ -1,0 +1,84 @@
+"""A newcomer's first minute: start, demo, call from outside, trace, replay, stop."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from live import LiveServer, live_server, start_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory):
+    with live_server(tmp_path_factory.mktemp("newcomer") / "project") as running:
+        yield running
+
+
+def ringback(*words: str, within: float = 60) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "ringback.app.cli", *words]
+    return subprocess.run(
+        line, capture_output=True, text=True, timeout=within, env={"COLUMNS": "160", "PATH": ""}
+    )
+
+
+def test_the_demo_verifies_sound_both_ways_and_prints_the_ladder(server: LiveServer) -> None:
+    done = ringback("demo", str(server.directory))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for lane in ("sip", "webhook", "twiml", "media", "MOS", "verdict", "Sound was verified both ways"):
+        assert lane in done.stdout
+
+
+def test_a_traced_call_replays_to_the_same_effects(server: LiveServer, tmp_path: Path) -> None:
+    done = ringback("demo", str(server.directory))
+    sid = re.search(r"CA[0-9a-f]{32}", done.stdout)
+    assert sid is not None, done.stdout
+    traced = ringback("trace", sid[0], "--project", str(server.directory))
+    assert "INVITE" in traced.stdout and "outbound" in traced.stdout
+    journal = ringback("trace", sid[0], "--journal", "--project", str(server.directory))
+    file = tmp_path / "call.jsonl"
+    file.write_text(journal.stdout)
+    replayed = ringback("replay", str(file))
+    assert replayed.returncode == 0, replayed.stdout
+    assert "the same" in replayed.stdout
+    file.write_text(journal.stdout.replace("+15005550001", "+15005550004", 1))
+    assert ringback("replay", str(file)).returncode == 1
+
+
+def test_sigterm_ends_with_status_0_and_a_second_start_keeps_everything(tmp_path: Path) -> None:
+    first = start_server(tmp_path / "project")
+    assert first.stop() == 0
+    card = first.output
+    second = start_server(tmp_path / "project")
+    assert second.stop() == 0
+    assert re.search(r"alice +(\S+)", card)[1] in second.output
+    assert not (tmp_path / "project/data/server.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"sip": "nowhere"}, "IP:PORT is wanted"),
+        ({"rtp": "5-4"}, "LOW-HIGH is wanted"),
+        ({"public_address": "example"}, "no IP address"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path, settings: dict[str, str], says: str) -> None:
+    options = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value)]
+    done = ringback("serve", str(tmp_path / "p"), *options)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_busy_port_is_one_line_and_status_2(server: LiveServer, tmp_path: Path) -> None:
+    taken = f"127.0.0.1:{server.sip[1]}"
+    done = ringback(
+        "serve", str(tmp_path / "p"), "--http", "127.0.0.1:0", "--sip", taken, "--sips", "127.0.0.1:0"
+    )
+    assert done.returncode == 2
+    assert "cannot listen" in done.stderr and "--sip" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,141 @@
+"""A real server in a process of its own, as a user starts it, for the tests that judge from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+START_WITHIN = 60.0
+"""Seconds: a first start makes keys and loads Node on a busy machine."""
+
+PHONE_PASSWORD = "Correct-Horse-7"
+AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
+ACCOUNT_SID = "AC" + "ab" * 16
+
+
+@dataclass
+class LiveServer:
+    """A server that runs. ``log`` grows with what it prints."""
+
+    process: subprocess.Popen[str]
+    directory: Path
+    api: str
+    sip: tuple[str, int]
+    sips: tuple[str, int]
+    domain: str
+    account_sid: str = ACCOUNT_SID
+    auth_token: str = AUTH_TOKEN
+    password: str = PHONE_PASSWORD
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        """All that was printed so far."""
+        return "".join(self.log)
+
+    def stop(self, within: float = 30.0) -> int:
+        """SIGTERM, and the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+def free_port(kind: int = socket.SOCK_DGRAM) -> int:
+    """A port that is free on loopback for both UDP and TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, kind) as one:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
+            with socket.socket(socket.AF_INET, other) as two:
+                try:
+                    two.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+
+
+def start_server(
+    directory: Path, *options: str, env: dict[str, str] | None = None, **settings: Any
+) -> LiveServer:
+    """Start ``ringback serve`` on loopback and wait until it says how it is reached."""
+    sip, sips, low = free_port(), free_port(), 30000 + (os.getpid() * 7 + free_port()) % 200 * 100
+    given = {
+        "http": "127.0.0.1:0",
+        "sip": f"127.0.0.1:{sip}",
+        "sips": f"127.0.0.1:{sips}",
+        "rtp": f"{low}-{low + 1999}",
+        **{name: str(value) for name, value in settings.items()},
+    }
+    line = [sys.executable, "-m", "ringback.app.cli", "serve", str(directory)]
+    line += [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    pinned = {
+        "RINGBACK_ACCOUNT_SID": ACCOUNT_SID,
+        "RINGBACK_AUTH_TOKEN": AUTH_TOKEN,
+        "RINGBACK_PHONE_PASSWORD": PHONE_PASSWORD,
+        "COLUMNS": "200",
+    }
+    process = subprocess.Popen(
+        [*line, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **pinned, **(env or {})},
+    )
+    log: list[str] = []
+    ready, ended = threading.Event(), threading.Event()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for text in process.stdout:
+            log.append(text)
+            if text.startswith("╰"):
+                ready.set()
+        ended.set()
+        ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    if not ready.wait(START_WITHIN) or ended.is_set():
+        process.kill()
+        process.wait(10)
+        raise RuntimeError(f"the server did not start:\n{''.join(log)}")
+    running = json.loads((directory / "data" / "server.json").read_text())
+    return LiveServer(
+        process=process,
+        directory=directory,
+        api=running["api"],
+        sip=("127.0.0.1", sip),
+        sips=("127.0.0.1", sips),
+        domain=running["domain"],
+        log=log,
+    )
+
+
+@contextmanager
+def live_server(directory: Path, *options: str, **settings: Any) -> Iterator[LiveServer]:
+    """A server for the length of a block."""
+    server = start_server(directory, *options, **settings)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+            try:
+                server.process.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
