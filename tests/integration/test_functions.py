@@ -332,13 +332,14 @@ async def test_a_function_that_never_answers_is_ended_and_its_worker_goes_on(
     assert (answer.status, texts(answer)[0]) == (504, "waiting")
     assert "did not answer within 0.3 s" in answer.error
     assert place.pool.pids == before
+    monkeypatch.undo()
     assert (await place.run("callback(null, 'fine');")).body == b"fine"
 
 
 async def test_a_function_that_blocks_is_killed_while_others_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "EXECUTION_LIMIT", 1.0)
+    monkeypatch.setattr(limits, "EXECUTION_LIMIT", 2.0)
     monkeypatch.setattr(limits, "ABANDON_GRACE", 0.2)
     place.put("functions/loops.js", "exports.handler = () => { for (;;); };")
     place.put("functions/fine.js", "exports.handler = (c, e, cb) => cb(null, 'fine');")
@@ -528,6 +529,28 @@ async def test_requests_that_cannot_be_read_are_refused(place: Place) -> None:
     large = LocalRequest("POST", url, (), b"x" * (limits.REQUEST_BODY + 1))
     assert (await place.handler.handle(large)).status == 413
     assert (await place.get("/functions/a", method="OPTIONS")).status == 204
+
+
+async def test_headers_that_http_does_not_allow_are_left_out(place: Place) -> None:
+    code = """
+    const response = new Response();
+    response.setStatusCode(Number(event.status));
+    response.setHeaders({ 'x-good': 'é', 'x-bad': 'a\\r\\nSet-Cookie: b=1', 'x bad': '1', 'x-wide': '☎' });
+    response.setHeaders({ ...response.headers, 'content-length': '3', 'content-type': 'text/plain' });
+    response.setBody('body \\ud800');
+    console.log('half \\ud800');
+    callback(null, response);"""
+    place.put("functions/odd.js", f"exports.handler = (context, event, callback) => {{{code}}};")
+    client = WebhookClient()
+    await client.start()
+    async with listening(place) as base:
+        for status, body in ((200, b"body ?"), (204, b"")):
+            answer = await client.notify(WebhookRequest(f"{base}/odd?status={status}", "GET"))
+            assert (answer.status, answer.body) == (status, body)
+    await client.close()
+    local = await place.get("/functions/odd?status=200")
+    assert list(local.headers) == [("x-good", "é")]
+    assert list(local.lines) == [("info", "half ?")]
 
 
 async def test_a_browser_sees_what_went_wrong(place: Place) -> None:

@@ -329,9 +329,10 @@ def _environment() -> dict[str, str]:
 
 
 def _kill(process: Process) -> None:
+    """Kills without subprocess's own `send_signal`, which may take the exit status away from asyncio."""
     if process.returncode is None:
         try:
-            process.send_signal(signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
 
@@ -353,7 +354,12 @@ def _settle(call: _Call, answer: FunctionAnswer) -> None:
 
 
 def _read_lines(message: Mapping[str, Any]) -> tuple[LogLine, ...]:
-    return tuple(LogLine(level, text) for level, text in message["lines"])
+    return tuple(LogLine(level, _whole(text)) for level, text in message["lines"])
+
+
+def _whole(text: str) -> str:
+    """Text that can be written as UTF-8: JavaScript's strings may hold half a character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _read_answer(message: Mapping[str, Any], elapsed: float) -> FunctionAnswer:
@@ -370,5 +376,5 @@ def _read_answer(message: Mapping[str, Any], elapsed: float) -> FunctionAnswer:
         lines_dropped=max(0, message["said"] - len(lines)),
         worker_us=message["us"],
         elapsed=elapsed,
-        error=message.get("error", ""),
+        error=_whole(message.get("error", "")),
     )

@@ -7,6 +7,7 @@ Every request, whether from a socket or from the webhook client in this process,
 import html
 import json
 import mimetypes
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,10 @@ _CORS: Final = (
     ("access-control-allow-credentials", "true"),
 )
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "content-type"})
+
+_BODILESS: Final = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 Tokens = Callable[[str | None], Sequence[str]]
 StoredBin = Callable[[str], str | None]
@@ -294,7 +299,7 @@ def _announced_length(request: Request) -> int:
 
 def _to_starlette(answer: LocalAnswer) -> Response:
     response = Response(answer.body, answer.status)
-    if answer.content_type and answer.status != 204:
+    if answer.content_type and answer.status not in _BODILESS:
         response.headers["content-type"] = answer.content_type
     for name, value in answer.headers:
         response.headers.append(name, value)
@@ -303,15 +308,23 @@ def _to_starlette(answer: LocalAnswer) -> Response:
 
 def _from_function(answer: FunctionAnswer, name: str, request: LocalRequest) -> LocalAnswer:
     """A Function's answer as HTTP; somebody who looks with a browser gets its error as a page."""
-    headers = [(key, value) for key, value in answer.headers if key not in _FRAMING]
-    kind = next((value for key, value in answer.headers if key == "content-type"), "")
-    body = answer.body
+    sound = [(key, value) for key, value in answer.headers if _is_header(key, value)]
+    if len(sound) < len(answer.headers):
+        log.warning("a Function set headers that HTTP does not allow", name=name)
+    headers = [(key, value) for key, value in sound if key not in _FRAMING]
+    kind = next((value for key, value in sound if key == "content-type"), "")
+    body = answer.body if answer.status not in _BODILESS else b""
     if answer.error:
         log.info("a Function failed", name=name, status=answer.status, why=answer.error)
         if "text/html" in request.header("accept"):
             kind, body = "text/html; charset=utf-8", _error_page(name, answer)
     lines = tuple((line.level, line.text) for line in answer.lines)
     return LocalAnswer(answer.status, kind, body, headers, 0, answer.error, lines)
+
+
+def _is_header(name: str, value: str) -> bool:
+    """Whether a header can be sent, RFC 9110 sections 5.1 and 5.5."""
+    return _TOKEN.fullmatch(name) is not None and _FIELD_VALUE.fullmatch(value) is not None
 
 
 def _error_page(name: str, answer: FunctionAnswer) -> bytes:
