@@ -33,6 +33,7 @@ class LiveServer:
     sip: tuple[str, int]
     sips: tuple[str, int]
     domain: str
+    reader: threading.Thread
     account_sid: str = ACCOUNT_SID
     auth_token: str = AUTH_TOKEN
     password: str = PHONE_PASSWORD
@@ -47,12 +48,15 @@ class LiveServer:
         """SIGTERM, and the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(within)
+        status = self.process.wait(within)
+        self.reader.join(10)
+        return status
 
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
         self.process.wait(10)
+        self.reader.join(10)
 
 
 def free_port(kind: int = socket.SOCK_DGRAM) -> int:
@@ -102,14 +106,16 @@ def start_server(
 
     def read() -> None:
         assert process.stdout is not None
-        for text in process.stdout:
-            log.append(text)
-            if text.startswith("╰"):
-                ready.set()
+        with process.stdout as printed:
+            for text in printed:
+                log.append(text)
+                if text.startswith("╰"):
+                    ready.set()
         ended.set()
         ready.set()
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     if not ready.wait(START_WITHIN) or ended.is_set():
         process.kill()
         process.wait(10)
@@ -122,6 +128,7 @@ def start_server(
         sip=("127.0.0.1", sip),
         sips=("127.0.0.1", sips),
         domain=running["domain"],
+        reader=reader,
         log=log,
     )
 
@@ -133,9 +140,7 @@ def live_server(directory: Path, *options: str, **settings: Any) -> Iterator[Liv
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.process.terminate()
-            try:
-                server.process.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
+        try:
+            server.stop(10)
+        except subprocess.TimeoutExpired:
+            server.kill()

@@ -5,8 +5,9 @@
     event --> journal --> script --> effects --> journal, shell
 
 The actor performs nothing. ``deliver`` gives the effects that the script asked for since the last event.
-Events that interrupt (LegEnded, Redirect, Complete, the call's time limit) are thrown into the script; once the leg has ended
-nothing interrupts any more, and a script that is over ignores what still comes.
+Events that interrupt (LegEnded, Redirect, Complete, the call's time limit) are thrown into the script; once
+the leg has ended nothing interrupts any more, and a script that is over ignores what still comes. A leg can
+end before the script has started (an offer that is refused with 488): the script then finds ``call.ended`` set.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from ringback.call.effects import Effect, Finish
 from ringback.call.errors import ScriptStalled
 from ringback.call.events import Event, LegEnded
-from ringback.call.journal import Journal
+from ringback.call.journal import CLOCK_DIGITS, Journal
 from ringback.call.limits import MAX_EFFECTS_A_STEP
 from ringback.call.script import Call, Interrupted, Script, interrupt_of
 from ringback.call.setup import CallSetup
@@ -27,16 +28,18 @@ ScriptOf = Callable[[Call], Script[None]]
 class CallActor:
     """One call. ``script_of`` makes its script; it must depend on nothing but the Call given."""
 
-    __slots__ = ("_script", "call", "finished", "journal")
+    __slots__ = ("_script", "_started", "call", "finished", "journal")
 
     def __init__(self, setup: CallSetup, script_of: ScriptOf) -> None:
         self.call = Call(setup)
         self.journal = Journal(setup)
         self.finished = False
+        self._started = False
         self._script = script_of(self.call)
 
     def start(self) -> list[Effect]:
         """Run the script to its first wait."""
+        self._started = True
         effects = self._collect(None)
         self.journal.started(effects)
         return effects
@@ -46,14 +49,13 @@ class CallActor:
         if self.finished:
             return []
         call = self.call
-        call.elapsed = elapsed
+        call.elapsed = elapsed = round(elapsed, CLOCK_DIGITS)
+        interrupt = interrupt_of(event) if call.ended is None else None
         if isinstance(event, LegEnded):
             if call.ended is not None:
                 return []
             call.ended = event
-            effects = self._collect(event, interrupt_of(event))
-        else:
-            effects = self._collect(event, interrupt_of(event) if call.ended is None else None)
+        effects = self._collect(event, interrupt) if self._started else []
         self.journal.append(elapsed, event, effects)
         return effects
 
