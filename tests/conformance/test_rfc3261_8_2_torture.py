@@ -85,7 +85,8 @@ METHODS = st.sampled_from(["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTE
 DAMAGE = st.lists(st.tuples(st.sampled_from(["set", "add", "remove"]), HEADERS, VALUES), max_size=4)
 
 
-def damaged(method: str, damage: list[tuple[str, str, str]], tag: str) -> Request | None:
+def damaged(ours: UserAgent, method: str, damage: list[tuple[str, str, str]], tag: str) -> Request | None:
+    """A damaged request; None when already the parser refused it, which then is answered as a shell does."""
     request = make_request(method, to_tag=tag, body=b"x" if method in ("INVITE", "INFO") else b"")
     for how, name, value in damage:
         if how == "remove":
@@ -97,7 +98,11 @@ def damaged(method: str, damage: list[tuple[str, str, str]], tag: str) -> Reques
     try:
         message = parse(request.render())
     except SipSyntaxError as error:
-        message = error.message
+        if isinstance(error.message, Request):
+            answers = ours.reply_statelessly(error.message, FLOW, error.status, error.reason)
+            start = f"SIP/2.0 {error.status} ".encode()
+            assert all(isinstance(each, Send) and each.data.startswith(start) for each in answers)
+        return None
     return message if isinstance(message, Request) else None
 
 
@@ -112,7 +117,7 @@ def test_damaged_requests_never_break_the_agent(
     assert isinstance(incoming, Incoming)
     session, _ = ours.accept(incoming.request, FLOW, 0.0, contact="<sip:bob@192.0.2.2>")
     session.answer(b"answer", 0.0)
-    request = damaged(method, damage, session.dialog.local_tag if inside else "")
+    request = damaged(ours, method, damage, session.dialog.local_tag if inside else "")
     if request is None:
         return
     for _ in range(2):
@@ -150,10 +155,8 @@ def test_damaged_responses_never_break_the_agent(status: int, damage: list[tuple
             response.add(name, value)
     try:
         message = parse(response.render())
-    except SipSyntaxError as error:
-        if error.message is None:
-            return
-        message = error.message
+    except SipSyntaxError:
+        return
     ours.on_message(message, FLOW, 1.0)
     ours.on_message(message, FLOW, 2.0)
     session.hangup(3.0)

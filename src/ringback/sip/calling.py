@@ -181,7 +181,7 @@ class OutgoingCall:
         session = self._session
         if transaction is not self.transaction or session.is_over:
             return
-        if transaction.cancelled or not self._next_hop(now, out):
+        if not self._next_hop(now, out):
             status, reason = (408, "Request Timeout") if kind == "timeout" else (503, "Service Unavailable")
             session.end(kind, status, reason, None, now, out)
             session.forget()

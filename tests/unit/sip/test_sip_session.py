@@ -377,6 +377,9 @@ def test_glare_is_refused_491_and_the_owner_of_the_call_id_waits_longer() -> Non
     # Bob came first, so what Alice had waiting is out of date: she is told, and offers anew if she likes.
     assert alice.all(ReofferFailed) == [ReofferFailed(session, 491)]
     assert 0 <= bob.times("INVITE")[1] <= 2.02
+    alice.run(session.reinvite(b"once more", network.now))
+    network.run(1)
+    assert alice.all(Reanswered) == [Reanswered(session, b"yes")]
     alice.run(session.hangup(network.now))
     network.run()
     network.assert_idle()
@@ -635,3 +638,74 @@ def test_resolve_is_asked_once_for_what_waits() -> None:
     hop = Hop("UDP", "192.0.2.99", 5060)
     sent = bob.agent.on_resolved(first[0].key, [hop], network.now)
     assert [parse(each.data).body for each in sent if hasattr(each, "data")] == [b"1", b"2"]
+
+
+# -- what a far end that vanishes leaves behind
+
+
+@pytest.mark.parametrize("trying_comes", ["before", "after"])
+def test_a_reinvite_that_is_never_answered_is_freed_after_the_hangup(trying_comes: str) -> None:
+    network = Network()
+    alice, _bob, session, _ = connected(network)
+    network.weather = lambda data: ()
+    alice.run(session.reinvite(b"hold", network.now))
+    invite = alice.sent[-1]
+    assert isinstance(invite, Request)
+    if trying_comes == "before":
+        alice.feed(invite.reply(100))
+    alice.run(session.hangup(network.now))
+    if trying_comes == "after":
+        alice.feed(invite.reply(100))
+    network.run(70)
+    assert alice.endings(session) == ["local"]
+    assert alice.agent.is_idle
+    assert not alice.timers
+
+
+def test_hangup_before_the_ack_of_a_reinvite_waits_for_it() -> None:
+    network = Network()
+    alice, bob, session, callee = connected(network)
+    bob.on[Reoffered] = lambda effect: effect.session.accept_reoffer(b"yes", network.now)
+    lost = [b"ACK"]
+    network.weather = lambda data: () if lost and data.startswith(lost[0]) else (0.01,)
+    alice.run(session.reinvite(b"hold", network.now))
+    network.run(0.2)
+    bob.run(callee.hangup(network.now))
+    network.run(0.1)
+    assert "BYE" not in bob.trace
+    lost.clear()
+    network.run()
+    assert bob.trace[-1] == "BYE"
+    assert alice.endings(session) == ["bye"]
+    network.assert_idle()
+
+
+def test_a_dialog_that_is_gone_leaves_no_2xx_behind() -> None:
+    network = Network()
+    alice, bob, session, callee = connected(network)
+    bob.on[Reoffered] = lambda effect: effect.session.accept_reoffer(b"yes", network.now)
+    network.weather = lambda data: () if data.startswith(b"ACK") else (0.01,)
+    alice.run(session.reinvite(b"hold", network.now))
+    network.run(0.1)
+    alice.agent.sessions.clear()  # as after a restart of the far end
+    bob.run(callee.info(b"1", "text/plain", network.now))
+    network.run(0.1)
+    assert bob.endings(callee) == ["rejected"]
+    sent = len(bob.sent)
+    network.run()
+    assert len(bob.sent) == sent
+    network.assert_idle()
+
+
+def test_a_far_end_whose_2xx_were_all_lost_may_still_hang_up() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    network.weather = lambda data: () if data.startswith(b"SIP/2.0 200 OK") and b"INVITE" in data else (0.01,)
+    session = alice.call(bob)
+    network.run(40)
+    assert bob.endings(bob.sessions[0]) == ["no-ack"]
+    assert alice.endings(session) == ["bye"]
+    network.weather = lambda data: (0.01,)
+    network.run()
+    network.assert_idle()
