@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -16,6 +18,8 @@ PUMP = Extension(
         "src/ringback/media/_core_rtcp.pxi",
         "src/ringback/media/_core_thread.pxi",
     ],
+    # without a C compiler the pure twin serves, unless that would be an error
+    optional=os.environ.get("RINGBACK_REQUIRE_CORE") != "1",
 )
 
 setup(ext_modules=cythonize([PUMP], language_level=3))

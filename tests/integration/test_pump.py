@@ -492,6 +492,22 @@ def test_an_offer_of_the_same_address_keeps_the_learnt_target(setup: Setup) -> N
     assert phone_a.hear().payload == b"\x0a" * 160
 
 
+def test_a_nat_that_changes_the_port_is_overcome_after_the_silence(setup: Setup) -> None:
+    a, phone_a = setup.leg(announced=("192.0.2.9", 4000), signalling_host=HERE)
+    moved, thief = Phone(), Phone(ELSEWHERE)
+    setup.phones += [moved, thief]
+    phone_a.say(a)
+    setup.ear.wait(lambda event: event == ("locked", a.id, phone_a.address))
+    moved.say(a)
+    setup.ear.kind("silent")
+    for _ in range(6):
+        thief.say(a)
+    moved.say(a)
+    setup.ear.kind("heard", 2)
+    assert [event[2] for event in setup.ear.kind("locked")] == [phone_a.address, moved.address]
+    assert setup.pump.stats(a.id).strangers == 7
+
+
 # Playing
 
 

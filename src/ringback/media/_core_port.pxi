@@ -402,6 +402,7 @@ cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogi
     if port.settings.active and port.settings.receive and not port.silent and quiet >= s.silent_after:
         port.silent = True
         port.heard = False
+        port.lock.loose = True
         emit(s, SILENT, port.id, 0, 0, quiet, NULL, 0)
     if now >= port.report_at:
         send_report(port, now, wall, False)

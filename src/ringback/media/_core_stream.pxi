@@ -42,7 +42,7 @@ cdef void lock_configure(Lock* lock, const Endpoint* remote, const Endpoint* sig
     lock.remote = remote[0]
     lock.signalling = signalling[0]
     lock.source.size = 0
-    lock.trusted = False
+    lock.trusted = lock.loose = False
     memset(lock.candidates, 0, sizeof(lock.candidates))
 
 
@@ -88,16 +88,18 @@ cdef int lock_offer(
     """-1 a stranger, 0 the locked source, 1 locked by this packet."""
     cdef bint vouched
     if same_endpoint(source, &lock.source):
+        lock.loose = False
         return 0
     if not negotiated:
         return -1
     vouched = is_vouched_for(lock, source)
-    if lock.source.size and (lock.trusted or not vouched):
+    if lock.source.size and ((lock.trusted and not lock.loose) or not vouched):
         return -1
     if not vouched and not is_consistent(lock, source, ssrc, sequence):
         return -1
     lock.source = source[0]
     lock.trusted = vouched
+    lock.loose = False
     memset(lock.candidates, 0, sizeof(lock.candidates))
     return 1
 

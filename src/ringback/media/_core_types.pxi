@@ -207,6 +207,7 @@ cdef struct Lock:              # ringback.rtp.source.SourceLock
     Endpoint kept
     bint kept_is_trusted
     bint trusted
+    bint loose
     uint64_t order
     Candidate candidates[CANDIDATES]
 

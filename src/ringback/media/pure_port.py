@@ -433,6 +433,7 @@ class PurePort:
         quiet = now - self._quiet_since
         if quiet >= self._silent_after:
             self._silent, self._heard = True, False
+            self._lock.loosen()
             self._emit(("silent", self.id, quiet))
 
     def _rtcp_target(self) -> Address | None:

@@ -3,12 +3,14 @@
     LEARNING --a packet from the announced address or the signalling host--> LOCKED (trusted)
     LEARNING --five consistent packets from elsewhere--> LOCKED (guessed)
     LOCKED (guessed) --a packet from the announced address or the signalling host--> LOCKED (trusted)
+    LOCKED (trusted) --silence: loosen()--> a vouched source may take over, until the locked one is heard again
     LOCKED --configure()--> LEARNING
 
 Phones behind NAT announce an address in SDP from which nothing ever comes, so the sender's real address
 is learnt (RFC 4961 symmetric RTP, RFC 7362 latching). Latching lets whoever sends first steal the audio;
 so only an address that the signalling vouches for locks at once, only packets of a negotiated payload type
-count, and a guess gives way to a voucher.
+count, and a guess gives way to a voucher. A NAT that gives the phone another port in the middle of a call is
+overcome after the silence that this makes.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class SourceLock:
         "_candidates",
         "_kept",
         "_kept_is_trusted",
+        "_loose",
         "_payload_types",
         "_remote",
         "_signalling_host",
@@ -54,6 +57,7 @@ class SourceLock:
         self._kept: Address | None = None
         self._kept_is_trusted = False
         self._trusted = False
+        self._loose = False
         self._candidates: dict[Address, tuple[int, int, int]] = {}
 
     def configure(
@@ -73,8 +77,12 @@ class SourceLock:
         self._signalling_host = signalling_host
         self._payload_types = frozenset(payload_types)
         self._source = None
-        self._trusted = False
+        self._trusted = self._loose = False
         self._candidates.clear()
+
+    def loosen(self) -> None:
+        """Nothing came for long: let a source that the signalling vouches for take over."""
+        self._loose = True
 
     @property
     def source(self) -> Address | None:
@@ -89,11 +97,12 @@ class SourceLock:
     def offer(self, source: Address, payload_type: int, ssrc: int, sequence: int) -> Verdict:
         """Judge a packet by where it comes from."""
         if source == self._source:
+            self._loose = False
             return Verdict.ACCEPT
         if self._remote is None or payload_type not in self._payload_types:
             return Verdict.STRANGER
         if self._is_vouched_for(source):
-            if self._source is not None and self._trusted:
+            if self._source is not None and self._trusted and not self._loose:
                 return Verdict.STRANGER
             return self._lock(source, trusted=True)
         if self._source is not None:
@@ -119,5 +128,6 @@ class SourceLock:
     def _lock(self, source: Address, *, trusted: bool) -> Verdict:
         self._source = source
         self._trusted = trusted
+        self._loose = False
         self._candidates.clear()
         return Verdict.LOCKED

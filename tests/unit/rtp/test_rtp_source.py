@@ -121,3 +121,22 @@ def test_a_guess_must_prove_itself_again_after_an_offer() -> None:
     assert subject.target == THIEF
     assert subject.offer(THIEF, 0, 9, 3) is Verdict.STRANGER
     assert subject.offer(ANNOUNCED, 0, 1, 1) is Verdict.LOCKED
+
+
+def test_after_silence_a_voucher_may_take_over_and_others_may_not() -> None:
+    subject = lock(NAT[0])
+    subject.offer(NAT, 0, 1, 1)
+    moved = (NAT[0], 61001)
+    assert subject.offer(moved, 0, 1, 2) is Verdict.STRANGER
+    subject.loosen()
+    assert five(subject, THIEF) == [Verdict.STRANGER] * 5
+    assert subject.offer(moved, 0, 1, 3) is Verdict.LOCKED
+    assert subject.offer(NAT, 0, 1, 4) is Verdict.STRANGER
+
+
+def test_a_source_that_is_heard_again_is_safe_again() -> None:
+    subject = lock(NAT[0])
+    subject.offer(NAT, 0, 1, 1)
+    subject.loosen()
+    assert subject.offer(NAT, 0, 1, 2) is Verdict.ACCEPT
+    assert subject.offer((NAT[0], 61001), 0, 1, 3) is Verdict.STRANGER
