@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import datetime
 import gzip
+import hashlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +20,8 @@ from ringback.shell.webhooks import WebhookClient, WebhookRequest
 
 TOKEN = "token"
 XML = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 11\r\n\r\n<Response/>"
+
+FIELD = re.compile(r'(\w+)=(?:"([^"]*)"|([^,\s]+))')
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -189,6 +193,47 @@ async def test_connections_are_kept(client: WebhookClient) -> None:
             assert (await client.fetch(ask(f"http://127.0.0.1:{port}/"))).status == 200
         await client.close()
     assert connections == 1
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_server_with_digest_authentication_lets_the_call_in(
+    client: WebhookClient, method: str, algorithm: str
+) -> None:
+    """The server's end is RFC 7616 section 3.4.1, written out."""
+    seen: list[int] = []
+
+    def hashed(text: str) -> str:
+        return hashlib.new(algorithm.replace("-", "").lower(), text.encode()).hexdigest()
+
+    async def guarded(request: web.Request) -> web.Response:
+        header = request.headers.get("Authorization", "")
+        fields = {name: quoted or plain for name, quoted, plain in FIELD.findall(header)}
+        secret = hashed("zoë:here:pa ss")
+        target = hashed(f"{request.method}:{request.path_qs}")
+        wanted = hashed(f"{secret}:n0nce:{fields.get('nc')}:{fields.get('cnonce')}:auth:{target}")
+        if fields.get("response") == wanted and fields["uri"] == request.path_qs:
+            seen.append(int(fields["nc"], 16))
+            return web.Response(text="<Response/>", content_type="text/xml")
+        challenge = f'Digest realm="here", nonce="n0nce", qop="auth", algorithm={algorithm}'
+        return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+
+    app = web.Application()
+    app.router.add_route(method, "/voice", guarded)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host = f"127.0.0.1:{runner.addresses[0][1]}"
+        first = await client.fetch(
+            ask(f"http://zo%C3%AB:pa%20ss@{host}/voice?a=b", method=method, call="CA1")
+        )
+        second = await client.fetch(ask(f"http://{host}/voice", method=method, call="CA1"))
+        stranger = await client.fetch(ask(f"http://{host}/voice", method=method, call="CA2"))
+    finally:
+        await runner.cleanup()
+    assert [first.status, second.status, stranger.status] == [200, 200, 401]
+    assert seen == [1, 2]
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,10 @@ Twilio's rules: 15 s for everything, 5 s to connect, one retry when no connectio
 """
 
 import asyncio
-import base64
 import ssl
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
-from http.cookies import CookieError, SimpleCookie
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urljoin
@@ -27,6 +24,7 @@ from ringback.rest.signatures import sign
 from ringback.shell import webhook_errors as codes
 from ringback.shell.local_http import LocalHandler, LocalRequest
 from ringback.shell.webhook_errors import Failure
+from ringback.shell.webhook_memory import Login, Memories
 from ringback.shell.webhook_request import (
     InvalidUrl,
     Overrides,
@@ -54,23 +52,11 @@ POOL: Final = 200
 POOL_PER_HOST: Final = 50
 KEEP_ALIVE: Final = 4.0
 """Seconds an idle connection is kept: just below the 5 s after which Node's and uvicorn's servers close."""
-CALLS_REMEMBERED: Final = 20_000
-"""Calls with cookies or a log-in; the oldest is forgotten, in case a call's end was never told."""
-COOKIES_SIZE: Final = 8_192
-"""Bytes of Cookie header that are sent back; more than servers accept."""
+LOG_INS: Final = 2
+"""Answers to 401 for one request: one to log in, one more when a nonce went stale."""
 
 _TWIML_TYPES: Final = frozenset({"text/xml", "application/xml", "text/html", "text/plain"})
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
-
-
-class _Memory:
-    """What a call remembers between its requests: cookies, and who it logged in as."""
-
-    __slots__ = ("jar", "logins")
-
-    def __init__(self) -> None:
-        self.jar: aiohttp.CookieJar | None = None
-        self.logins: dict[tuple[str, str, int], tuple[str, str]] = {}
 
 
 class _Reply(NamedTuple):
@@ -81,7 +67,8 @@ class _Reply(NamedTuple):
     charset: str
     body: bytes
     location: str
-    cookies: tuple[str, ...]
+    cookies: tuple[str, ...] = ()
+    challenges: tuple[str, ...] = ()
     is_too_large: bool = False
     error_code: int = 0
     error_text: str = ""
@@ -105,7 +92,7 @@ class WebhookClient:
         self._local = local
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
-        self._memories: OrderedDict[str, _Memory] = OrderedDict()
+        self._memories = Memories()
 
     async def start(self) -> None:
         """Opens the pool."""
@@ -133,7 +120,7 @@ class WebhookClient:
 
     def forget(self, call: str) -> None:
         """Drops a call's cookies and log-in; to be told when the call has ended."""
-        self._memories.pop(call, None)
+        self._memories.forget(call)
 
     async def fetch(self, request: WebhookRequest) -> WebhookAnswer:
         """Asks, and gives the answer or Twilio's error for why there is none."""
@@ -192,22 +179,26 @@ class WebhookClient:
                 return outcome
 
     async def _once(self, asked: "_Asked", trace: SimpleNamespace) -> _Reply | Failure:
-        target = asked.target
-        memory = self._memories.get(asked.request.call)
-        login = target.login or (memory.logins.get(target.origin) if memory else None)
-        url, body, headers = asked.sent()
-        if login is not None:
-            token = base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
-            headers["Authorization"] = f"Basic {token}"
-        if memory is not None and memory.jar is not None and (cookie := _cookie_header(memory.jar, url)):
-            headers["Cookie"] = cookie
-        if self._local is not None and self._base_domain and target.host == self._base_domain:
-            reply: _Reply | Failure = await _ask_local(self._local, asked.method, url, headers, body)
-        else:
-            reply = await self._ask(asked, url, headers, body, trace)
-        if isinstance(reply, _Reply) and asked.request.call:
-            self._remember(asked.request.call, target, reply.cookies)
+        request = asked.request
+        login = self._memories.login(request.call, asked.target)
+        for _ in range(1 + LOG_INS):
+            reply = await self._send(asked, login, trace)
+            if isinstance(reply, Failure):
+                return reply
+            self._memories.keep_cookies(request.call, asked.target.url, reply.cookies)
+            if reply.status != 401 or login is None or not login.learn(reply.challenges):
+                return reply
         return reply
+
+    async def _send(self, asked: "_Asked", login: Login | None, trace: SimpleNamespace) -> _Reply | Failure:
+        url, body, headers = asked.sent()
+        if login is not None and (authorization := login.authorization(asked.method, url, body)):
+            headers["Authorization"] = authorization
+        if cookies := self._memories.cookies(asked.request.call, url):
+            headers["Cookie"] = cookies
+        if self._local is not None and self._base_domain and asked.target.host == self._base_domain:
+            return await _ask_local(self._local, asked.method, url, headers, body)
+        return await self._ask(asked, url, headers, body, trace)
 
     async def _ask(
         self, asked: "_Asked", url: str, headers: Mapping[str, str], body: bytes, trace: SimpleNamespace
@@ -230,25 +221,6 @@ class WebhookClient:
             return codes.from_client_error(error)
         except ValueError as error:  # yarl: a host that cannot be one
             return Failure(codes.INVALID_URL, f"not a URL: {error}")
-
-    def _remember(self, call: str, target: Target, cookies: tuple[str, ...]) -> None:
-        if not cookies and target.login is None:
-            return
-        memory = self._memories.get(call)
-        if memory is None:
-            memory = self._memories[call] = _Memory()
-            while len(self._memories) > CALLS_REMEMBERED:
-                self._memories.popitem(last=False)
-        if target.login is not None:
-            memory.logins[target.origin] = target.login
-        if cookies:
-            if memory.jar is None:
-                memory.jar = aiohttp.CookieJar(unsafe=True)  # hosts may be IP addresses
-            for cookie in cookies:
-                try:
-                    memory.jar.update_cookies(SimpleCookie(cookie), URL(target.url, encoded=True))
-                except CookieError:
-                    continue
 
 
 class _Asked:
@@ -351,6 +323,7 @@ async def _read_reply(response: aiohttp.ClientResponse) -> _Reply:
         b"" if is_too_large else bytes(body),
         location,
         tuple(response.headers.getall("Set-Cookie", ())),
+        tuple(response.headers.getall("WWW-Authenticate", ())),
         is_too_large,
     )
 
@@ -370,17 +343,12 @@ async def _ask_local(
         b"" if is_too_large else answer.body,
         next((value for name, value in by_name if name == "location"), ""),
         tuple(value for name, value in by_name if name == "set-cookie"),
+        tuple(value for name, value in by_name if name == "www-authenticate"),
         is_too_large,
         answer.error_code,
         answer.error_text,
         tuple(answer.lines),
     )
-
-
-def _cookie_header(jar: aiohttp.CookieJar, url: str) -> str:
-    cookies = jar.filter_cookies(URL(url, encoded=True))
-    text = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in cookies.items())
-    return text if len(text) <= COOKIES_SIZE else ""
 
 
 def _without_userinfo(url: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from twilio.request_validator import RequestValidator
 
-from ringback.shell import webhooks
+from ringback.shell import webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.webhook_request import InvalidUrl, Overrides, read_overrides, read_target
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
@@ -169,7 +169,7 @@ async def test_cookies_stay_within_their_call() -> None:
 
 
 async def test_calls_that_never_end_are_forgotten_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "CALLS_REMEMBERED", 2)
+    monkeypatch.setattr(webhook_memory, "CALLS_REMEMBERED", 2)
     program = Program(LocalAnswer(200, XML, b"", [("Set-Cookie", "s=1")]))
     client = client_of(program)
     for call in ("CA1", "CA2", "CA3", "CA1", "CA3"):
@@ -177,16 +177,50 @@ async def test_calls_that_never_end_are_forgotten_at_last(monkeypatch: pytest.Mo
     assert [request.header("Cookie") for request in program.asked] == ["", "", "", "", "s=1"]
 
 
-async def test_the_log_in_lasts_for_the_call_and_stays_with_its_host() -> None:
-    program = Program()
+REFUSAL = LocalAnswer(401, "text/plain", b"", [("WWW-Authenticate", 'Basic realm="x"')])
+FINE = LocalAnswer(200, XML, b"<Response/>")
+
+
+async def test_a_password_is_sent_once_it_is_asked_for_and_the_log_in_lasts_for_the_call() -> None:
+    program = Program(REFUSAL, FINE)
     client = client_of(program)
     first = await client.fetch(ask(f"http://us%40er:pa:ss@{HOST}/a", call="CA1"))
-    assert first.url == f"http://{HOST}/a"
+    assert (first.status, first.url) == (200, f"http://{HOST}/a")
     await client.fetch(ask(f"http://{HOST}/b", call="CA1"))
     await client.fetch(ask(f"http://{HOST}:81/b", call="CA1"))
     await client.fetch(ask(f"http://{HOST}/b", call="CA2"))
     sent = [request.header("Authorization") for request in program.asked]
-    assert sent == ["Basic dXNAZXI6cGE6c3M="] * 2 + [""] * 2
+    assert sent == ["", "Basic dXNAZXI6cGE6c3M=", "Basic dXNAZXI6cGE6c3M=", "", ""]
+
+
+async def test_a_wrong_password_is_not_tried_again() -> None:
+    program = Program(REFUSAL)
+    answer = await client_of(program).fetch(ask(f"http://user:wrong@{HOST}/a"))
+    assert (answer.status, answer.error_code, len(program.asked)) == (401, 11200, 2)
+
+
+async def test_a_refusal_without_a_user_is_an_error() -> None:
+    program = Program(REFUSAL)
+    assert (await client_of(program).fetch(ask())).error_code == 11200
+    assert len(program.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("challenges", "asked"),
+    [
+        ([], 2),
+        (["Digest nonsense"], 1),
+        (['Digest realm="x", nonce="1", algorithm=SHA-512'], 1),
+        (["Negotiate"], 1),
+        (['Digest realm="x", nonce="1", algorithm=none', "basic"], 2),
+        (['Digest realm="x", nonce="1", qop="auth"'], 3),
+    ],
+)
+async def test_only_a_challenge_that_can_be_answered_is(challenges: list[str], asked: int) -> None:
+    refusal = LocalAnswer(401, "", b"", [("WWW-Authenticate", value) for value in challenges])
+    program = Program(refusal)
+    await client_of(program).fetch(ask(f"http://user:wrong@{HOST}/a"))
+    assert len(program.asked) == asked
 
 
 async def test_a_slow_program_is_given_up_after_the_total_time() -> None:
