@@ -195,6 +195,45 @@ async def test_connections_are_kept(client: WebhookClient) -> None:
     assert connections == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "statuses"),
+    [
+        ("GET", {"ETag": '"v1"'}, [200, 304, 304]),
+        ("GET", {"Last-Modified": "Wed, 21 Jun 2017 01:14:36 GMT"}, [200, 304, 304]),
+        ("GET", {"ETag": '"v1"', "Cache-Control": "no-store"}, [200, 200, 200]),
+        ("GET", {}, [200, 200, 200]),
+        ("POST", {"ETag": '"v1"'}, [200, 200, 200]),
+    ],
+)
+async def test_a_document_that_may_be_kept_is_sent_once(
+    client: WebhookClient, method: str, headers: dict[str, str], statuses: list[int]
+) -> None:
+    sent: list[int] = []
+
+    async def voice(request: web.Request) -> web.Response:
+        same = request.headers.get("If-None-Match") == '"v1"' or "If-Modified-Since" in request.headers
+        sent.append(304 if same else 200)
+        if same:
+            return web.Response(status=304)
+        return web.Response(text="<Response/>", content_type="text/xml", headers=headers)
+
+    app = web.Application()
+    app.router.add_route(method, "/voice", voice)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/voice"
+        answers = [await client.fetch(ask(url, method=method)) for _ in range(3)]
+        other = await client.fetch(ask(f"{url}?other=1", method=method))
+    finally:
+        await runner.cleanup()
+    assert sent == [*statuses, 200]
+    assert {(answer.status, answer.body, answer.error_code) for answer in [*answers, other]} == {
+        (200, b"<Response/>", 0)
+    }
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_server_with_digest_authentication_lets_the_call_in(

@@ -23,6 +23,7 @@ from yarl import URL
 from ringback.rest.signatures import sign
 from ringback.shell import webhook_errors as codes
 from ringback.shell.local_http import LocalHandler, LocalRequest
+from ringback.shell.webhook_cache import DocumentCache
 from ringback.shell.webhook_errors import Failure
 from ringback.shell.webhook_memory import Login, Memories
 from ringback.shell.webhook_request import (
@@ -69,6 +70,8 @@ class _Reply(NamedTuple):
     location: str
     cookies: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ()
+    etag: str = ""
+    last_modified: str = ""
     is_too_large: bool = False
     error_code: int = 0
     error_text: str = ""
@@ -93,6 +96,7 @@ class WebhookClient:
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._memories = Memories()
+        self._documents: DocumentCache[_Reply] = DocumentCache()
 
     async def start(self) -> None:
         """Opens the pool."""
@@ -198,7 +202,16 @@ class WebhookClient:
             headers["Cookie"] = cookies
         if self._local is not None and self._base_domain and asked.target.host == self._base_domain:
             return await _ask_local(self._local, asked.method, url, headers, body)
-        return await self._ask(asked, url, headers, body, trace)
+        kept = self._documents.find(url) if asked.method == "GET" else None
+        if kept is not None:
+            headers.update(kept.conditions)
+        reply = await self._ask(asked, url, headers, body, trace)
+        if isinstance(reply, _Reply) and asked.method == "GET":
+            if reply.status == 304 and kept is not None:
+                return kept.document._replace(cookies=reply.cookies)
+            if reply.status == 200 and reply.body and len(reply.body) <= DOCUMENT_SIZE:
+                self._documents.keep(url, reply.etag, reply.last_modified, reply)
+        return reply
 
     async def _ask(
         self, asked: "_Asked", url: str, headers: Mapping[str, str], body: bytes, trace: SimpleNamespace
@@ -308,7 +321,7 @@ async def _read_reply(response: aiohttp.ClientResponse) -> _Reply:
     """Reads what the limit allows; the rest of a longer answer is never taken from the socket."""
     kind = response.content_type.lower() if "Content-Type" in response.headers else ""
     limit = AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE
-    location = response.headers.get("Location", "")
+    given = response.headers
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -316,15 +329,18 @@ async def _read_reply(response: aiohttp.ClientResponse) -> _Reply:
             response.close()
             break
     is_too_large = len(body) > limit
+    may_keep = "no-store" not in given.get("Cache-Control", "").lower()
     return _Reply(
-        response.status,
-        kind,
-        (response.charset or "utf-8").lower(),
-        b"" if is_too_large else bytes(body),
-        location,
-        tuple(response.headers.getall("Set-Cookie", ())),
-        tuple(response.headers.getall("WWW-Authenticate", ())),
-        is_too_large,
+        status=response.status,
+        content_type=kind,
+        charset=(response.charset or "utf-8").lower(),
+        body=b"" if is_too_large else bytes(body),
+        location=given.get("Location", ""),
+        cookies=tuple(given.getall("Set-Cookie", ())),
+        challenges=tuple(given.getall("WWW-Authenticate", ())),
+        etag=given.get("ETag", "") if may_keep else "",
+        last_modified=given.get("Last-Modified", "") if may_keep else "",
+        is_too_large=is_too_large,
     )
 
 
@@ -337,17 +353,17 @@ async def _ask_local(
     by_name = [(name.lower(), value) for name, value in answer.headers]
     is_too_large = len(answer.body) > (AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE)
     return _Reply(
-        answer.status,
-        kind.strip().lower(),
-        charset.lower(),
-        b"" if is_too_large else answer.body,
-        next((value for name, value in by_name if name == "location"), ""),
-        tuple(value for name, value in by_name if name == "set-cookie"),
-        tuple(value for name, value in by_name if name == "www-authenticate"),
-        is_too_large,
-        answer.error_code,
-        answer.error_text,
-        tuple(answer.lines),
+        status=answer.status,
+        content_type=kind.strip().lower(),
+        charset=charset.lower(),
+        body=b"" if is_too_large else answer.body,
+        location=next((value for name, value in by_name if name == "location"), ""),
+        cookies=tuple(value for name, value in by_name if name == "set-cookie"),
+        challenges=tuple(value for name, value in by_name if name == "www-authenticate"),
+        is_too_large=is_too_large,
+        error_code=answer.error_code,
+        error_text=answer.error_text,
+        lines=tuple(answer.lines),
     )
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from twilio.request_validator import RequestValidator
 
-from ringback.shell import webhook_memory
+from ringback.shell import webhook_cache, webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.webhook_request import InvalidUrl, Overrides, read_overrides, read_target
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
@@ -289,3 +289,16 @@ def test_what_http_cannot_carry_is_escaped_and_the_rest_left_alone() -> None:
 def test_a_url_has_a_length() -> None:
     with pytest.raises(InvalidUrl):
         read_target("http://x/" + "a" * 8_000)
+
+
+def test_the_document_unused_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_cache, "DOCUMENTS", 2)
+    cache: webhook_cache.DocumentCache[str] = webhook_cache.DocumentCache()
+    cache.keep("a", "1", "", "A")
+    cache.keep("b", "", "Monday", "B")
+    assert cache.find("a") == ({"If-None-Match": "1"}, "A")
+    cache.keep("c", "3", "", "C")
+    assert cache.find("b") is None
+    cache.keep("a", "", "", "without a validator")
+    assert cache.find("a") is None
+    assert cache.find("c") is not None
