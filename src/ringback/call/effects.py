@@ -142,7 +142,7 @@ class JoinConference(NamedTuple):
 
 
 class LeaveConference(NamedTuple):
-    """Take this call out of its conference."""
+    """Take this call out of its conference; ``conference_sid`` is "" if it has not heard of its SID yet."""
 
     conference_sid: str
 

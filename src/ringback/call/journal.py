@@ -26,6 +26,9 @@ from ringback.call.setup import CallSetup
 
 Plain = list[Any]
 
+CLOCK_DIGITS = 6
+"""Decimals of a second that a journal keeps; scripts see no more of the time, so that a replay sees the same."""
+
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
 
@@ -95,7 +98,7 @@ class Journal:
         head = {"ringback": self.version, "setup": self.setup.plain(), "truncated": self.truncated}
         lines: list[str] = [json.dumps(head, separators=(",", ":"))]
         for entry in self._entries:
-            elapsed = round(entry.elapsed, 6)
+            elapsed = round(entry.elapsed, CLOCK_DIGITS)
             effects = [plain(effect) for effect in entry.effects]
             if entry.note is not None:
                 line: Plain = ["note", elapsed, *entry.note]

@@ -13,12 +13,13 @@ the call's inbox), Wire (a line for the timeline) and Follow (a redirect to be r
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ringback.call.events import Digit, Event, LegAnswered, LegEnded, LegRinging
+from ringback.call.info_digits import digit_of
+from ringback.call.outcome import failure_rank
 from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
@@ -28,9 +29,6 @@ from ringback.sip.headers import NameAddr
 from ringback.sip.message import Message, Request
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
-
-_DTMF_INFO = re.compile(rb"(?i)^\s*(?:signal\s*=\s*)?([0-9*#A-D])\s*(?:\r?\n|$)")
-_DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 
 
 class Configure(NamedTuple):
@@ -82,6 +80,8 @@ class Branch:
     route: tuple[str, ...] = ()
     login: Login | None = None
     follow_redirects: bool = False
+    redirected: bool = False
+    """It is on its way to the place that a 302 named."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,10 @@ class _Trying:
     branch: Branch
     talk: OfferAnswer
     early: bool = False
-    redirected: bool = False
+    followed: bool = False
+    """Its redirect is being followed."""
+    problem: str = ""
+    """Why the answer's sound cannot be used."""
 
 
 class Leg:
@@ -100,6 +103,7 @@ class Leg:
         "_answer",
         "_best",
         "_branches",
+        "_following",
         "_hanging_up",
         "_rung",
         "_session_id",
@@ -125,6 +129,7 @@ class Leg:
         self._rung = 0
         self._hanging_up = False
         self._branches: dict[InviteSession, _Trying] = {}
+        self._following = 0
         self._best: sip.Ended | None = None
 
     @property
@@ -158,15 +163,23 @@ class Leg:
         if self.session is None or not self.session.is_incoming or self._rung >= status:
             return []
         self._rung = status
-        body = self._answer if early_media else b""
+        # An offer may stand in a reliable answer only (RFC 3261 section 13.2.1).
+        body = self._answer if early_media and self.negotiated else b""
         text = "183 Session Progress, early media" if early_media else "180 Ringing"
-        return [*self.session.progress(status, now, body=body), Wire(self, True, text)]
+        return [
+            *self.session.progress(status, now, body=body, headers=self._headers()),
+            Wire(self, True, text),
+        ]
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        """What our answers to an INVITE say of the call, so that its phone can be asked about it."""
+        return (("X-Twilio-CallSid", self.call_sid),)
 
     def answer(self, now: float) -> list[LegEffect]:
         """200 with our answer."""
         if self.session is None or not self.session.is_incoming:
             return []
-        return [*self.session.answer(self._answer, now), Wire(self, True, "200 OK")]
+        return [*self.session.answer(self._answer, now, headers=self._headers()), Wire(self, True, "200 OK")]
 
     def refuse(self, status: int, reason: str, now: float) -> list[LegEffect]:
         """A final answer that is none of success."""
@@ -186,7 +199,8 @@ class Leg:
         """Call each branch at once; with none that can be reached the leg ends."""
         out: list[LegEffect] = []
         for branch in branches:
-            if not branch.hops or self._hanging_up or self.ended:
+            self._following, branch.redirected = self._following - branch.redirected, False
+            if not branch.hops or self._hanging_up or self.ended or self.session is not None:
                 continue
             talk = OfferAnswer(branch.address, self.port, self._session_id)
             session, given = self._agent.invite(
@@ -207,9 +221,7 @@ class Leg:
             hop = branch.hops[0]
             out.append(Wire(self, True, f"INVITE {branch.uri} to {hop.host}:{hop.port}/{hop.transport}"))
             out += given
-        if not self._branches and not self.ended:
-            out += self._end("unreachable", 0, "no target can be reached", None)
-        return out
+        return out + self._end_if_none_is_left()
 
     # -- both -------------------------------------------------------------------------------------------
 
@@ -226,9 +238,7 @@ class Leg:
         out: list[LegEffect] = []
         for branch in list(self._branches):
             out += [Wire(self, True, "CANCEL"), *branch.hangup(now)]
-        if not self._branches:
-            out += self._end("local", 0, "not placed", None)
-        return out
+        return out + self._end_if_none_is_left()
 
     def on(self, effect: sip.Effect, now: float) -> list[LegEffect]:
         """What the agent says of a session of this leg."""
@@ -238,11 +248,11 @@ class Leg:
             case sip.Established(session, response, body):
                 return self._on_established(session, response, body, now)
             case sip.Confirmed(session, body):
-                return self._on_confirmed(session, body)
+                return self._on_confirmed(session, body, now)
             case sip.Reoffered(session, request, body):
                 return self._on_reoffered(session, request, body, now)
             case sip.Reanswered(session, body):
-                return self._on_confirmed(session, body)
+                return self._on_confirmed(session, body, now)
             case sip.ReofferFailed() | sip.ReofferWithdrawn():
                 if self._talk and self._talk.pending:
                     self._talk.withdraw()
@@ -282,6 +292,7 @@ class Leg:
             negotiated = trying.talk.accept(body)
         except SdpError as problem:
             out.append(Wire(self, True, f"BYE: the answer's sound cannot be used: {problem}"))
+            trying.problem = str(problem)
             return out + list(session.hangup(now))
         self.session, self._talk = session, trying.talk
         for other in list(self._branches):
@@ -291,16 +302,20 @@ class Leg:
         out.append(Happened(self, LegAnswered(session.call_id, custom_headers(response))))
         return out
 
-    def _on_confirmed(self, session: InviteSession, body: bytes) -> list[LegEffect]:
+    def _on_confirmed(self, session: InviteSession, body: bytes, now: float) -> list[LegEffect]:
+        """The answer to an offer of ours; a call whose first one cannot be used is ended."""
         if session is not self.session or self._talk is None:
             return []
-        out: list[LegEffect] = []
-        if body and self._talk.pending:
-            try:
-                out.append(Configure(self, self._talk.accept(body), _host_of(session)))
-            except SdpError as problem:
-                out.append(Wire(self, False, f"an answer that cannot be used: {problem}"))
-        return out
+        if not self._talk.pending:
+            return []
+        try:
+            return [Configure(self, self._talk.accept(body), _host_of(session))]
+        except SdpError as problem:
+            out: list[LegEffect] = [Wire(self, False, f"an answer that cannot be used: {problem}")]
+            if self.negotiated is None:
+                return [*out, Wire(self, True, "BYE"), *session.hangup(now)]
+            self._talk.withdraw()
+            return out
 
     def _on_reoffered(
         self, session: InviteSession, request: Request, body: bytes, now: float
@@ -327,19 +342,18 @@ class Leg:
         where = next((contact.uri for contact in contacts if contact.uri.is_sip), None)
         if trying is None or where is None or not trying.branch.follow_redirects or self._hanging_up:
             return [Wire(self, False, "a redirect that is not followed")]
-        trying.redirected = True
+        trying.followed = True
+        self._following += 1
         branch = trying.branch
-        branch.follow_redirects = False
+        branch.follow_redirects, branch.redirected = False, True
         branch.uri, branch.hops, branch.route = where, (), ()
         return [Wire(self, False, f"redirect to {where}"), Follow(self, branch, where)]
 
     def _on_info(self, request: Request) -> list[LegEffect]:
         """DTMF by INFO, of phones that are set to it."""
-        kind = request.content_type.partition(";")[0].strip().lower()
-        found = _DTMF_INFO.match(request.body) if kind in _DTMF_TYPES else None
-        if found is None:
+        digit = digit_of(request.content_type, request.body)
+        if digit is None:
             return []
-        digit = found[1].decode("ascii").upper()
         return [Wire(self, False, f"INFO, digit {digit}"), Happened(self, Digit(digit))]
 
     def _on_ended(self, ended: sip.Ended, now: float) -> list[LegEffect]:
@@ -348,30 +362,42 @@ class Leg:
             out: list[LegEffect] = []
             if ended.cause in ("bye", "cancelled") and ended.message is not None:
                 out.append(Wire(self, False, "BYE" if ended.cause == "bye" else "CANCEL"))
-            return out + self._end(ended.cause, ended.status, ended.reason, ended.message)
+            return out + self._end(ended)
         if trying is None or self.session is not None or self.ended:
             return []
         out = [Wire(self, False, f"{ended.status} {ended.reason}")] if ended.cause == "rejected" else []
-        if trying.redirected and not self._hanging_up:
+        if trying.followed and not self._hanging_up:
             return out
-        if self._best is None or _preference(ended) < _preference(self._best):
+        if trying.problem:
+            ended = ended._replace(cause="error", status=488, reason=trying.problem)
+        if self._best is None or _rank(ended) < _rank(self._best):
             self._best = ended
         if ended.cause == "rejected" and ended.status >= 600:
             # A global failure: nobody else may answer (RFC 3261 section 16.7 step 5).
+            self._hanging_up = True
             for other in list(self._branches):
                 out += other.hangup(now)
-        if not self._branches:
-            best = self._best
-            out += self._end(best.cause, best.status, best.reason, best.message)
-        return out
+        return out + self._end_if_none_is_left()
 
-    def _end(self, cause: str, status: int, reason: str, message: Message | None) -> list[LegEffect]:
+    def _end_if_none_is_left(self) -> list[LegEffect]:
+        """The end of an outgoing leg that nobody answered, when the last branch is gone."""
+        waiting = self._following > 0 and not self._hanging_up
+        if self._branches or waiting or self.session is not None or self.ended:
+            return []
+        if self._best is not None:
+            return self._end(self._best)
+        self.ended = True
+        if self._hanging_up:
+            return [Happened(self, LegEnded("local", 0, "not placed", {}, ""))]
+        return [Happened(self, LegEnded("unreachable", 0, "no target can be reached", {}, ""))]
+
+    def _end(self, ended: sip.Ended) -> list[LegEffect]:
         if self.ended:
             return []
         self.ended = True
-        call_id = self.session.call_id if self.session else message.call_id if message else ""
-        headers = custom_headers(message) if message is not None else {}
-        return [Happened(self, LegEnded(cause, status, reason, headers, call_id))]
+        headers = custom_headers(ended.message) if ended.message is not None else {}
+        call_id = ended.session.call_id
+        return [Happened(self, LegEnded(ended.cause, ended.status, ended.reason, headers, call_id))]
 
 
 def custom_headers(message: Message) -> dict[str, str]:
@@ -383,8 +409,5 @@ def _host_of(session: InviteSession) -> str:
     return session.flow.remote[0] if session.flow else ""
 
 
-def _preference(ended: sip.Ended) -> tuple[int, int]:
-    """Which of several failures speaks for all: 6xx, busy, no answer, the rest (RFC 3261 section 16.7 step 6)."""
-    order: Mapping[int, int] = {486: 1, 480: 2, 408: 3, 487: 4}
-    rank = 0 if ended.status >= 600 else order.get(ended.status, 5)
-    return (rank if ended.cause == "rejected" else 6, ended.status)
+def _rank(ended: sip.Ended) -> tuple[int, int]:
+    return failure_rank(ended.cause, ended.status)

@@ -7,8 +7,12 @@ from ringback.call.events import LegEnded
 BUSY = frozenset({486, 600})
 NO_ANSWER = frozenset({408, 480, 487})
 
-DIAL_PREFERENCE = ("completed", "busy", "no-answer", "canceled", "failed")
-"""Of several legs that all failed, the first of these that one of them met is the Dial's status."""
+DIAL_PREFERENCE = ("completed", "no-answer", "busy", "canceled", "failed")
+"""Of several legs that were not bridged, the first of these that one of them met is the Dial's status.
+
+Twilio does not say. A leg that somebody picked up comes first (he declined in the whisper document); then one
+that rang out, because that is what ended the Dial; a program that reads ``failed`` may trust that nothing rang.
+"""
 
 
 def status_of(ended: LegEnded, *, answered: bool, outgoing: bool) -> str:
@@ -27,6 +31,15 @@ def status_of(ended: LegEnded, *, answered: bool, outgoing: bool) -> str:
     return "failed"
 
 
-def worst_first(statuses: list[str]) -> str:
-    """The DialCallStatus of a Dial in which nobody answered; ``failed`` when nobody could be rung."""
+def dial_status(statuses: list[str]) -> str:
+    """The DialCallStatus of a Dial that bridged nobody; ``failed`` when nobody could be rung."""
     return next((status for status in DIAL_PREFERENCE if status in statuses), "failed")
+
+
+_RANKS = {486: 1, 480: 2, 408: 3, 487: 4}
+
+
+def failure_rank(cause: str, status: int) -> tuple[int, int]:
+    """The least of several branches' speaks for all: 6xx, busy, no answer, the rest (RFC 3261 section 16.7 step 6)."""
+    rank = 0 if status >= 600 else _RANKS.get(status, 5)
+    return (rank if cause == "rejected" else 6, status)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ringback.call.effects import Arm, Disarm, Effect
 from ringback.call.events import Complete, Event, Fired, LegEnded, Redirect
@@ -69,10 +69,28 @@ def interrupt_of(event: Event) -> Interrupted | None:
     return None
 
 
+class Refusal(NamedTuple):
+    """How a call that nobody answered is refused at its end: SIP status and reason, and its CallStatus."""
+
+    status: int
+    reason: str
+    call_status: str
+
+
 class Call:
     """A script's view of its own call: what it started from, the time, and names for new things."""
 
-    __slots__ = ("_names", "_sids", "answered_at", "elapsed", "ended", "parameters", "setup", "status")
+    __slots__ = (
+        "_names",
+        "_sids",
+        "answered_at",
+        "elapsed",
+        "ended",
+        "parameters",
+        "refusal",
+        "setup",
+        "status",
+    )
 
     def __init__(self, setup: CallSetup) -> None:
         self.setup = setup
@@ -80,6 +98,8 @@ class Call:
         self.status = "queued" if setup.kind == "api" else "ringing"
         self.answered_at: float | None = None
         self.ended: LegEnded | None = None
+        self.refusal: Refusal | None = None
+        """Set by Reject, and by a Dial with answerOnBridge that reached nobody."""
         self.parameters = dict(setup.parameters)
         """Parameters of this call's webhooks beside the standard ones; they grow (SipHeader_X-...)."""
         self._names = 0

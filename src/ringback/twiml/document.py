@@ -54,10 +54,16 @@ def parse(body: bytes | str, hide: Callable[[str], str] | None = None) -> Elemen
     if len(data) > MAX_DOCUMENT_BYTES:
         raise DocumentError(11750, f"the document has {len(data)} bytes; the limit is {MAX_DOCUMENT_BYTES}")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+        # Text is UTF-8 by now, whatever its declaration says.
+        encoding="utf-8" if isinstance(body, str) else None,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
-        root = etree.fromstring(data.strip(), parser)
+        root = etree.fromstring(data.lstrip(), parser)
     except (etree.XMLSyntaxError, ValueError) as problem:
         raise DocumentError(12100, f"the document is not well-formed XML: {problem}") from None
     if root.getroottree().docinfo.internalDTD is not None:

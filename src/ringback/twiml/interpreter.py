@@ -21,8 +21,9 @@ from ringback.call.script import Call, Redirected, Script, wait_for
 from ringback.call.setup import Page
 from ringback.twiml.document import Element, from_plain
 from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.limits import MAX_VERBS
 from ringback.twiml.parameters import standard
-from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered
+from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered, ensure_ended_well
 from ringback.twiml.schema import LATER
 from ringback.twiml.verbs import VERBS
 from ringback.twiml.verbs.sound import play_to_end
@@ -46,8 +47,7 @@ def run_pages(call: Call, page: Page, *, segment: str = "", params: Pairs | None
                 raise
             event = redirected.event
             yield info("twiml", f"redirected by a program to {event.url or 'TwiML given in place'}")
-            page = Page(event.url, event.method, page.fallback_url, page.fallback_method, event.document)
-            extra = []
+            page, extra = redirected_to(redirected, page), []
             continue
         if not isinstance(outcome, Goto):
             return outcome or End(DOCUMENT_ENDED)
@@ -55,6 +55,12 @@ def run_pages(call: Call, page: Page, *, segment: str = "", params: Pairs | None
         extra = outcome.params
     yield error("twiml", f"{MAX_DOCUMENTS} documents in one call: this is a loop of redirects", 12400)
     return End("too many documents")
+
+
+def redirected_to(redirected: Redirected, page: Page) -> Page:
+    """The page that a program gave instead of this one; the fallback stays."""
+    given = redirected.event
+    return Page(given.url, given.method, page.fallback_url, page.fallback_method, given.document)
 
 
 def _run_page(call: Call, page: Page, segment: str, extra: Pairs) -> Script[Outcome]:
@@ -87,7 +93,9 @@ def _open(call: Call, page: Page, segment: str, extra: Pairs) -> Script[tuple[Ru
 
 
 def _run_document(run: Run, document: Element) -> Script[Outcome]:
-    for element in document.children:
+    for count, element in enumerate(document.children, start=1):
+        if count > MAX_VERBS:
+            raise TwimlError(12400, f"the document has over {MAX_VERBS} verbs")
         verb = yield from _verb_of(run, element)
         if verb is None:
             continue
@@ -97,7 +105,7 @@ def _run_document(run: Run, document: Element) -> Script[Outcome]:
             return outcome
         run.first = False
     if run.first:
-        yield from ensure_answered(run.call)
+        yield from ensure_ended_well(run.call)
     return None
 
 
@@ -106,7 +114,9 @@ def _verb_of(run: Run, element: Element) -> Script[Callable[[Run, Element], Scri
     if verb is None:
         if element.name in LATER:
             raise NotYet(f"<{element.name}>")
-        yield warning("twiml", f"TwiML has no verb <{element.name[:60]}>; it is skipped", 12200)
+        yield from run.warn(
+            warning("twiml", f"TwiML has no verb <{element.name[:60]}>; it is skipped", 12200)
+        )
     elif run.segment == "whisper" and element.name not in WHISPER_VERBS:
         raise TwimlError(
             13201, f"<{element.name}> cannot be used in a document that a callee hears before the bridge"

@@ -8,6 +8,15 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_INLINE_CHARACTERS = 4_000
 """Twilio's limit of the Twiml parameter (error 32018)."""
 
+MAX_VERBS = 200
+"""Verbs of one document: what they ask for without waiting stays below a script's bound of effects."""
+
+MAX_STREAMS = 4
+"""Streams that one Start or Stop names: Twilio taps a call at most four times at once."""
+
+MAX_WARNINGS = 100
+"""Warnings that one document may bring into its call's timeline."""
+
 MAX_DEPTH = 20
 """SSML nests a few levels; deeper is an attack on the stack."""
 

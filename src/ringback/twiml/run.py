@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from ringback.call.effects import Answer, Fact, Pairs
+from ringback.call.effects import Answer, Fact, Note, Pairs, warning
+from ringback.call.events import LegAnswered
 from ringback.call.script import Call, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
+from ringback.twiml.limits import MAX_WARNINGS
 from ringback.twiml.schema import read_attributes
 
 
@@ -42,7 +44,7 @@ class Run:
     """Whether no verb before this one has touched the call."""
     segment: str = ""
     """"whisper" in a document that a callee hears before the bridge."""
-    memory: dict[str, Any] = field(default_factory=dict)
+    warnings: int = 0
 
     def link(self, url: str) -> str:
         """An absolute URL for a link of this document; "" means the document itself. Raises TwimlError."""
@@ -58,8 +60,19 @@ class Run:
     def attributes(self, element: Element) -> Script[dict[str, Any]]:
         """The element's attributes as values; what is odd about them goes into the timeline."""
         values, notes = read_attributes(element)
-        yield from notes
+        for note in notes:
+            yield from self.warn(note)
         return values
+
+    def warn(self, note: Note) -> Script[None]:
+        """Put what is odd about this document into the timeline, up to a bound."""
+        self.warnings += 1
+        if self.warnings < MAX_WARNINGS:
+            yield note
+        elif self.warnings == MAX_WARNINGS:
+            yield warning(
+                "twiml", f"over {MAX_WARNINGS} warnings in one document; the rest is left out", 12200
+            )
 
 
 def ensure_answered(call: Call) -> Script[None]:
@@ -67,6 +80,23 @@ def ensure_answered(call: Call) -> Script[None]:
     if call.answered_at is None and call.setup.kind == "inbound":
         yield Answer()
         yield from mark_answered(call)
+
+
+def ensure_ended_well(call: Call) -> Script[None]:
+    """Answer a call that its document ends without having answered, unless it is to be refused.
+
+    Twilio answers and bills a call whose document is empty or hangs up; Reject is the way not to.
+    """
+    if call.refusal is None:
+        yield from ensure_answered(call)
+
+
+def leg_answered(call: Call, event: LegAnswered) -> Script[None]:
+    """An outgoing leg was answered. What a SIP far end said goes with every later request of this call."""
+    if call.setup.to.startswith("sip:"):
+        call.parameters["SipCallId"] = event.sip_call_id
+        call.parameters.update({f"SipHeader_{name}": value for name, value in event.headers.items()})
+    yield from mark_answered(call)
 
 
 def mark_answered(call: Call) -> Script[None]:

@@ -78,6 +78,7 @@ def not_yet(value: str) -> str:
 
 
 METHOD = one_of("GET", "POST")
+FINISH_KEY = one_of("", *"0123456789*#")
 RING_TONES = tuple(
     "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th "
     "uk us us-old tw ve za".split()
@@ -134,7 +135,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "action": Attribute("", text),
         "method": Attribute("POST", METHOD, 13312),
         "timeout": Attribute(5, number(0, 86_400), 13313),
-        "finishOnKey": Attribute("#", text, 13310),
+        "finishOnKey": Attribute("#", FINISH_KEY, 13310),
         "numDigits": Attribute(0, number(1, 1000), 13314),
         "actionOnEmptyResult": Attribute(False, boolean),
         "speechTimeout": _IGNORED,
@@ -144,7 +145,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "partialResultCallbackMethod": _IGNORED,
         "language": _IGNORED,
         "hints": _IGNORED,
-        "bargeIn": Attribute(True, boolean),
+        "bargeIn": Attribute(True, boolean, 13332),
         "debug": _IGNORED,
         "speechModel": _IGNORED,
         "enhanced": _IGNORED,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
-from ringback.call.effects import Effect, Fact, Place, Tell, info
+from ringback.call.effects import Arm, Effect, Fact, Place, Tell, Unbridge, info
 from ringback.call.events import LegAnswered, LegRinging, Told
-from ringback.call.script import Call, Completed, Interrupted, LegGone, Redirected, Script
+from ringback.call.script import CALL_LIMIT, Call, Completed, Interrupted, LegGone, Redirected, Script
 from ringback.call.setup import Page
-from ringback.twiml.interpreter import DOCUMENT_ENDED, run_pages
+from ringback.twiml.interpreter import DOCUMENT_ENDED, redirected_to, run_pages
 from ringback.twiml.progress import Progress
-from ringback.twiml.run import End, mark_answered
+from ringback.twiml.run import End, leg_answered
 from ringback.twiml.scripts.ending import close, hang_up
 from ringback.twiml.verbs.sound import send_digits
 
@@ -33,22 +34,23 @@ def child(call: Call) -> Script[None]:
     """The script of a dialed leg."""
     progress = Progress(call)
     parent = call.setup.parent_sid
-    why, override = "the document ended", ""
+    override = ""
     try:
         yield from _ring(call, progress)
         end = yield from _unless_released(parent, _prepare(call))
-        if end.why != READY:
-            raise Released("completed")
-        yield Tell(parent, "ready", {})
-        yield from _bridged(call)
+        if end.why == READY:
+            yield Tell(parent, "ready", {})
+            yield from _bridged(call)
+        why = end.why
     except LegGone:
         why = "the far end is gone"
     except Completed as completed:
-        why, override = completed.event.why, completed.event.status
+        why, override = completed.event.why, "canceled"
     except Released as released:
         why, override = "released by its Dial", released.status
     except Redirected as redirected:
         # A program takes this leg out of the Dial: the parent goes on, and this call lives by itself.
+        yield Unbridge()
         yield Tell(parent, "ended", _ending(call, "completed"))
         parent = ""
         why = yield from _alone(call, redirected)
@@ -59,21 +61,30 @@ def child(call: Call) -> Script[None]:
 
 
 def _ring(call: Call, progress: Progress) -> Script[None]:
+    """Ring the far end until it answers. A Redirect that comes before is raised then."""
     setup = call.setup
     yield Place(list(setup.targets), setup.from_user, setup.from_domain, setup.display_name)
     yield from progress.tell("initiated")
+    waiting: Redirected | None = None
     while True:
-        match (yield None):
+        try:
+            event = yield None
+        except Redirected as redirected:
+            waiting = redirected
+            continue
+        match event:
             case LegRinging(_, early_media):
                 if call.status != "ringing":
                     call.status = "ringing"
                     yield Fact({"status": "ringing"})
                 yield from progress.tell("ringing")
                 yield Tell(setup.parent_sid, "ringing", {"early_media": early_media})
-            case LegAnswered(_, headers):
-                call.parameters.update({f"SipHeader_{name}": value for name, value in headers.items()})
-                yield from mark_answered(call)
+            case LegAnswered():
+                yield Arm(CALL_LIMIT, setup.time_limit)
+                yield from leg_answered(call, event)
                 yield from progress.tell("answered")
+                if waiting is not None:
+                    raise waiting
                 yield Tell(setup.parent_sid, "answered", {})
                 return
             case Told(sender, "release", data) if sender == setup.parent_sid:
@@ -116,7 +127,8 @@ def _unless_released(parent: str, script: Script[End]) -> Script[End]:
             step = partial(script.send, event)
 
 
-def _bridged(call: Call) -> Script[None]:
+def _bridged(call: Call) -> Script[NoReturn]:
+    """Be connected with the parent; only an interruption ends this."""
     while True:
         match (yield None):
             case Told(sender, "release", data) if sender == call.setup.parent_sid:
@@ -124,10 +136,8 @@ def _bridged(call: Call) -> Script[None]:
 
 
 def _alone(call: Call, redirected: Redirected) -> Script[str]:
-    event = redirected.event
-    page = Page(event.url, event.method, document=event.document)
     try:
-        end = yield from run_pages(call, page)
+        end = yield from run_pages(call, redirected_to(redirected, Page()))
     except LegGone:
         return "the far end hung up"
     except Completed as completed:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import HangUp, info
+from ringback.call.effects import Disarm, HangUp, Refuse, info
 from ringback.call.events import LegEnded
 from ringback.call.outcome import status_of
-from ringback.call.script import Call, Completed, LegGone, Redirected, Script
+from ringback.call.script import CALL_LIMIT, Call, Completed, LegGone, Redirected, Script
 from ringback.twiml.progress import Progress
 
 
 def hang_up(call: Call, why: str) -> Script[LegEnded]:
-    """End the leg if it still lives, and wait until it has ended; nothing stops this any more."""
+    """End the leg if it still lives, and wait until it has ended; nothing stops this any more.
+
+    A caller who was never answered gets the refusal that the document led to, if it led to one.
+    """
     if call.ended is None:
-        yield HangUp(why)
+        if call.refusal is not None and call.answered_at is None:
+            yield Refuse(call.refusal.status, call.refusal.reason)
+        else:
+            yield HangUp(why)
     while call.ended is None:
         try:
             yield None
@@ -22,10 +28,12 @@ def hang_up(call: Call, why: str) -> Script[LegEnded]:
 
 
 def close(call: Call, progress: Progress, override: str = "") -> Script[None]:
-    """Close the record of a call whose leg has ended. ``override`` is a status known better."""
+    """Close the record of a call whose leg has ended. ``override`` is a status known better, if unanswered."""
     ended = call.ended
     assert ended is not None
     answered = call.answered_at is not None
+    if answered or call.setup.kind == "inbound":
+        yield Disarm(CALL_LIMIT)
     found = status_of(ended, answered=answered, outgoing=call.setup.kind != "inbound")
     status = found if answered or not override else override
     yield info(

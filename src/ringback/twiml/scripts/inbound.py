@@ -8,22 +8,20 @@ from ringback.twiml.interpreter import run_pages
 from ringback.twiml.progress import Progress
 from ringback.twiml.scripts.ending import close, hang_up
 
-FINAL_REFUSALS = ("busy", "no-answer")
-
 
 def inbound(call: Call) -> Script[None]:
-    """The script of an incoming call."""
+    """The script of an incoming call. One whose INVITE was refused already is only recorded."""
     progress = Progress(call)
-    yield Arm(CALL_LIMIT, call.setup.time_limit)
-    try:
-        end = yield from run_pages(call, call.setup.page)
-        why = end.why
-    except LegGone:
-        why = "the caller hung up"
-    except Completed as completed:
-        why = completed.event.why
-        if call.answered_at is None:
-            call.status = completed.event.status
+    why, override = "the caller hung up", ""
+    if call.ended is None:
+        yield Arm(CALL_LIMIT, call.setup.time_limit)
+        try:
+            end = yield from run_pages(call, call.setup.page)
+            why = end.why
+            override = call.refusal.call_status if call.refusal else ""
+        except LegGone:
+            call.refusal = None
+        except Completed as completed:
+            why, override = completed.event.why, "canceled"
     yield from hang_up(call, why)
-    override = call.status if call.status in (*FINAL_REFUSALS, "canceled") else ""
     yield from close(call, progress, override)

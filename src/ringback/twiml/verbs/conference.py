@@ -51,6 +51,6 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
                 case Digit(digit) if sid:
                     yield Tell(sid, "digit", {"digit": digit})
     except Interrupted:
-        if sid:
-            yield LeaveConference(sid)
+        # Also before "joined" came: the conference may have let the call in already.
+        yield LeaveConference(sid)
         raise

@@ -17,7 +17,7 @@ from typing import Any
 
 from ringback.call.effects import Arm, Disarm, Notify, Ring, error, info, warning
 from ringback.call.limits import MAX_PARALLEL_NOUNS
-from ringback.call.script import Interrupted, LegGone, Script
+from ringback.call.script import Completed, Interrupted, LegGone, Refusal, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.parameters import standard
@@ -25,7 +25,16 @@ from ringback.twiml.run import Goto, Outcome, Run, ensure_answered
 from ringback.twiml.schema import LATER
 from ringback.twiml.verbs.conference import conference
 from ringback.twiml.verbs.nouns import Noun, plan_noun
-from ringback.twiml.verbs.ringing import Result, Ringing, ringing_result
+from ringback.twiml.verbs.ringing import Result, Ringing
+
+REFUSALS = {
+    "busy": Refusal(486, "Busy Here", "busy"),
+    "no-answer": Refusal(480, "Temporarily Unavailable", "no-answer"),
+    "canceled": Refusal(480, "Temporarily Unavailable", "no-answer"),
+    "completed": Refusal(603, "Decline", "no-answer"),
+    "failed": Refusal(480, "Temporarily Unavailable", "failed"),
+}
+"""What a caller who still rings (answerOnBridge) hears in the end, by DialCallStatus."""
 
 TIMEOUT_BUFFER = 5.0
 """Seconds that Twilio adds to a Dial's timeout (Dial, "timeout")."""
@@ -36,23 +45,27 @@ def dial(run: Run, element: Element) -> Script[Outcome]:
     values = yield from run.attributes(element)
     action = run.link(values["action"]) if values["action"] else ""
     rooms = [child for child in element.children if child.name == "Conference"]
-    if rooms:
-        yield from ensure_answered(run.call)
-        result = yield from conference(run, rooms[0], values)
-    else:
-        try:
-            result = yield from _dial_nouns(run, element, values)
-        except LegGone:
-            if action:
-                gone = ringing_result(run).parameters()
-                yield Notify(action, values["method"], [*standard(run.call, "completed"), *gone])
-            raise
+    ringing = Ringing(run, values)
+    try:
+        if rooms:
+            yield from ensure_answered(run.call)
+            result = yield from conference(run, rooms[0], values)
+        else:
+            result = yield from _dial_nouns(ringing, element, values)
+    except (LegGone, Completed):
+        if action:
+            gone = Result("answered", in_conference=True) if rooms else ringing.aborted()
+            status = "no-answer" if run.call.answered_at is None else "completed"
+            yield Notify(action, values["method"], [*standard(run.call, status), *gone.parameters()])
+        raise
+    if not result.bridged and not rooms:
+        run.call.refusal = REFUSALS[result.status]
     if action:
         return Goto(action, values["method"], result.parameters())
     return None
 
 
-def _nouns_of(element: Element) -> Script[list[Element]]:
+def _nouns_of(run: Run, element: Element) -> Script[list[Element]]:
     """The nouns of a Dial; its own text is a Number. Raises TwimlError."""
     nouns = []
     for child in element.children:
@@ -61,7 +74,9 @@ def _nouns_of(element: Element) -> Script[list[Element]]:
         elif child.name in LATER:
             raise NotYet(f"<Dial><{child.name}>")
         else:
-            yield warning("twiml", f"Dial cannot hold <{child.name[:60]}>; it is skipped", 13215)
+            yield from run.warn(
+                warning("twiml", f"Dial cannot hold <{child.name[:60]}>; it is skipped", 13215)
+            )
     if not nouns and element.text:
         nouns.append(Element("Number", {}, (element.text,)))
     if len(nouns) > MAX_PARALLEL_NOUNS:
@@ -69,51 +84,52 @@ def _nouns_of(element: Element) -> Script[list[Element]]:
     return nouns
 
 
-def _dial_nouns(run: Run, element: Element, values: dict[str, Any]) -> Script[Result]:
+def _dial_nouns(ringing: Ringing, element: Element, values: dict[str, Any]) -> Script[Result]:
+    run = ringing.run
+    if not values["answerOnBridge"]:
+        yield from ensure_answered(run.call)
     nouns: list[Noun] = []
-    for child in (yield from _nouns_of(element)):
+    for child in (yield from _nouns_of(run, element)):
         noun = yield from plan_noun(run, child, values["callerId"])
         if noun is not None:
             nouns.append(noun)
     if not nouns:
         yield error("twiml", "Dial: there is nobody to ring")
         return Result("failed")
-    ringing = Ringing(run, values)
-    if values["answerOnBridge"]:
-        if run.call.answered_at is None:
-            yield Ring(False)
-    else:
-        yield from ensure_answered(run.call)
-    try:
-        if values["sequential"]:
-            result = yield from _one_by_one(ringing, nouns, values["timeout"])
-        else:
-            result = yield from _ring(ringing, nouns, values["timeout"])
-    except Interrupted as interrupt:
-        status = "canceled" if isinstance(interrupt, LegGone) else "completed"
-        yield from ringing.release_all(status)
-        raise
-    return result
-
-
-def _one_by_one(ringing: Ringing, nouns: list[Noun], timeout: int) -> Script[Result]:
+    if run.call.answered_at is None:
+        yield Ring(False)
+    rounds = [[noun] for noun in nouns] if values["sequential"] else [nouns]
     result = Result("failed")
-    for noun in nouns:
-        result = yield from _ring(ringing, [noun], timeout)
-        if result.answered:
+    for together in rounds:
+        result = yield from _ring(ringing, together, values["timeout"])
+        if result.status in ("completed", "canceled"):  # picked up, or the caller pressed *
             break
     return result
 
 
 def _ring(ringing: Ringing, nouns: list[Noun], timeout: int) -> Script[Result]:
-    """Ring these nouns at once; after the first answer stay until that leg ends."""
-    call = ringing.run.call
-    timer = call.token("dial-timeout")
+    """Ring these nouns at once; after the first that is ready stay until that leg ends."""
+    timer = ringing.run.call.token("dial-timeout")
     yield from ringing.start(nouns)
     yield Arm(timer, timeout + TIMEOUT_BUFFER)
-    winner = yield from ringing.wait_for_ready(timer)
+    try:
+        winner = yield from ringing.wait_for_ready(timer)
+    except Interrupted as interrupt:
+        yield Disarm(timer)
+        yield from ringing.abort(_word_of(interrupt))
+        raise
     yield Disarm(timer)
     if winner is None:
-        yield info("call", f"Dial: {ringing.status()}")
-        return ringing.result()
-    return (yield from ringing.connect(winner))
+        result = ringing.result()
+        yield info("call", f"Dial: {result.status}")
+        return result
+    try:
+        return (yield from ringing.connect(winner))
+    except Interrupted as interrupt:
+        yield from ringing.abort(_word_of(interrupt))
+        raise
+
+
+def _word_of(interrupt: Interrupted) -> str:
+    """The status of children that ring when the Dial is interrupted: canceled is for the REST API alone."""
+    return "no-answer" if isinstance(interrupt, LegGone) else "canceled"

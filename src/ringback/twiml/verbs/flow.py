@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import Refuse, Ring, warning
-from ringback.call.script import Script
+from ringback.call.effects import Ring, warning
+from ringback.call.script import Refusal, Script
 from ringback.call.script import pause as let_pass
 from ringback.twiml.document import Element
-from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered
+from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered, ensure_ended_well
 
-REJECTIONS = {"rejected": (603, "Decline", "no-answer"), "busy": (486, "Busy Here", "busy")}
-"""reason: SIP status, its text, and the status in which the call ends (Twilio: Reject)."""
+REJECTIONS = {"rejected": Refusal(603, "Decline", "no-answer"), "busy": Refusal(486, "Busy Here", "busy")}
+"""By reason (Twilio: Reject)."""
 
 
 def pause(run: Run, element: Element) -> Script[Outcome]:
@@ -26,7 +26,7 @@ def pause(run: Run, element: Element) -> Script[Outcome]:
 def hangup(run: Run, element: Element) -> Script[Outcome]:
     """End the call. One that was not answered is answered first, as Twilio does; Reject is the way not to."""
     yield from run.attributes(element)
-    yield from ensure_answered(run.call)
+    yield from ensure_ended_well(run.call)
     return End("Hangup")
 
 
@@ -37,8 +37,7 @@ def reject(run: Run, element: Element) -> Script[Outcome]:
     if call.answered_at is not None or call.setup.kind != "inbound":
         yield warning("twiml", "Reject comes after the call was answered; it hangs up")
         return End("Reject")
-    status, reason, call.status = REJECTIONS[values["reason"]]
-    yield Refuse(status, reason)
+    call.refusal = REJECTIONS[values["reason"]]
     return End(f"Reject {values['reason']}")
 
 

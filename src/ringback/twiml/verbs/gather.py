@@ -27,7 +27,8 @@ def gather(run: Run, element: Element) -> Script[Outcome]:
         if child.name not in PROMPTS:
             raise TwimlError(13320, f"Gather cannot hold <{child.name}>: Say, Play and Pause only")
         prompts.append((yield from source_of(run, child)))
-    action = run.link(values["action"])
+    if values["action"]:
+        run.link(values["action"])  # a wrong one is told before anybody presses a key
     yield from ensure_answered(run.call)
     digits, finished_on = yield from _collect(run, values, prompts)
     if not digits and not values["actionOnEmptyResult"]:
@@ -37,7 +38,7 @@ def gather(run: Run, element: Element) -> Script[Outcome]:
     params: Pairs = [("Digits", digits)]
     if finished_on:
         params.append(("FinishedOnKey", finished_on))
-    return Goto(action, values["method"], params)
+    return Goto(run.link(values["action"]), values["method"], params)
 
 
 def _collect(
@@ -45,9 +46,9 @@ def _collect(
 ) -> Script[tuple[str, str]]:
     """Prompts, then keys until the finish key, the wanted count, or the timeout: (digits, finish key)."""
     timer = run.call.token("gather")
-    first = yield from _prompt(run, prompts, deaf_to="" if values["bargeIn"] else values["finishOnKey"][:1])
+    ahead = yield from _prompt(run, prompts, values["bargeIn"])
     try:
-        result = yield from _keys(values, timer, first)
+        result = yield from _keys(values, timer, ahead)
     except Interrupted:
         yield Disarm(timer)
         raise
@@ -55,46 +56,57 @@ def _collect(
     return result
 
 
-def _prompt(run: Run, prompts: list[tuple[list[Any], int]], deaf_to: str) -> Script[str]:
-    """Play the prompts until they end or a key stops them: that key, or "".
+def _prompt(run: Run, prompts: list[tuple[list[Any], int]], barge_in: bool) -> Script[str]:
+    """Play the prompts until they end or a key stops them: the keys that were pressed meanwhile.
 
-    With bargeIn="false" (``deaf_to`` holds the finish key) only the finish key stops them.
+    With bargeIn="false" no key stops them, and none is lost.
     """
+    keys = ""
     for source, loops in prompts:
         playing = run.call.token("prompt")
         yield Play(playing, source, loops)
         try:
             while True:
                 event = yield None
-                if isinstance(event, Digit) and (not deaf_to or event.digit == deaf_to):
-                    yield StopPlay()
-                    return event.digit
-                if isinstance(event, PlayFailed) and event.token == playing:
+                if isinstance(event, Digit):
+                    keys += event.digit
+                    if barge_in:
+                        yield StopPlay()
+                        return keys
+                elif isinstance(event, PlayFailed) and event.token == playing:
                     yield error("media", event.message, event.code)
                     break
-                if isinstance(event, Played) and event.token == playing:
+                elif isinstance(event, Played) and event.token == playing:
                     break
         except Interrupted:
             yield StopPlay()
             raise
-    return ""
+    return keys
 
 
-def _keys(values: dict[str, Any], timer: str, first: str) -> Script[tuple[str, str]]:
-    finish_key = values["finishOnKey"][:1]
+def _keys(values: dict[str, Any], timer: str, ahead: str) -> Script[tuple[str, str]]:
+    """Keys, those that came ``ahead`` first. The timer is armed again at each."""
     digits = ""
-    key = first
     while True:
-        if key and key == finish_key:
+        if ahead:
+            key, ahead = ahead[0], ahead[1:]
+        else:
+            yield Arm(timer, values["timeout"])
+            key = yield from _next_key(timer)
+        if not key:
+            return digits, ""
+        if key == values["finishOnKey"]:
             return digits, key
         digits += key
-        if values["numDigits"] and len(digits) == values["numDigits"]:
+        if len(digits) == values["numDigits"]:
             return digits, ""
-        yield Arm(timer, values["timeout"])
-        while True:
-            event = yield None
-            if isinstance(event, Digit):
-                key = event.digit
-                break
-            if isinstance(event, Fired) and event.token == timer:
-                return digits, ""
+
+
+def _next_key(timer: str) -> Script[str]:
+    """The next key, or "" when the time is up."""
+    while True:
+        match (yield None):
+            case Digit(key):
+                return key
+            case Fired(token) if token == timer:
+                return ""

@@ -1,25 +1,21 @@
-"""The ringing of a Dial: children are started, watched, and one of them is connected."""
+"""The ringing of a Dial: children are started, watched, and one of them is connected.
+
+::
+
+    started --ringing--> --answered--> (whisper) --ready--> bridged --ended-->
+       | timeout (who has not answered), *, another was ready: released, and waited for
+
+A child that was released has the status that it was released with, whatever it tells after that.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from ringback.call.effects import (
-    Arm,
-    Bridge,
-    Disarm,
-    Pairs,
-    Play,
-    Ring,
-    Spawn,
-    StopPlay,
-    Tell,
-    Unbridge,
-    info,
-)
+from ringback.call.effects import Bridge, Pairs, Play, Ring, Spawn, StopPlay, Tell, Unbridge, info
 from ringback.call.events import Digit, Fired, Played, PlayFailed, Told
-from ringback.call.outcome import worst_first
+from ringback.call.outcome import dial_status
 from ringback.call.script import Script
 from ringback.twiml.run import Run, ensure_answered
 from ringback.twiml.verbs.nouns import Noun
@@ -31,9 +27,13 @@ class Child:
 
     sid: str
     shown: str
-    answered: bool = False
+    prepares: bool = False
+    """It sends digits or hears a whisper document between its answer and the bridge."""
+    answered_at: float | None = None
+    released: str = ""
+    """The status it was let go with; "" if it was not."""
     status: str = ""
-    """Its final CallStatus; "" while it lives."""
+    """Its final status; "" while it lives."""
     ending: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,7 +44,6 @@ class Result:
     status: str
     child: Child | None = None
     bridged: bool = False
-    answered: bool = False
     in_conference: bool = False
 
     def parameters(self) -> Pairs:
@@ -56,32 +55,28 @@ class Result:
             ending = self.child.ending
             pairs.append(("DialCallSid", self.child.sid))
             pairs.append(("DialCallDuration", str(ending.get("duration", 0))))
-            if ending.get("sip_call_id"):
-                pairs.append(("DialSipCallId", ending["sip_call_id"]))
-                pairs.append(("DialSipResponseCode", str(ending["sip_status"])))
-                pairs.extend((f"DialSipHeader_{name}", value) for name, value in ending["headers"].items())
+            if self.child.shown.startswith("sip:"):
+                if ending.get("sip_call_id"):
+                    pairs.append(("DialSipCallId", ending["sip_call_id"]))
+                if ending.get("sip_status"):
+                    pairs.append(("DialSipResponseCode", str(ending["sip_status"])))
+                pairs.extend(
+                    (f"DialSipHeader_{name}", value) for name, value in ending.get("headers", {}).items()
+                )
         pairs.append(("DialBridged", "true" if self.bridged else "false"))
         return pairs
-
-
-def ringing_result(run: Run) -> Result:
-    """The result of a Dial whose caller hung up: of the child that was bridged, if one was."""
-    child, since = run.memory.get("bridged", (None, 0.0))
-    if child is None:
-        return Result("no-answer")
-    child.ending = child.ending or {"duration": int(run.call.elapsed - since + 0.5)}
-    return Result("completed", child, bridged=True, answered=True)
 
 
 class Ringing:
     """The children of one Dial."""
 
-    __slots__ = ("_children", "_early", "_ringback", "_values", "run")
+    __slots__ = ("_bridged", "_children", "_early", "_ringback", "_values", "run")
 
     def __init__(self, run: Run, values: dict[str, Any]) -> None:
         self.run = run
         self._values = values
         self._children: dict[str, Child] = {}
+        self._bridged: Child | None = None
         self._ringback = ""
         self._early = False
 
@@ -91,109 +86,118 @@ class Ringing:
         self._early = False
         for noun in nouns:
             setup = noun.setup(self.run, self._values["timeLimit"])
-            self._children[setup.sid] = Child(setup.sid, noun.shown)
+            prepares = bool(noun.whisper.url or noun.send_digits)
+            self._children[setup.sid] = Child(setup.sid, noun.shown, prepares)
             yield info("call", f"Dial: ringing {noun.shown} from {setup.from_}")
             yield Spawn(setup.plain())
-        if self.run.call.answered and not self._ringback:
-            self._ringback = self.run.call.token("ringback")
-            yield Play(self._ringback, ["tone", f"ringback:{self._values['ringTone']}"], 0)
+        yield from self._play_ringback()
 
     def wait_for_ready(self, timer: str) -> Script[Child | None]:
-        """Wait until one child is ready to be bridged; None when all failed or the time is up."""
-        while True:
-            event = yield None
-            match event:
-                case Told(sender, subject, data) if sender in self._children:
-                    child = self._children[sender]
-                    if subject == "ready":
-                        yield from self._release(except_for=sender, status="canceled")
-                        return child
-                    yield from self._hear(child, subject, data)
-                    if all(other.status for other in self._children.values()):
-                        yield from self._stop_ringback()
-                        return None
+        """Wait until one child is ready to be bridged; None when all have ended.
+
+        The timeout lets go who has not answered: who hears a whisper document still may accept.
+        """
+        children = self._children
+        while any(not child.status for child in children.values()):
+            match (yield None):
+                case Told(sender, "ready", _) if sender in children and not children[sender].released:
+                    yield from self._release("canceled", [c for c in children.values() if c.sid != sender])
+                    return children[sender]
+                case Told(sender, subject, data) if sender in children:
+                    yield from self._hear(children[sender], subject, data)
                 case Fired(token) if token == timer:
-                    yield from self._release(except_for="", status="no-answer")
-                    for child in self._children.values():
-                        child.status = child.status or "no-answer"
-                    yield from self._stop_ringback()
-                    return None
+                    ringing = [child for child in children.values() if child.answered_at is None]
+                    yield from self._release("no-answer", ringing)
                 case Digit("*") if self._values["hangupOnStar"]:
-                    yield from self._release(except_for="", status="canceled")
-                    for child in self._children.values():
-                        child.status = child.status or "completed"
-                    yield from self._stop_ringback()
-                    return None
+                    yield from self._release("canceled", list(children.values()))
                 case Played(token) | PlayFailed(token) if token == self._ringback:
                     self._ringback = ""
+        yield from self._stop_ringback()
+        return None
 
     def connect(self, child: Child) -> Script[Result]:
-        """Bridge the caller with a child that is ready, until it ends."""
-        run, call = self.run, self.run.call
-        limit = call.token("time-limit")
+        """Bridge the caller with a child that is ready, until it ends; it keeps the time limit itself."""
+        call = self.run.call
         yield from self._stop_ringback()
         yield from ensure_answered(call)
-        child.answered = True
-        run.memory["bridged"] = (child, call.elapsed)
+        self._bridged = child
         yield Bridge(child.sid)
         yield Tell(child.sid, "bridged", {})
         yield info("call", f"connected with {child.shown}")
-        yield Arm(limit, self._values["timeLimit"])
         while not child.status:
             match (yield None):
                 case Told(sender, subject, data) if sender == child.sid:
                     yield from self._hear(child, subject, data)
-                case Fired(token) if token == limit:
-                    yield info("call", f"Dial: the time limit of {self._values['timeLimit']} s is up")
-                    yield Tell(child.sid, "release", {"status": "completed"})
                 case Digit("*") if self._values["hangupOnStar"]:
-                    yield Tell(child.sid, "release", {"status": "completed"})
-        yield Disarm(limit)
+                    yield from self._release("completed", [child])
         yield Unbridge()
-        return Result("completed", child, bridged=True, answered=True)
+        return Result("completed", child, bridged=True)
 
     def _hear(self, child: Child, subject: str, data: dict[str, Any]) -> Script[None]:
         call = self.run.call
+        alone = len(self._children) == 1
         if subject == "ended":
-            child.status = data["status"]
-            child.answered = child.answered or data["answered"]
+            child.status = child.released or data["status"]
             child.ending = data
-            if self._early and not call.ended:
-                self._early = False
-                yield Unbridge()
-        elif subject == "ringing" and data["early_media"] and len(self._children) == 1 and not self._early:
+            yield from self._end_early_media()
+        elif subject == "answered":
+            child.answered_at = call.elapsed
+            if child.prepares and self._early:
+                yield from self._end_early_media()
+                yield from self._play_ringback()
+        elif subject == "ringing" and data["early_media"] and alone and not child.released:
             # One far end that sends its own ringing or announcement: the caller hears that one.
-            self._early = True
-            yield from self._stop_ringback()
-            if call.answered_at is None:
-                yield Ring(True)
-            yield Bridge(child.sid)
+            if not self._early:
+                self._early = True
+                yield from self._stop_ringback()
+                if call.answered_at is None:
+                    yield Ring(True)
+                yield Bridge(child.sid)
         elif subject == "ringing" and call.answered_at is None:
             yield Ring(False)
+
+    def _end_early_media(self) -> Script[None]:
+        if self._early and self._bridged is None:
+            yield Unbridge()
+        self._early = False
+
+    def _play_ringback(self) -> Script[None]:
+        if self.run.call.answered and not self._ringback:
+            self._ringback = self.run.call.token("ringback")
+            yield Play(self._ringback, ["tone", f"ringback:{self._values['ringTone']}"], 0)
 
     def _stop_ringback(self) -> Script[None]:
         if self._ringback:
             self._ringback = ""
             yield StopPlay()
 
-    def _release(self, *, except_for: str, status: str) -> Script[None]:
-        for child in self._children.values():
-            if child.sid != except_for and not child.status:
+    def _release(self, status: str, children: list[Child]) -> Script[None]:
+        """Let these go; a leg that was answered ends as completed, whatever ``status`` says."""
+        for child in children:
+            if not child.status and not child.released:
+                child.released = status if child.answered_at is None else "completed"
                 yield Tell(child.sid, "release", {"status": status})
 
-    def release_all(self, status: str) -> Script[None]:
-        """The Dial is aborted: let every child go."""
+    def abort(self, status: str) -> Script[None]:
+        """The Dial is aborted: let every child go, and wait for none."""
         yield from self._stop_ringback()
-        yield from self._release(except_for="", status=status)
-        if not self.run.call.ended:
+        yield from self._release(status, list(self._children.values()))
+        if (self._early or self._bridged is not None) and self.run.call.ended is None:
             yield Unbridge()
 
-    def status(self) -> str:
-        """The DialCallStatus when nobody was bridged."""
-        return worst_first([child.status for child in self._children.values()])
-
     def result(self) -> Result:
-        """The result when nobody was bridged: of the child whose status it is."""
-        status = self.status()
+        """The result when nobody was bridged: of the first child whose status it is."""
+        status = dial_status([child.status for child in self._children.values()])
         child = next((child for child in self._children.values() if child.status == status), None)
-        return Result(status, child, answered=bool(child and child.answered))
+        return Result(status, child)
+
+    def aborted(self) -> Result:
+        """The result of a Dial whose caller is gone: of the child that was bridged, or of the first."""
+        child = self._bridged or next(iter(self._children.values()), None)
+        if child is None:
+            return Result("no-answer")
+        if child.answered_at is None:
+            return Result("no-answer", child)
+        seconds = int(self.run.call.elapsed - child.answered_at + 0.5)
+        child.ending = child.ending or {"duration": seconds}
+        return Result("completed", child, bridged=self._bridged is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ringback.call.effects import Play, SendDigits, StopPlay, error
-from ringback.call.events import Played, PlayFailed
+from ringback.call.events import PlayFailed
 from ringback.call.script import Call, Interrupted, Script, wait_for
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
@@ -27,7 +27,7 @@ def play(run: Run, element: Element) -> Script[Outcome]:
     source, loops = yield from source_of(run, element)
     yield from ensure_answered(run.call)
     if source[0] == "digits":
-        yield from send_digits(run.call, source[1])
+        yield from _repeat_digits(run.call, source[1], loops)
     else:
         yield from play_to_end(run.call, source, loops)
     return None
@@ -71,5 +71,17 @@ def send_digits(call: Call, digits: str) -> Script[None]:
     """Send DTMF and wait until the last digit is out."""
     token = call.token("digits")
     yield SendDigits(token, digits)
-    event = yield from wait_for(token)
-    assert isinstance(event, Played | PlayFailed)
+    try:
+        event = yield from wait_for(token)
+    except Interrupted:
+        yield StopPlay()
+        raise
+    if isinstance(event, PlayFailed):
+        yield error("media", event.message, event.code)
+
+
+def _repeat_digits(call: Call, digits: str, loops: int) -> Script[None]:
+    sent = 0
+    while sent < loops or not loops:
+        yield from send_digits(call, digits)
+        sent += 1

@@ -8,6 +8,7 @@ from ringback.call.effects import StartStream, StopStream, warning
 from ringback.call.script import Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.limits import MAX_STREAMS
 from ringback.twiml.run import Outcome, Run, ensure_answered
 from ringback.twiml.schema import LATER
 
@@ -16,14 +17,22 @@ def start(run: Run, element: Element) -> Script[Outcome]:
     """Start each stream and go on at once."""
     yield from run.attributes(element)
     yield from ensure_answered(run.call)
+    _check_count(element)
     for noun in element.children:
         if noun.name in LATER:
             raise NotYet(f"<Start><{noun.name}>")
         if noun.name != "Stream":
-            yield warning("twiml", f"Start cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+            yield from run.warn(
+                warning("twiml", f"Start cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+            )
             continue
         yield from _start_stream(run, noun)
     return None
+
+
+def _check_count(element: Element) -> None:
+    if sum(1 for _ in element.children) > MAX_STREAMS:
+        raise TwimlError(12400, f"{element.name} holds more than {MAX_STREAMS} streams")
 
 
 def _start_stream(run: Run, noun: Element) -> Script[None]:
@@ -53,6 +62,7 @@ def _start_stream(run: Run, noun: Element) -> Script[None]:
 def stop(run: Run, element: Element) -> Script[Outcome]:
     """Stop streams by their names."""
     yield from run.attributes(element)
+    _check_count(element)
     for noun in element.children:
         if noun.name == "Stream":
             values = yield from run.attributes(noun)
@@ -60,5 +70,7 @@ def stop(run: Run, element: Element) -> Script[Outcome]:
         elif noun.name in LATER:
             raise NotYet(f"<Stop><{noun.name}>")
         else:
-            yield warning("twiml", f"Stop cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+            yield from run.warn(
+                warning("twiml", f"Stop cannot hold <{noun.name[:60]}>; it is skipped", 14300)
+            )
     return None
