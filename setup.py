@@ -1,25 +1,41 @@
-"""The compiled part of Ringback: the packet pump. Everything else is in pyproject.toml."""
+"""What a wheel needs made: the compiled packet pump, and npm's packages for Functions. The rest is in pyproject.toml."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # a PEP 517 build does not look beside setup.py
+
+import build_npm  # noqa: E402
+
+
+class BuildPython(build_py):
+    """Python files and data, npm's packages among them; for wheels and for editable installs alike."""
+
+    def run(self) -> None:
+        """Fetch what the lock file of the Functions names, then build."""
+        if build_npm.install():
+            print("npm's packages for Functions are in place")
+        if not self.editable_mode:
+            # a wheel holds what is in src now, not what an earlier build left
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
+
 
 PUMP = Extension(
     "ringback.media._core",
     ["src/ringback/media/_core.pyx"],
-    depends=[
-        "src/ringback/media/_core_types.pxi",
-        "src/ringback/media/_core_sound.pxi",
-        "src/ringback/media/_core_stream.pxi",
-        "src/ringback/media/_core_port.pxi",
-        "src/ringback/media/_core_rtcp.pxi",
-        "src/ringback/media/_core_thread.pxi",
-    ],
+    depends=sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ringback/media/*.px[di]")),
     # without a C compiler the pure twin serves, unless that would be an error
     optional=os.environ.get("RINGBACK_REQUIRE_CORE") != "1",
 )
 
-setup(ext_modules=cythonize([PUMP], language_level=3))
+setup(ext_modules=cythonize([PUMP], language_level=3), cmdclass={"build_py": BuildPython})
