@@ -28,7 +28,7 @@ from ringback.sip.headers import NameAddr, Via
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import response_hop
 from ringback.sip.session import InviteSession, SessionState
-from ringback.sip.timers import Timers
+from ringback.sip.timers import TRANSACTIONS_MAX, Timers
 from ringback.sip.transactions import (
     MAGIC,
     ClientTransaction,
@@ -68,7 +68,7 @@ class UserAgent:
         self.resolving: dict[str, DialogUser] = {}
         """Sessions that wait for ``on_resolved``, by our tag."""
         self.signature: list[Header] = [("User-Agent", user_agent)] if user_agent else []
-        self._server: list[Header] = [("Server", user_agent)] if user_agent else []
+        self.server: list[Header] = [("Server", user_agent)] if user_agent else []
         self.admission = Admission(methods, extensions, forwards)
         self.capabilities: list[Header] = [*self.admission.allow, ("Accept", "application/sdp")]
         if extensions:
@@ -161,7 +161,7 @@ class UserAgent:
             return []
         seed = f"{via.branch} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
         tag = blake2s(seed.encode("utf-8", "replace"), key=self._secret, digest_size=8).hexdigest()
-        response = request.reply(status, reason, to_tag=tag, headers=(*headers, *self._server))
+        response = request.reply(status, reason, to_tag=tag, headers=(*headers, *self.server))
         return [Send(response_hop(via, flow), response.render(), "")]
 
     def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
@@ -327,7 +327,7 @@ class UserAgent:
         to_tag: str | None = None,
     ) -> None:
         """Answer a request in a way that needs nobody's decision."""
-        response = transaction.request.reply(status, reason, to_tag=to_tag, headers=(*headers, *self._server))
+        response = transaction.request.reply(status, reason, to_tag=to_tag, headers=(*headers, *self.server))
         transaction.respond(response, now, out)
 
     def refuse_method(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
@@ -384,6 +384,9 @@ class UserAgent:
         request.validate()
         if method == "CANCEL":
             self._on_cancel(request, via, flow, now, out)
+            return
+        if len(self.tables.servers) >= TRANSACTIONS_MAX and method != "BYE":
+            out += self.reply_statelessly(request, flow, 503, headers=[("Retry-After", "32")])
             return
         tag = request.to.tag
         refusal = self.admission.inside(request) or (

@@ -116,7 +116,7 @@ class DialogUser:
         now: float,
         out: list[Effect],
     ) -> Response:
-        fields = [*headers, *self.agent.signature]
+        fields = [*headers, *self.agent.server]
         if 100 < status < 300:
             fields.insert(0, ("Contact", self.contact))
         response = transaction.request.reply(

@@ -46,6 +46,9 @@ ROUTES_MAX = 32
 REDIRECT_CONTACTS_MAX = 10
 """Contacts of a 3xx that are passed on."""
 
+TRANSACTIONS_MAX = 200_000
+"""Server transactions at a time, some 400 MB; each lives 32 s. What comes above gets 503, but a BYE."""
+
 QUEUED_MAX = 16
 """Requests of one dialog that wait for the resolver."""
 

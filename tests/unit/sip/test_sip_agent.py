@@ -191,6 +191,15 @@ def test_what_has_no_way_back_is_dropped(bob: Node) -> None:
     assert bob.feed(request) == []
 
 
+def test_503_when_there_are_too_many_transactions(bob: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    tag = dialog(bob)
+    monkeypatch.setattr("ringback.sip.agent.TRANSACTIONS_MAX", len(bob.agent.tables.servers))
+    (response,) = bob.feed(make_request("INFO", branch="z9hG4bKi", to_tag=tag, cseq=2))
+    assert statuses([response]) == [503]
+    assert response.get("Retry-After") == "32"
+    assert statuses(bob.feed(make_request("BYE", branch="z9hG4bKb", to_tag=tag, cseq=3))) == [200]
+
+
 # -- transactions taken by hand
 
 
@@ -686,6 +695,41 @@ def test_a_request_without_a_way(network: Network, alice: Node) -> None:
     register(alice)
     network.run()
     assert alice.all(Failed) == [Failed("registration", "unreachable")] * 2
+    network.assert_idle()
+
+
+# -- both ends in one agent
+
+
+def test_an_agent_may_call_itself(network: Network, alice: Node) -> None:
+    answer(alice)
+    session = alice.call(alice)
+    network.run(1)
+    assert alice.count(Established) == 1
+    _, callee = sorted(alice.sessions, key=lambda each: each is not session)
+    alice.run(callee.hangup(network.now))
+    network.run()
+    assert (alice.endings(session), alice.endings(callee)) == (["bye"], ["local"])
+    network.assert_idle()
+
+
+def test_a_call_over_ipv6(network: Network) -> None:
+    carol, dave = network.node("carol", "2001:db8::1"), network.node("dave", "2001:db8::2")
+    for node in (carol, dave):
+        node.contact = f"<sip:{node.name}@[{node.address[0]}]>"
+    answer(dave)
+    session = carol.call(
+        dave,
+        uri="sip:dave@[2001:db8::2]",
+        from_="<sip:carol@[2001:db8::1]>",
+        to="<sip:dave@[2001:db8::2]>",
+        sent_by="[2001:db8::1]:5060",
+    )
+    network.run(1)
+    assert carol.count(Established) == 1
+    dave.run(dave.sessions[0].hangup(network.now))
+    network.run()
+    assert carol.endings(session) == ["bye"]
     network.assert_idle()
 
 

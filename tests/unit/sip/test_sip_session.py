@@ -590,6 +590,20 @@ def test_a_recorded_dialog_lives_on_in_another_agent() -> None:
     assert second.agent.is_idle
 
 
+def test_a_restored_dialog_uses_no_stream_of_the_old_process() -> None:
+    network = Network()
+    bob = network.node("bob", "192.0.2.2")
+    bob.answering(lambda session, request: session.answer(b"answer", network.now))
+    flow = Flow("TCP", bob.address, ("192.0.2.99", 40000), 3)
+    bob.feed(make_request("INVITE", transport="TCP", body=b"offer"), flow)
+    bob.feed(make_request("ACK", branch="z9hG4bKa", transport="TCP", to_tag=bob.sent[-1].to.tag or ""), flow)
+    bob.run(bob.sessions[0].info(b"1", "text/plain", network.now))
+    assert bob.hops[-1].connection == 3
+    moved = bob.agent.restore(bob.sessions[0].record())
+    bob.run(moved.info(b"2", "text/plain", network.now))
+    assert bob.hops[-1][:4] == ("TCP", "192.0.2.99", 40000, 0)
+
+
 def test_a_route_with_a_name_is_resolved_before_requests_go_out() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
