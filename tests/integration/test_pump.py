@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cmath
+import os
 import select
 import socket
 import threading
@@ -38,6 +39,8 @@ from ringback.rtp.rtcp import (
 )
 
 PORTS = (21000, 21998)
+OWN = 22000 + os.getpid() % 250 * 8
+"""Eight ports of this very process, where a test needs to know which are free."""
 WAIT = 5.0
 HERE = "127.0.0.1"
 ELSEWHERE = "127.0.0.7"
@@ -183,7 +186,7 @@ def test_a_port_is_even_and_its_neighbour_is_bound_too(setup: Setup) -> None:
 
 
 def test_ports_run_out_and_come_back(is_pure: bool) -> None:
-    pump = create_pump((22000, 22003), pure=is_pure)
+    pump = create_pump((OWN, OWN + 3), pure=is_pure)
     try:
         first, second = pump.open(HERE), pump.open(HERE)
         with pytest.raises(PortsExhausted):
@@ -198,10 +201,10 @@ def test_ports_run_out_and_come_back(is_pure: bool) -> None:
 
 def test_a_port_in_use_by_another_program_is_stepped_over(is_pure: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind((HERE, 22011))
-        pump = create_pump((22010, 22013), pure=is_pure)
+        udp.bind((HERE, OWN + 5))
+        pump = create_pump((OWN + 4, OWN + 7), pure=is_pure)
         try:
-            assert pump.open(HERE).port == 22012
+            assert pump.open(HERE).port == OWN + 6
         finally:
             pump.close()
 

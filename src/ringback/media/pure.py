@@ -17,7 +17,8 @@ from ringback.media.errors import Overload, UnknownPort, UsageError
 from ringback.media.limits import MAX_AUDIO, MAX_EVENTS, MAX_FRAME_EVENTS, MAX_MIXERS, MAX_PORTS, MAX_TAPS
 from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Address, Codec, Event, Port, PortStats, Track
 from ringback.media.pure_mixer import Member, PureMixer
-from ringback.media.pure_port import Configuration, Playing, PurePort, Tap
+from ringback.media.pure_port import Configuration, PurePort
+from ringback.media.pure_sound import Playing, Tap
 from ringback.media.sockets import PortPairs, canonical
 from ringback.rtp.dtmf import DtmfSender
 from ringback.rtp.errors import UsageError as RtpUsageError

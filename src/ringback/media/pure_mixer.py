@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from ringback.media import g711
 from ringback.media.pump import Event
-from ringback.media.pure_port import SILENCE, Playing, PurePort
+from ringback.media.pure_port import PurePort
+from ringback.media.pure_sound import SILENCE, Playing
 from ringback.rtp.packet import Packet
 from ringback.rtp.playout import FRAME, PlayoutBuffer
 

@@ -7,9 +7,12 @@ import sys
 import pytest
 
 from ringback.media import CoreMissing, UsageError, create_pump
+from ringback.media import limits as media_limits
 from ringback.media.pump import quality
 from ringback.media.pure import PurePump
 from ringback.media.sockets import PortPairs, canonical
+from ringback.rtp import limits as rtp_limits
+from ringback.rtp import playout, source
 
 
 @pytest.fixture
@@ -56,3 +59,10 @@ def test_quality_counts_loss_against_what_should_have_come() -> None:
     assert fine is not None
     assert bad is not None
     assert fine > 4.3 > 2.0 > bad
+
+
+def test_the_core_was_compiled_with_the_limits_of_the_pure_twin() -> None:
+    core = pytest.importorskip("ringback.media._core")
+    homes = (media_limits, rtp_limits, playout, source)
+    expected = {name: getattr(home, name) for home in homes for name in core.limits() if hasattr(home, name)}
+    assert core.limits() == expected
