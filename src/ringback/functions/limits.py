@@ -63,6 +63,6 @@ TEMPLATE_DEPTH: Final = 16
 ASSET_SIZE: Final = 25 * 1024 * 1024
 """Bytes of an asset handed over in process; Twilio's limit on an asset."""
 
-POLL_WATCHED: Final = 2.0
+POLL_WATCHED: Final = 1.0
 POLL_UNWATCHED: Final = 0.25
 """Seconds between looks at the modification times, with and without the system's file notices."""

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import structlog
 import watchfiles
@@ -24,6 +24,8 @@ from dotenv import dotenv_values
 from ringback.functions import limits
 
 log = structlog.get_logger("ringback.functions")
+
+FOLDERS: Final = ("functions", "assets", "bins")
 
 Access = Literal["public", "protected", "private"]
 
@@ -61,7 +63,7 @@ class Project:
     def read(self) -> bool:
         """Reads the directory and says whether anything changed."""
         self._checked_at = time.monotonic()
-        found = {folder: list(_files(self.directory / folder)) for folder in ("functions", "assets", "bins")}
+        found = {folder: list(_files(self.directory / folder)) for folder in FOLDERS}
         env_file = self.directory / ".env"
         everything = [entry for entries in found.values() for entry in entries]
         everything.extend(_stamp(env_file))
@@ -82,17 +84,18 @@ class Project:
     async def watch(self) -> None:
         """Reads the directory whenever the system tells of a change; runs until cancelled.
 
-        Where the system cannot tell (too many watches, some network file systems), `refresh` still looks.
+        Only the project's folders are watched, since the server's own database may lie beside them. What the
+        system does not tell (`.env`, a new folder, some network file systems) is found when `refresh` looks.
         """
+        folders = [folder for name in FOLDERS if (folder := self.directory / name).is_dir()]
+        if not folders:
+            return
         try:
-            changes = watchfiles.awatch(
-                self.directory, watch_filter=_is_ours, debounce=200, step=20, recursive=True, stop_event=None
-            )
+            changes = watchfiles.awatch(*folders, watch_filter=_is_ours, debounce=200, step=20)
             self._is_watched = True
             async for _ in changes:
-                self._fingerprint = None  # a file required from elsewhere in the project counts as well
-                self.read()
-                log.info("the project changed", generation=self.generation)
+                if self.read():
+                    log.info("the project changed", generation=self.generation)
         except (OSError, RuntimeError) as error:
             log.warning("changes of the project are found by looking only", error=str(error))
         finally:
@@ -100,8 +103,7 @@ class Project:
 
 
 def _is_ours(_change: watchfiles.Change, path: str) -> bool:
-    parts = path.split(os.sep)
-    return "node_modules" not in parts and ".git" not in parts
+    return "node_modules" not in path.split(os.sep)
 
 
 def _stamp(path: Path | str) -> Iterator[tuple[str, int, int]]:

@@ -58,6 +58,18 @@ def test_a_change_is_seen_and_counted_once(tmp_path: Path) -> None:
     assert (project.functions, list(project.bins), project.env) == ({}, ["new"], {"A": "2"})
 
 
+def test_the_servers_own_files_are_no_change(tmp_path: Path) -> None:
+    put(tmp_path, "functions/a.js")
+    project = Project(tmp_path)
+    put(tmp_path, "ringback.db")
+    put(tmp_path, "functions/node_modules/dep/index.js")
+    assert not project.read()
+
+
+async def test_without_a_folder_there_is_nothing_to_watch(tmp_path: Path) -> None:
+    await Project(tmp_path / "none").watch()
+
+
 def test_an_empty_or_missing_directory_has_nothing(tmp_path: Path) -> None:
     project = Project(tmp_path / "none")
     assert (project.functions, project.assets, project.bins, project.env) == ({}, {}, {}, {})
