@@ -1,7 +1,8 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
 any request      420 unknown extension required, 415 an offer that is no SDP
-outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
+outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged,
+                 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
 
 from __future__ import annotations
