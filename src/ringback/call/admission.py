@@ -121,7 +121,11 @@ def authenticate(
         if not lookup:
             return ""
 
+    algorithms = str(domain["digest_algorithm"] or "MD5").split(",")
+
     def digest_of(username: str, algorithm: str) -> str | None:
+        if algorithm not in algorithms:
+            return None
         credential = lookup(username)
         return None if credential is None else str(getattr(credential, ALGORITHMS[algorithm]))
 
@@ -131,8 +135,12 @@ def authenticate(
         return verdict.username
     stale = verdict.outcome in (Outcome.STALE, Outcome.REPLAYED)
     if stale or verdict.outcome is Outcome.MISSING:
-        challenge = authenticator.challenge(now, stale=stale)
-        return Refused(407, "Proxy Authentication Required", (("Proxy-Authenticate", challenge),))
+        # The preferred algorithm first (RFC 8760 section 2.3).
+        challenges = tuple(
+            ("Proxy-Authenticate", authenticator.challenge(now, stale=stale, algorithm=algorithm))
+            for algorithm in algorithms
+        )
+        return Refused(407, "Proxy Authentication Required", challenges)
     if verdict.outcome is Outcome.MALFORMED:
         return Refused(400, "Bad Request", note="malformed digest")
     return twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
@@ -148,6 +156,10 @@ def _page(row: Row) -> Page:
 
 
 def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Admitted | Refused:
+    if domain["secure"] and flow.transport != "TLS":
+        return twilio_error(488, "Secure SIP transport required", 32209, "Secure SIP transport required")
+    if domain["secure"]:
+        return twilio_error(488, "Secure media required", 32208, "SRTP is required, and not available here yet")
     if not domain["voice_url"]:
         return Refused(404, "Not Found", note=f"{domain['domain_name']} has no voice URL")
     name = str(domain["domain_name"])

@@ -130,6 +130,7 @@ sip_domains = _resource(
     flag("secure"),
     flag("emergency_calling_enabled"),
     texts("byoc_trunk_sid", "emergency_caller_sid"),
+    text("digest_algorithm", "MD5"),  # not shown: the challenge's, "MD5", "SHA-256" or "SHA-256,MD5"
     _voice("voice_status_callback", "_url"),
 )
 

@@ -62,6 +62,15 @@ _DOMAIN_SETTINGS = (
     _switch("EmergencyCallingEnabled", "emergency_calling_enabled"),
     _switch("Secure", "secure"),
     Parameter("ByocTrunkSid", "byoc_trunk_sid", Kind.SID, code=DOMAIN_VALIDATION, prefix="BY"),
+    # An extension of ours (RFC 8760): phones that know SHA-256 may be asked for it.
+    Parameter(
+        "DigestAlgorithm",
+        "digest_algorithm",
+        Kind.CHOICE,
+        code=DOMAIN_VALIDATION,
+        default="MD5",
+        choices=("MD5", "SHA-256", "SHA-256,MD5"),
+    ),
     Parameter("EmergencyCallerSid", "emergency_caller_sid", Kind.SID, code=DOMAIN_VALIDATION, prefix="PN"),
 )
 

@@ -165,6 +165,7 @@ def _sip() -> None:
             "api_version",
             "byoc_trunk_sid",
             "emergency_caller_sid",
+            "digest_algorithm",
             "voice_url",
             "voice_method",
             "voice_fallback_url",
