@@ -3,39 +3,54 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DIR ?= project
-STAMP := $(VENV)/.ringback-ready
+PROGRAMS := src tests $(wildcard tools) setup.py build_npm.py
 
-.PHONY: run test check bench demo clean
+# Two stages: what runs the exchange, and what also judges it. A stamp is as old as what the build was made from.
+USER_READY := $(VENV)/.ringback-user
+DEVELOPER_READY := $(VENV)/.ringback-developer
+BUILT_FROM := pyproject.toml setup.py build_npm.py \
+	$(wildcard src/ringback/media/*.pyx src/ringback/media/*.pxi src/ringback/functions/node/package*.json)
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-run: $(STAMP)
-	$(BIN)/ringback serve $(DIR) --demo
+.PHONY: run demo test check bench peers clean
 
-demo: $(STAMP)
-	$(BIN)/ringback demo $(DIR)
+run: $(USER_READY)
+	@$(BIN)/ringback serve $(DIR) --demo
 
-test: $(STAMP) tests/peers/.ready
-	RINGBACK_REQUIRE_CORE=1 $(BIN)/pytest
+demo: $(USER_READY)
+	@$(BIN)/ringback demo $(DIR)
 
-check: $(STAMP)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+test: $(DEVELOPER_READY) peers
+	RINGBACK_REQUIRE_CORE=1 $(BIN)/pytest $(TESTS)
+
+check: $(DEVELOPER_READY)
+	$(BIN)/ruff check $(PROGRAMS)
+	$(BIN)/ruff format --check $(PROGRAMS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)
-	$(BIN)/python -m tests.bench
+# Each program says what it measures, and against what.
+bench: $(DEVELOPER_READY)
+	@set -e; for program in tests/bench/*.py; do echo "== $$program"; $(BIN)/python $$program; done
 
-# The compiled core is built in place; the stamp is as old as what the build was made from.
-$(STAMP): pyproject.toml setup.py $(wildcard src/ringback/media/*.pyx) $(wildcard src/ringback/functions/node/package*.json)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Setting up $(VENV) (once; about a minute) ..."
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ringback needs Python 3.11 or newer: make run PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(USER_READY): $(BUILT_FROM) | $(BIN)/python
+	@echo "Setting up $(VENV), once; this takes a minute ..."
+	@$(PIP) --editable ".[all]"
 	@touch $@
 
-# Programs of other people that judge ours: baresip, SIPp. Installed where the machine lets us.
-tests/peers/.ready:
+# Developers get the compiled pump or an error; users without a C compiler get the one in Python.
+$(DEVELOPER_READY): $(BUILT_FROM) | $(BIN)/python
+	@echo "Setting up $(VENV) for developers, once; this takes a minute ..."
+	@RINGBACK_REQUIRE_CORE=1 $(PIP) --editable ".[dev]"
+	@touch $@ $(USER_READY)
+
+# Programs of other people that judge ours, installed where the machine lets us.
+peers:
 	@sh tests/peers/install.sh
-	@touch $@
 
 clean:
-	rm -rf build dist $(STAMP) tests/peers/.ready src/*.egg-info src/ringback/media/_core.c src/ringback/media/*.so
+	rm -rf build dist $(USER_READY) $(DEVELOPER_READY) src/*.egg-info src/ringback/media/_core.c src/ringback/media/*.so

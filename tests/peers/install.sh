@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the programs that judge Ringback in tests/interop: baresip, SIPp, a C compiler, venv and make come before.
+# Installs the programs that judge Ringback: baresip (a softphone) and SIPp. Does nothing where they are.
 set -eu
 missing=""
 command -v baresip >/dev/null 2>&1 || missing="$missing baresip"
@@ -10,6 +10,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 else
-    echo "Not root, or no apt-get: tests that need$missing will fail. Install with: sudo apt-get install$missing" >&2
-    exit 1
+    echo "The tests that need$missing will fail. To install: sudo apt-get install$missing" >&2
 fi
