@@ -32,7 +32,7 @@ from ringback.media.library import Library
 from ringback.media.pump import Pump, create_pump
 from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
-from ringback.shell.api import api_routes
+from ringback.shell.api import api_routes, nothing_here
 from ringback.shell.audio import AudioFetcher
 from ringback.shell.control import UNSUPPORTED, LiveControl
 from ringback.shell.exchange import Exchange, ExchangeSettings
@@ -264,7 +264,8 @@ class Server:
             *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
             *create_project_routes(self._handler),
         ]
-        await self.http.start(Starlette(routes=routes))
+        unserved = {404: nothing_here, 405: nothing_here}
+        await self.http.start(Starlette(routes=routes, exception_handlers=unserved))
         self.functions.base_url = self.http.url
         await self.functions.start()
         self._tasks.start(project.watch(), "changes of the project's files")
