@@ -35,9 +35,10 @@ class ServerClient:
         if self._session is not None:
             await self._session.close()
 
-    async def timeline(self, call_sid: str) -> dict[str, Any]:
-        """The timeline of a call."""
-        found: dict[str, Any] = await self._ask("GET", f"/ringback/v1/calls/{call_sid}/timeline")
+    async def timeline(self, call_sid: str, *, whole: bool = False) -> dict[str, Any]:
+        """The timeline of a call; the ``whole`` one waits for its end."""
+        wait = "?wait=over" if whole else ""
+        found: dict[str, Any] = await self._ask("GET", f"/ringback/v1/calls/{call_sid}/timeline{wait}")
         return found
 
     async def journal(self, call_sid: str) -> bytes:
@@ -47,12 +48,6 @@ class ServerClient:
     async def call_from_sandbox(self, number: str) -> dict[str, Any]:
         """Have the sandbox carrier call a number of the account."""
         found: dict[str, Any] = await self._ask("POST", "/ringback/v1/sandbox/calls", {"To": number})
-        return found
-
-    async def call(self, call_sid: str) -> dict[str, Any]:
-        """A call's record."""
-        path = f"/2010-04-01/Accounts/{self.running.account_sid}/Calls/{call_sid}.json"
-        found: dict[str, Any] = await self._ask("GET", path)
         return found
 
     async def _ask(self, method: str, path: str, form: dict[str, str] | None = None) -> Any:

@@ -55,7 +55,7 @@ async def run_demo(directory: Path, console: Console) -> bool:
         finally:
             pump.close()
         if sid:
-            print_ladder(console, await _whole_timeline(server, sid))
+            print_ladder(console, await server.timeline(sid, whole=True))
         console.print(
             f"[bold {'green' if not verdict else 'red'}]{verdict or 'Sound was verified both ways.'}[/]"
         )
@@ -107,17 +107,3 @@ async def _listen(hear: object) -> str:
         if share >= ENOUGH:
             return ""
     return f"The echo did not bring the tone back (share of its power {share:.2f}): no sound both ways"
-
-
-async def _whole_timeline(server: ServerClient, sid: str) -> dict[str, object]:
-    """The timeline once the record of the call is closed."""
-    async with asyncio.timeout(WITHIN):
-        while (await server.call(sid))["status"] not in (
-            "completed",
-            "failed",
-            "busy",
-            "no-answer",
-            "canceled",
-        ):
-            await asyncio.sleep(0.05)
-    return await server.timeline(sid)

@@ -129,6 +129,11 @@ class Calls:
         call = self._live.get(sid)
         return call.row if call is not None else self._recent.get(sid)
 
+    async def until_over(self, sid: str) -> None:
+        """Wait until this call, and every leg that it dialed, has ended and is written down."""
+        while family := [call for call in self if sid in (call.sid, call.setup.parent_sid)]:
+            await family[0].over.wait()
+
     async def until_idle(self) -> None:
         """Wait until no call is up."""
         await self._idle.wait()
@@ -320,6 +325,7 @@ class Calls:
         self._recent[call.sid] = call.row
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
+        call.over.set()
         if not self._live:
             self._idle.set()
 

@@ -31,6 +31,7 @@ class LiveCall:
     timers: set[str] = field(default_factory=set)
     callbacks: asyncio.Queue[Any] | None = None
     quality: Any = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def sid(self) -> str:

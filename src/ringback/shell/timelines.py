@@ -81,6 +81,8 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
 
     async def timeline(request: Request, account_sid: str) -> Response:
         sid = request.path_params["sid"]
+        if request.query_params.get("wait") == "over":
+            await calls.until_over(sid)
         records = await timelines.records(account_sid, sid) if is_sid(sid, "CA") else []
         if not records:
             return JSONResponse({"message": f"no call {sid} here"}, 404)
