@@ -29,6 +29,8 @@ Plain = list[Any]
 CLOCK_DIGITS = 6
 """Decimals of a second that a journal keeps; scripts see no more of the time, so that a replay sees the same."""
 
+_write = json.JSONEncoder(separators=(",", ":")).encode
+
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
 
@@ -96,7 +98,7 @@ class Journal:
     def encode(self) -> bytes:
         """The journal as JSON lines."""
         head = {"ringback": self.version, "setup": self.setup.plain(), "truncated": self.truncated}
-        lines: list[str] = [json.dumps(head, separators=(",", ":"))]
+        lines: list[str] = [_write(head)]
         for entry in self._entries:
             elapsed = round(entry.elapsed, CLOCK_DIGITS)
             effects = [plain(effect) for effect in entry.effects]
@@ -106,7 +108,7 @@ class Journal:
                 line = ["start", elapsed, effects]
             else:
                 line = ["event", elapsed, plain(entry.event), effects]
-            lines.append(json.dumps(line, separators=(",", ":")))
+            lines.append(_write(line))
         return "\n".join(lines).encode() + b"\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -64,8 +64,22 @@ class CallSetup:
     send_digits: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """This setup as plain data, for an effect or a journal."""
-        return asdict(self)
+        """This setup as plain data, for an effect or a journal. What it holds is shared, not copied."""
+        values = {name: getattr(self, name) for name in _FIELDS}
+        page, callback = self.page, self.status_callback
+        values["page"] = {
+            "url": page.url,
+            "method": page.method,
+            "fallback_url": page.fallback_url,
+            "fallback_method": page.fallback_method,
+            "document": page.document,
+        }
+        values["status_callback"] = {
+            "url": callback.url,
+            "method": callback.method,
+            "events": callback.events,
+        }
+        return values
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> CallSetup:
@@ -77,3 +91,6 @@ class CallSetup:
         values["status_callback"] = StatusCallback(**callback)
         values["targets"] = tuple(values["targets"])
         return cls(**values)
+
+
+_FIELDS = tuple(item.name for item in fields(CallSetup))

@@ -54,10 +54,10 @@ class Records:
 
     def changed(self, call: LiveCall, changes: dict[str, Any], now: float) -> None:
         """Facts of a call changed; times are given in seconds since the epoch."""
-        for name, value in changes.items():
-            call.row[name] = moment(value) if name in MOMENTS else value
-        call.row["date_updated"] = moment(now)
-        self._store.facts.put("calls", call.row)
+        row = {name: moment(value) if name in MOMENTS else value for name, value in changes.items()}
+        row["date_updated"] = moment(now)
+        call.row.update(row)
+        self._store.facts.put("calls", {"sid": call.sid, **row})
 
     def failed(self, call: LiveCall, note: Note) -> None:
         """An error or warning with a code of Twilio's: a Notification of the call."""
