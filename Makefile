@@ -28,6 +28,7 @@ check: $(DEVELOPER_READY)
 	$(BIN)/ruff format --check $(PROGRAMS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/papers.py --check
 
 # Each program says what it measures, and against what.
 bench: $(DEVELOPER_READY)
