@@ -25,6 +25,7 @@ from twilio.rest import Client
 
 from ringback.call.journal import decode
 from ringback.call.replay import replay
+from ringback.media import tones
 from ringback.media.pump import Pump, create_pump
 from ringback.sandbox.endpoint import Endpoint, EndpointCall
 from ringback.sip.authorization import Login
@@ -234,6 +235,14 @@ async def over(call: EndpointCall, within: float = WITHIN) -> Any:
     """Wait for a call's end."""
     async with asyncio.timeout(within):
         return await asyncio.shield(call.ended)
+
+
+async def hears(call: EndpointCall, frequency: int, *, within: float = 6.0) -> bool:
+    """Whether a tone comes within so many seconds of sound."""
+    for _ in range(int(within * 4)):
+        if tones.tone_present(await call.hear(0.25), frequency) > 0.7:
+            return True
+    return False
 
 
 class Scene:
