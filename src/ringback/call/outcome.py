@@ -6,6 +6,7 @@ from ringback.call.events import LegEnded
 
 BUSY = frozenset({486, 600})
 NO_ANSWER = frozenset({408, 480, 487})
+UNUSABLE_OFFER = frozenset({400, 488})
 
 DIAL_PREFERENCE = ("completed", "no-answer", "busy", "canceled", "failed")
 """Of several legs that were not bridged, the first of these that one of them met is the Dial's status.
@@ -21,7 +22,9 @@ def status_of(ended: LegEnded, *, answered: bool, outgoing: bool) -> str:
         return "completed"
     if not outgoing:
         # The caller gave up before the answer; "canceled" is for the REST API alone.
-        return "failed" if ended.cause in ("error", "no-ack", "unreachable") else "no-answer"
+        if ended.cause in ("error", "no-ack", "unreachable") or ended.status in UNUSABLE_OFFER:
+            return "failed"
+        return "no-answer"
     if ended.cause == "unreachable":
         return "failed"
     if ended.cause == "timeout" or ended.status in NO_ANSWER:

@@ -1,0 +1,263 @@
+"""Dial to a Conference, and Start/Stop of streams (TwiML semantics, "Conference"; media streams)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from unit.twiml.driver import Leg, World
+
+from ringback.call import conference as room
+from ringback.call import effects as fx
+from ringback.call.events import Fetched, Redirect
+from ringback.call.stream import SendText
+
+DONE = "http://app.test/done"
+EVENTS = "http://app.test/conference"
+HANGUP = "<Response><Hangup/></Response>"
+
+
+def join(world: World, attributes: str = "", dial: str = 'action="/done"') -> Leg:
+    world.pages[DONE] = HANGUP
+    call = world.inbound(f"<Dial {dial}><Conference {attributes}>Room 1</Conference></Dial>")
+    world.run(0.5)
+    return call
+
+
+def heard(world: World) -> dict[str, tuple[bool, bool]]:
+    """Of each call in the mixer: whether it is muted, and whether it is deaf."""
+    found: dict[str, tuple[bool, bool]] = {}
+    for effect in world.mixer:
+        if isinstance(effect, room.Mix):
+            found[effect.call_sid] = (effect.muted, effect.deaf)
+        elif isinstance(effect, room.Unmix):
+            found.pop(effect.call_sid, None)
+    return found
+
+
+def action(world: World, call: Leg) -> dict[str, str]:
+    (request,) = [r for r in world.requests if r.url == DONE and r["CallSid"] == call.sid]
+    return request.params
+
+
+def test_twiml_conference_of_three_with_one_muted() -> None:
+    world = World()
+    one = join(world)
+    assert heard(world) == {one.sid: (True, True)}
+    two, three = join(world, 'muted="true"'), join(world)
+    assert heard(world) == {one.sid: (False, False), two.sid: (True, False), three.sid: (False, False)}
+    two.hang_up()
+    assert set(heard(world)) == {one.sid, three.sid}
+    three.hang_up()
+    one.hang_up()
+    world.run(1)
+    world.assert_over()
+    assert isinstance(world.mixer[-1], room.Close)
+
+
+def test_twiml_conference_waits_for_who_may_start_it() -> None:
+    world = World()
+    one, two = (join(world, 'startConferenceOnEnter="false"') for _ in range(2))
+    assert set(heard(world).values()) == {(True, True)}
+    three = join(world)
+    assert heard(world) == {leg.sid: (False, False) for leg in (one, two, three)}
+    world.end()
+
+
+def test_twiml_conference_action_has_answered_and_no_child() -> None:
+    world = World()
+    one, two = join(world), join(world, 'endConferenceOnExit="true"')
+    two.hang_up()
+    world.run(1)
+    assert action(world, one)["DialCallStatus"] == "answered"
+    assert action(world, two)["DialCallStatus"] == "answered"
+    for call in (one, two):
+        names = {name for name in action(world, call) if name.startswith("Dial")}
+        assert names == {"DialCallStatus"}
+    world.assert_over()
+
+
+def test_twiml_conference_hangup_on_star() -> None:
+    world = World()
+    one = join(world, dial='hangupOnStar="true" action="/done"')
+    two = join(world)
+    two.press("*")
+    assert two.sid in heard(world)
+    one.press("*")
+    world.run(0.5)
+    assert action(world, one)["DialCallStatus"] == "answered"
+    assert one.over
+    world.end()
+
+
+def test_twiml_conference_redirected_by_rest_leaves() -> None:
+    world = World()
+    one, two = join(world), join(world)
+    one.redirect(twiml="<Response><Say>out</Say></Response>")
+    assert one.said == ["out"]
+    assert set(heard(world)) == {two.sid}
+    world.end()
+
+
+def test_twiml_conference_redirect_in_the_moment_of_joining_leaves_no_ghost() -> None:
+    world = World()
+    call = world.inbound("<Dial><Conference>Room 1</Conference></Dial>")
+    fetch = call.all(fx.Fetch)[0]
+    document = ["Response", {}, [["Dial", {}, [["Conference", {}, ["Room 1"]]]]]]
+    other = ["Response", {}, [["Pause", {"length": "9"}, []]]]
+    world.at_once(
+        (call, Fetched(fetch.token, fetch.url, 200, document, 0, "")), (call, Redirect("", "POST", other))
+    )
+    assert heard(world) == {}
+    assert call.conference is None
+    world.end()
+
+
+def test_twiml_conference_that_is_full_fails() -> None:
+    world = World()
+    for _ in range(2):
+        join(world, 'maxParticipants="2"')
+    late = join(world, 'maxParticipants="2"')
+    world.run(1)
+    assert late.codes("error") == [16020]
+    assert action(world, late)["DialCallStatus"] == "failed"
+    world.end()
+
+
+def test_twiml_conference_label_is_unique_and_falls_to_the_next_verb() -> None:
+    world = World()
+    join(world, 'participantLabel="boss"')
+    late = world.inbound(
+        '<Dial><Conference participantLabel="boss">Room 1</Conference></Dial><Say>taken</Say>'
+    )
+    world.run(0.5)
+    assert late.codes("error") == [16025]
+    assert late.said == ["taken"]
+    world.end()
+
+
+def test_twiml_conference_kick_goes_on_behind_the_dial() -> None:
+    world = World()
+    one, two = join(world), join(world)
+    (conference,) = world.conferences.values()
+    world.conduct(conference, conference.on_kick(one.sid, 0.0))
+    world.run(1)
+    assert action(world, one)["DialCallStatus"] == "answered"
+    assert set(heard(world)) == {two.sid}
+    world.end()
+
+
+def test_twiml_conference_callbacks_are_the_first_members() -> None:
+    world = World()
+    one = join(world, f'statusCallback="{EVENTS}" statusCallbackEvent="start end join leave mute"')
+    two = join(world, 'statusCallback="http://other.test/" statusCallbackEvent="join"')
+    (conference,) = world.conferences.values()
+    world.conduct(conference, conference.on_mute(two.sid, True, 0.0))
+    two.hang_up()
+    one.hang_up()
+    world.run(1)
+    events = world.told(EVENTS)
+    assert [event["StatusCallbackEvent"] for event in events] == [
+        "participant-join",
+        "participant-join",
+        "conference-start",
+        "participant-mute",
+        "participant-leave",
+        "participant-leave",
+        "conference-end",
+    ]
+    assert [event["SequenceNumber"] for event in events] == [str(n) for n in range(7)]
+    assert {event["FriendlyName"] for event in events} == {"Room 1"}
+    assert events[3]["Muted"] == "true"
+    assert events[-1]["ReasonConferenceEnded"] == "last-participant-left"
+    assert world.told("http://other.test/") == []
+    world.assert_over()
+
+
+def test_twiml_conference_with_the_same_name_later_is_a_new_one() -> None:
+    world = World()
+    sids = []
+    for _ in range(2):
+        call = join(world)
+        sids += list(world.conferences)
+        call.hang_up()
+        world.run(1)
+    assert len(set(sids)) == 2
+    world.assert_over()
+
+
+def test_twiml_conference_needs_a_name() -> None:
+    world = World()
+    call = world.inbound("<Dial><Conference/></Dial>")
+    world.run(3)
+    assert call.codes("error") == [13215]
+    world.assert_over()
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+STREAM = (
+    '<Start><Stream name="tap" url="wss://ear.test/in" {}><Parameter name="who" value="me"/></Stream></Start>'
+)
+
+
+def frames(world: World, name: str) -> list[dict[str, object]]:
+    return [json.loads(f.text) for owner, f in world.frames if owner == name and isinstance(f, SendText)]
+
+
+def test_twiml_stream_outlives_its_document() -> None:
+    world = World({"http://app.test/two": "<Response><Pause length='30'/></Response>"})
+    call = world.inbound(STREAM.format('track="both_tracks"') + "<Redirect>/two</Redirect>")
+    world.run(2)
+    (stream,) = call.streams
+    assert stream.status == "in-progress"
+    connected, start = frames(world, "tap")
+    assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+    assert start["start"]["customParameters"] == {"who": "me"}
+    assert start["start"]["tracks"] == ["inbound", "outbound"]
+    call.hang_up()
+    world.run(1)
+    assert frames(world, "tap")[-1]["event"] == "stop"
+    world.assert_over()
+
+
+def test_twiml_stream_is_stopped_by_name() -> None:
+    world = World()
+    call = world.inbound(
+        STREAM.format("") + '<Pause length="2"/><Stop><Stream name="tap"/></Stop><Pause length="9"/>'
+    )
+    world.run(1)
+    assert call.streams[0].status == "in-progress"
+    world.run(2)
+    assert call.streams[0].status == "stopped"
+    assert not call.over
+    world.end()
+
+
+@pytest.mark.parametrize("url", ["http://ear.test/in", "wss://", "", "/in"])
+def test_twiml_stream_needs_a_websocket_url(url: str) -> None:
+    world = World()
+    call = world.inbound(f'<Start><Stream url="{url}"/></Start>')
+    world.run(3)
+    assert call.codes("error") == [31922]
+    world.assert_over()
+
+
+def test_twiml_stream_callbacks() -> None:
+    world = World()
+    call = world.inbound(STREAM.format('statusCallback="/stream"') + "<Pause length='1'/>")
+    world.run(3)
+    told = world.told("http://app.test/stream")
+    assert [request["StreamEvent"] for request in told] == ["stream-started", "stream-stopped"]
+    assert {request["StreamSid"] for request in told} == {call.streams[0].sid}
+    assert {request["StreamName"] for request in told} == {"tap"}
+    world.assert_over()
+
+
+def test_twiml_start_holds_four_streams_at_most() -> None:
+    world = World()
+    call = world.inbound("<Start>" + '<Stream url="wss://ear.test/"/>' * 5 + "</Start>")
+    world.run(3)
+    assert call.codes("error") == [12400]
+    assert call.streams == []
+    world.assert_over()
