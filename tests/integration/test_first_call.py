@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -82,3 +83,13 @@ def test_a_busy_port_is_one_line_and_status_2(server: LiveServer, tmp_path: Path
     assert done.returncode == 2
     assert "cannot listen" in done.stderr and "--sip" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_bin_answers_by_its_name_and_by_its_sid(server: LiveServer) -> None:
+    listed = ringback("bins", str(server.directory))
+    assert listed.returncode == 0, listed.stderr
+    row = next(line.split() for line in listed.stdout.splitlines() if line.split()[:1] == ["alice"])
+    with urlopen(server.api + row[1]) as by_name, urlopen(server.api + row[2]) as by_sid:
+        document = by_name.read()
+        assert by_sid.read() == document
+    assert b"<Sip>" in document and b"alice@" in document

@@ -172,6 +172,26 @@ def trace(
 
 
 @app.command()
+def bins(directory: Directory) -> None:
+    """List the TwiML Bins of a running server's project, and their URLs."""
+    from rich.table import Table
+
+    from ringback.app.client import ServerClient
+    from ringback.app.server import bin_sid
+    from ringback.functions.project import Project
+
+    running = ServerClient(directory).running
+    table = Table("bin", "URL by name", "URL by SID", box=None)
+    for name in sorted(Project(directory).bins):
+        table.add_row(name, f"/bins/{name}", f"/twiml/{bin_sid(running.account_sid, name)}")
+    console.print(table)
+    base = running.domain.partition(".sip.")[2]
+    console.print(
+        f"[dim]For numbers and domains put http://{base} before them; for programs {running.api}[/dim]"
+    )
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="A journal, from `trace --journal`.", show_default=False)],
 ) -> None:

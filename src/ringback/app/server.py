@@ -42,7 +42,7 @@ from ringback.shell.tasks import Tasks
 from ringback.shell.timelines import timeline_routes
 from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
 from ringback.shell.webhooks import WebhookClient
-from ringback.store import SchemaTooNew, Store, StoreError
+from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
 from ringback.store.seed import Starter, seed
 
 log = structlog.get_logger("ringback.server")
@@ -65,6 +65,7 @@ class Server:
     account_sid: str
     auth_token: str
     passwords: dict[str, str]
+    _project: Project
 
     def __init__(self, directory: ProjectDirectory, settings: Settings) -> None:
         self.directory = directory
@@ -245,7 +246,7 @@ class Server:
 
     async def _start_programs(self) -> None:
         """Functions, bins, the API and HTTP."""
-        project = Project(self.directory.path)
+        project = self._project = Project(self.directory.path)
         self.functions = FunctionPool(
             project,
             domain=self.settings.base_domain,
@@ -291,8 +292,14 @@ class Server:
         return [str.__str__(account["auth_token"]) for account in self.store.configuration.accounts()]
 
     def _stored_bin(self, sid: str) -> str | None:
+        """The TwiML at /twiml/EH...: a bin of the store, or a file of bins/ by the SID that its name gives."""
         row = self.store.configuration.bin(sid)
-        return str(row["twiml"]) if row is not None else None
+        if row is not None:
+            return str(row["twiml"])
+        for name, file in self._project.bins.items():
+            if bin_sid(self.account_sid, name) == sid:
+                return Path(file.path).read_text(encoding="utf-8")
+        return None
 
     async def _local(self, request: LocalRequest) -> LocalAnswer:
         """Requests of our own to our own base domain."""
@@ -335,6 +342,11 @@ def _speaker(cache: Path) -> Any:
     from ringback.speech import Speaker
 
     return Speaker(cache)
+
+
+def bin_sid(account_sid: str, name: str) -> str:
+    """The SID of a file in bins/: always the same, so that /twiml/EH... can be given to numbers and domains."""
+    return derived_sid("EH", account_sid, name)
 
 
 def _public(url: str) -> str:
