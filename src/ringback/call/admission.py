@@ -159,7 +159,9 @@ def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Adm
     if domain["secure"] and flow.transport != "TLS":
         return twilio_error(488, "Secure SIP transport required", 32209, "Secure SIP transport required")
     if domain["secure"]:
-        return twilio_error(488, "Secure media required", 32208, "SRTP is required, and not available here yet")
+        return twilio_error(
+            488, "Secure media required", 32208, "SRTP is required, and not available here yet"
+        )
     if not domain["voice_url"]:
         return Refused(404, "Not Found", note=f"{domain['domain_name']} has no voice URL")
     name = str(domain["domain_name"])

@@ -16,10 +16,21 @@ from collections.abc import Generator
 from typing import NamedTuple, TypeVar
 
 from ringback.call.effects import Arm, Disarm, Effect
-from ringback.call.events import Complete, Event, Fired, LegEnded, Redirect
+from ringback.call.events import (
+    Complete,
+    Event,
+    Fetched,
+    Fired,
+    LegEnded,
+    Planned,
+    Played,
+    PlayFailed,
+    Redirect,
+)
 from ringback.call.setup import CallSetup
 
 Result = TypeVar("Result")
+Answer = TypeVar("Answer", Fetched, Planned)
 Script = Generator[Effect | None, Event, Result]
 
 
@@ -132,11 +143,19 @@ class Call:
         return prefix + digest.hexdigest()
 
 
-def wait_for(*tokens: str) -> Script[Event]:
-    """Wait for the event that carries one of these tokens; what else comes is not for us."""
+def wait_for(token: str, kind: type[Answer]) -> Script[Answer]:
+    """Wait for the event of this kind that carries this token; what else comes is not for us."""
     while True:
         event: Event = yield None
-        if getattr(event, "token", None) in tokens:
+        if isinstance(event, kind) and event.token == token:
+            return event
+
+
+def wait_for_sound(token: str) -> Script[Played | PlayFailed]:
+    """Wait for the end of a Play or SendDigits."""
+    while True:
+        event: Event = yield None
+        if isinstance(event, Played | PlayFailed) and event.token == token:
             return event
 
 

@@ -85,8 +85,7 @@ def _open(call: Call, page: Page, segment: str, extra: Pairs) -> Script[tuple[Ru
         return Run(call, "", page.method, segment=segment), from_plain(page.document)
     token = call.token("fetch")
     yield Fetch(token, page.url, page.method, [*standard(call), *extra])
-    event = yield from wait_for(token)
-    assert isinstance(event, Fetched)
+    event = yield from wait_for(token, Fetched)
     if event.document is None:
         raise TwimlError(event.error_code, event.error_text)
     return Run(call, event.url, page.method, segment=segment), from_plain(event.document)

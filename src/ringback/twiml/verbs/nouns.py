@@ -73,9 +73,7 @@ def plan_noun(run: Run, element: Element, caller_id: str) -> Script[Noun | None]
         "password": values.get("password", ""),
     }
     yield Plan(token, wanted)
-    event = yield from wait_for(token)
-    assert isinstance(event, Planned)
-    plan = event.plan
+    plan = (yield from wait_for(token, Planned)).plan
     if plan["error_code"]:
         yield error("call", plan["error_text"], plan["error_code"])
         return None

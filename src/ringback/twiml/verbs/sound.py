@@ -6,7 +6,7 @@ from typing import Any
 
 from ringback.call.effects import Play, SendDigits, StopPlay, error
 from ringback.call.events import PlayFailed
-from ringback.call.script import Call, Interrupted, Script, wait_for
+from ringback.call.script import Call, Interrupted, Script, wait_for_sound
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
 from ringback.twiml.run import Outcome, Run, ensure_answered
@@ -59,7 +59,7 @@ def play_to_end(call: Call, source: list[Any], loops: int) -> Script[None]:
     token = call.token("play")
     yield Play(token, source, loops)
     try:
-        event = yield from wait_for(token)
+        event = yield from wait_for_sound(token)
     except Interrupted:
         yield StopPlay()
         raise
@@ -72,7 +72,7 @@ def send_digits(call: Call, digits: str) -> Script[None]:
     token = call.token("digits")
     yield SendDigits(token, digits)
     try:
-        event = yield from wait_for(token)
+        event = yield from wait_for_sound(token)
     except Interrupted:
         yield StopPlay()
         raise
