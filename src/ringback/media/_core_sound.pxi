@@ -12,12 +12,12 @@ cdef const char* DIGITS = b"0123456789*#ABCD"
 def _fill_tables() -> None:
     """The very tables of the pure twin."""
     cdef int code, sample
+    cdef bytes codes = g711.LINEAR_TO_ULAW
     for code in range(256):
         ULAW_TO_ALAW[code] = g711.ULAW_TO_ALAW[code]
         ALAW_TO_ULAW[code] = g711.ALAW_TO_ULAW[code]
         ULAW_TO_LINEAR[code] = g711.ULAW_TO_LINEAR[code]
-    for sample in range(65536):
-        LINEAR_TO_ULAW[sample] = g711.LINEAR_TO_ULAW[sample]
+    memcpy(LINEAR_TO_ULAW, <const char*>codes, sizeof(LINEAR_TO_ULAW))
     for code, digit in enumerate("0123456789*#ABCD"):
         tone = g711.encode_ulaw(tones.samples(digit))
         for sample in range(5 * FRAME):

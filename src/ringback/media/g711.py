@@ -9,7 +9,6 @@ ULAW_SILENCE: Final = 0xFF
 ALAW_SILENCE: Final = 0xD5
 
 _BIAS: Final = 132  # 33 in the 14-bit scale of G.711 table 2a
-_CLIP: Final = 32635
 
 
 def _expand_ulaw(code: int) -> int:
@@ -27,26 +26,28 @@ def _expand_alaw(code: int) -> int:
     return magnitude if code & 0x80 else -magnitude
 
 
-def _compress_ulaw(sample: int) -> int:
-    sign = 0x80 if sample < 0 else 0
-    magnitude = min(abs(sample), _CLIP) + _BIAS
-    segment = magnitude.bit_length() - 8
-    return ~(sign | segment << 4 | magnitude >> segment + 3 & 0x0F) & 0xFF
+def _ulaw_codes() -> bytes:
+    """The code of each sample from -32768 to 32767: sixteen steps in each of eight segments, each twice as wide."""
+    runs = b"".join(
+        bytes([~(segment << 4 | step) & 0xFF]) * (8 << segment) for segment in range(8) for step in range(16)
+    )
+    positive = runs[_BIAS - 128 :].ljust(0x8001, runs[-1:])  # magnitudes 0 to 32768; the last are clipped
+    negative = bytes(code & 0x7F for code in positive)
+    return negative[:0:-1] + positive[:-1]
 
 
-def _compress_alaw(sample: int) -> int:
-    sign = 0x80 if sample >= 0 else 0
-    magnitude = min(sample if sample >= 0 else ~sample, 0x7FFF)
-    segment = max(0, magnitude.bit_length() - 8)
-    mantissa = magnitude >> (segment + 3 if segment else 4) & 0x0F
-    return (sign | segment << 4 | mantissa) ^ 0x55
+def _alaw_codes() -> bytes:
+    """As `_ulaw_codes`; the first two segments are equally wide, and -1 is the negative zero."""
+    codes = [(segment << 4 | step) ^ 0x55 for segment in range(8) for step in range(16)]
+    runs = b"".join(bytes([code]) * (16 << max(0, place // 16 - 1)) for place, code in enumerate(codes))
+    return runs[::-1] + bytes(code | 0x80 for code in runs)
 
 
 ULAW_TO_LINEAR: Final = array("h", (_expand_ulaw(code) for code in range(256)))
 ALAW_TO_LINEAR: Final = array("h", (_expand_alaw(code) for code in range(256)))
-LINEAR_TO_ULAW: Final = bytes(_compress_ulaw(sample - 0x8000) for sample in range(0x10000))
+LINEAR_TO_ULAW: Final = _ulaw_codes()
 """By sample + 32768."""
-LINEAR_TO_ALAW: Final = bytes(_compress_alaw(sample - 0x8000) for sample in range(0x10000))
+LINEAR_TO_ALAW: Final = _alaw_codes()
 """By sample + 32768."""
 ULAW_TO_ALAW: Final = bytes(LINEAR_TO_ALAW[sample + 0x8000] for sample in ULAW_TO_LINEAR)
 """For bytes.translate."""
