@@ -47,6 +47,9 @@ from ringback.twiml.scripts import script_of
 
 log = structlog.get_logger("ringback.calls")
 
+KEPT_WITHIN = 1.0
+"""Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records."""
+
 RECENT = 1_000
 """Finished calls that REST still reads from memory, until the writer has them on disk."""
 
@@ -87,9 +90,9 @@ class Calls:
         self.streams: Streams
         self._steps: dict[type[Any], Callable[[LiveCall, Any], None]] = {
             fx.Ring: lambda call, effect: self._carry_out(call.leg.ring(effect.early_media, self._now())),
-            fx.Answer: lambda call, effect: self._carry_out(call.leg.answer(self._now())),
+            fx.Answer: self._answer,
             fx.Refuse: lambda call, e: self._carry_out(call.leg.refuse(e.status, e.reason, self._now())),
-            fx.HangUp: lambda call, effect: self._carry_out(call.leg.hang_up(self._now())),
+            fx.HangUp: self._hang_up,
             fx.Place: self._place,
             fx.Play: lambda call, effect: self.sound.play(call, effect.token, effect.source, effect.loops),
             fx.StopPlay: lambda call, effect: self.sound.stop(call),
@@ -235,6 +238,29 @@ class Calls:
         self._finish(call)
 
     # -- effects ---------------------------------------------------------------------------------------------------
+
+    def _answer(self, call: LiveCall, _: fx.Answer) -> None:
+        """200, once the call and its dialog are on disk: if this server dies, the next run hangs up."""
+        call.held = []
+        self.records.talking(call)
+        self.tasks.start(self._answer_when_kept(call), f"answer of {call.sid}")
+
+    async def _answer_when_kept(self, call: LiveCall) -> None:
+        if not await self.records.kept(KEPT_WITHIN):
+            log.warning("a call is answered before it is on disk", call=call.sid)
+        self._carry_out(call.leg.answer(self._now()))
+        held, call.held = call.held, None
+        for command in held or ():
+            command()
+
+    def _hang_up(self, call: LiveCall, effect: fx.HangUp) -> None:
+        def command() -> None:
+            self._carry_out(call.leg.hang_up(self._now()))
+
+        if call.held is None:
+            command()
+        else:
+            call.held.append(command)
 
     def _place(self, call: LiveCall, place: fx.Place) -> None:
         branches = self._placing.known(call, place)

@@ -16,6 +16,7 @@ import structlog
 from ringback import __version__
 from ringback.call import leg as legs
 from ringback.call.effects import Note
+from ringback.call.events import LegAnswered
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.shell.call_webhooks import CallWebhooks
@@ -23,6 +24,7 @@ from ringback.shell.calls import Calls
 from ringback.shell.conferences import Conferences
 from ringback.shell.front_desk import FrontDesk
 from ringback.shell.placing import Placing
+from ringback.shell.recovery import close_left_behind
 from ringback.shell.resolver import Resolver
 from ringback.shell.sip_stack import SipStack
 from ringback.shell.sound import Sound
@@ -119,6 +121,7 @@ class Exchange:
             self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
         self.registrar.restore(await self.store.registrations.load(time.time()))
         asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
+        await close_left_behind(self.store, self.stack)
         self.tasks.start(self._sweep(), "expired registrations")
 
     async def _sweep(self) -> None:
@@ -164,6 +167,8 @@ class Exchange:
         """An event of a leg, for its call's inbox."""
         call = self.calls.get(effect.leg.call_sid)
         if call is not None:
+            if isinstance(effect.event, LegAnswered):
+                self.calls.records.talking(call)
             self.calls.deliver(call, effect.event)
 
     def wire(self, effect: legs.Wire) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class LiveCall:
     stream_sids: list[str] = field(default_factory=list)
     timers: set[str] = field(default_factory=set)
     callbacks: asyncio.Queue[Any] | None = None
+    held: list[Callable[[], None]] | None = None
+    """SIP commands that wait until the answer of this call is written down; None when nothing waits."""
     quality: Any = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -78,6 +78,17 @@ class Records:
             },
         )
 
+    def talking(self, call: LiveCall) -> None:
+        """The call's dialog stands: keep it, so that the next run can hang up if this one dies."""
+        session = call.leg.session
+        if session is not None:
+            row = {"call_sid": call.sid, "account_sid": call.setup.account_sid, "dialogs": [session.record()]}
+            self._store.facts.put("journals", row)
+
+    async def kept(self, within: float) -> bool:
+        """Wait until everything so far is on disk."""
+        return await self._store.facts.flush(within)
+
     def closed(self, call: LiveCall) -> None:
         """The call is over: keep its journal."""
         body = zlib.compress(call.actor.journal.encode(), 1)
@@ -89,5 +100,6 @@ class Records:
                     "account_sid": call.setup.account_sid,
                     "version": call.actor.journal.version,
                     "body": body,
+                    "dialogs": None,
                 },
             )

@@ -1,0 +1,77 @@
+"""What a server does at its start about calls that it left behind when it was killed.
+
+Each call that was up is hung up in every dialog that was written down, so that no phone sits in a dead
+call, and its record is closed: completed if it had been answered, else failed, with the reason as a Notification.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from ringback.shell.sip_stack import SipStack
+from ringback.sip.errors import SipError
+from ringback.store import Store, new_sid
+
+log = structlog.get_logger("ringback.recovery")
+
+UNFINISHED = ["queued", "ringing", "in-progress"]
+AT_ONCE = 500
+"""Calls of one page; more pages follow."""
+REASON = "the server stopped while the call was up; it was ended at the next start"
+
+
+async def close_left_behind(store: Store, stack: SipStack) -> int:
+    """Hang up and close what the last run left; how many calls it was."""
+    closed = 0
+    while page := (await store.page("calls", where={"status": UNFINISHED}, limit=AT_ONCE)).rows:
+        for row in page:
+            journal = await store.fetch("journals", row["sid"])
+            for dialog in (journal or {}).get("dialogs") or []:
+                _hang_up(stack, row["sid"], dialog)
+            _close(store, row)
+        closed += len(page)
+        if not await store.facts.flush():
+            log.error("calls of the last run cannot be closed now: the database does not take rows")
+            break
+    if closed:
+        log.warning("closed calls that the last run left", count=closed)
+    return closed
+
+
+def _hang_up(stack: SipStack, call_sid: str, dialog: dict[str, Any]) -> None:
+    now = time.monotonic()
+    try:
+        session = stack.agent.restore(dialog)
+    except (SipError, KeyError, TypeError, ValueError) as problem:
+        log.error("a dialog of the last run cannot be restored", call=call_sid, problem=repr(problem))
+        return
+    stack.carry_out(session.hangup(now, headers=(("Reason", 'Q.850;cause=41;text="Temporary failure"'),)))
+
+
+def _close(store: Store, row: dict[str, Any]) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    answered = row["start_time"] is not None
+    seconds = int((now - row["start_time"]).total_seconds()) if answered else 0
+    changes = {
+        "status": "completed" if answered else "failed",
+        "end_time": now,
+        "duration": str(max(0, seconds)),
+        "date_updated": now,
+    }
+    store.facts.put("calls", {"sid": row["sid"], **changes})
+    store.facts.put(
+        "notifications",
+        {
+            "sid": new_sid("NO"),
+            "account_sid": row["account_sid"],
+            "call_sid": row["sid"],
+            "error_code": "12400",
+            "log": "0",
+            "message_text": REASON,
+            "message_date": now,
+        },
+    )
