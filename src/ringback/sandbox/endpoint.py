@@ -17,6 +17,7 @@ from ringback.call.leg import Branch, Leg
 from ringback.media.pump import Port, Pump
 from ringback.shell.addresses import contact, sent_by
 from ringback.shell.sip_stack import SipStack
+from ringback.shell.sound import configure_port
 from ringback.shell.tasks import Tasks
 from ringback.sip import effects as sip
 from ringback.sip.authorization import Login
@@ -309,19 +310,7 @@ class Endpoint:
 
     def configure(self, effect: legs.Configure) -> None:
         """A leg's sound was negotiated."""
-        negotiated = effect.negotiated
-        self.pump.configure(
-            effect.leg.port_id,
-            remote=negotiated.remote,
-            rtcp_remote=negotiated.remote_rtcp,
-            payload_type=negotiated.remote_payload_type,
-            codec=negotiated.codec,
-            dtmf_payload_type=negotiated.dtmf_payload_type,
-            dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
-            send=negotiated.direction in ("sendrecv", "sendonly"),
-            receive=negotiated.direction in ("sendrecv", "recvonly"),
-            signalling_host=effect.signalling_host or None,
-        )
+        configure_port(self.pump, effect.leg.port_id, effect.negotiated, effect.signalling_host)
 
     def happened(self, effect: legs.Happened) -> None:
         """An event of a leg."""

@@ -43,19 +43,7 @@ class Sound:
 
     def configure(self, call: LiveCall, negotiated: Negotiated, signalling_host: str) -> None:
         """The leg's sound was negotiated."""
-        self._pump.configure(
-            call.port.id,
-            remote=negotiated.remote,
-            rtcp_remote=negotiated.remote_rtcp,
-            payload_type=negotiated.remote_payload_type,
-            codec=negotiated.codec,
-            dtmf_payload_type=negotiated.dtmf_payload_type,
-            dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
-            ptime=negotiated.ptime,
-            send=negotiated.direction in ("sendrecv", "sendonly"),
-            receive=negotiated.direction in ("sendrecv", "recvonly"),
-            signalling_host=signalling_host or None,
-        )
+        configure_port(self._pump, call.port.id, negotiated, signalling_host)
         host, port = negotiated.remote
         self._remark(call, info("media", f"{negotiated.codec} with {host}:{port}, {negotiated.direction}"))
 
@@ -176,6 +164,23 @@ class Sound:
     def stats(self, call: LiveCall) -> PortStats:
         """Numbers so far."""
         return self._pump.stats(call.port.id)
+
+
+def configure_port(pump: Pump, port_id: int, negotiated: Negotiated, signalling_host: str) -> None:
+    """Tell the pump what a leg negotiated."""
+    pump.configure(
+        port_id,
+        remote=negotiated.remote,
+        rtcp_remote=negotiated.remote_rtcp,
+        payload_type=negotiated.remote_payload_type,
+        codec=negotiated.codec,
+        dtmf_payload_type=negotiated.dtmf_payload_type,
+        dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
+        ptime=negotiated.ptime,
+        send=negotiated.sends,
+        receive=negotiated.receives,
+        signalling_host=signalling_host or None,
+    )
 
 
 def silence_reason(call: LiveCall, pump: Pump) -> str:
