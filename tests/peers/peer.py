@@ -60,7 +60,8 @@ class Inbox:
 def shown(event: Event) -> str:
     """An event for people: long texts in their first line."""
     return "  " + " ".join(
-        f"{name}={str(value).splitlines()[0][:120] if str(value) else value!r}" for name, value in event.items()
+        f"{name}={str(value).splitlines()[0][:120] if str(value) else value!r}"
+        for name, value in event.items()
     )
 
 

@@ -118,6 +118,7 @@ class Phone:
         domain: str = "",
         expires: int = 600,
         contact: str = "",
+        instance: str = "",
         codecs: Sequence[str] = ("PCMU", "PCMA"),
     ) -> None:
         self.name = user
@@ -145,6 +146,7 @@ class Phone:
             register=False,
             expires=expires,
             contact=contact,
+            instance=instance,
         )
 
     def _on_line(self, line: str) -> None:

@@ -10,6 +10,7 @@ import os
 import select
 import sys
 import time
+import uuid
 from typing import Any
 
 import pjsua2 as pj
@@ -79,7 +80,9 @@ class Account(pj.Account):  # type: ignore[misc]
         self.phone = phone
 
     def onRegState(self, prm: Any) -> None:
-        tell("registered", status=prm.code, reason=prm.reason, expires=prm.expiration, text=prm.rdata.wholeMsg)
+        tell(
+            "registered", status=prm.code, reason=prm.reason, expires=prm.expiration, text=prm.rdata.wholeMsg
+        )
 
     def onIncomingCall(self, prm: Any) -> None:
         call = self.phone.add(lambda name: Call(self.phone, self, prm.callId, name))
@@ -101,11 +104,16 @@ class Phone:
         config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
         config.medConfig.noVad = True
         config.medConfig.ecTailLen = 0
+        config.medConfig.sndAutoCloseTime = (
+            -1
+        )  # or the null device may close under a call that has just begun
         endpoint.libInit(config)
         endpoint.audDevManager().setNullDev()
         for codec in endpoint.codecEnum2():
             wanted = codec.codecId.partition("/")[0] in codecs
-            endpoint.codecSetPriority(codec.codecId, 200 - codecs.index(codec.codecId.partition("/")[0]) if wanted else 0)
+            endpoint.codecSetPriority(
+                codec.codecId, 200 - codecs.index(codec.codecId.partition("/")[0]) if wanted else 0
+            )
         self.calls: dict[int, Call] = {}
         self.kept: list[Any] = []
         """What PJSIP still holds pointers to after a call."""
@@ -155,6 +163,7 @@ class Phone:
         register: bool,
         expires: int = 600,
         contact: str = "",
+        instance: str = "",
     ) -> None:
         config = pj.AccountConfig()
         config.idUri = f"sip:{user}@{domain}"
@@ -169,6 +178,8 @@ class Phone:
         config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
         config.mediaConfig.srtpUse = 0
         config.natConfig.contactRewriteUse = 0
+        # PJSIP makes it of the host's name; here many phones share a host.
+        config.natConfig.sipOutboundInstanceId = f"<urn:uuid:{instance or uuid.uuid4()}>"
         config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
         self.account = Account(self)
         self.account.create(config)

@@ -47,7 +47,9 @@ def share(pcm: bytes, *frequencies: float) -> float:
     """The most of the power that is at these frequencies in any 200 ms: a lost packet must not spoil a verdict."""
     blocks = [pcm[start : start + BLOCK] for start in range(0, len(pcm) - BLOCK + 1, BLOCK)]
     shares = [
-        sum(tones.tone_present(part, each, encoding="pcm") for each in frequencies) for part in blocks if loud(part)
+        sum(tones.tone_present(part, each, encoding="pcm") for each in frequencies)
+        for part in blocks
+        if loud(part)
     ]
     return max(shares, default=0.0)
 
