@@ -9,6 +9,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
@@ -30,12 +31,27 @@ class BuildPython(build_py):
         super().run()
 
 
+class BuildPump(build_ext):
+    """The packet pump. Where there is no C compiler at all, setuptools itself does not pass over it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile, or do without where that is allowed."""
+        try:
+            super().build_extension(ext)
+        except OSError as problem:
+            if not ext.optional:
+                raise
+            print(f"no compiled packet pump, the one in Python serves: {problem}", file=sys.stderr)
+
+
 PUMP = Extension(
     "ringback.media._core",
     ["src/ringback/media/_core.pyx"],
     depends=sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ringback/media/*.px[di]")),
-    # without a C compiler the pure twin serves, unless that would be an error
-    optional=os.environ.get("RINGBACK_REQUIRE_CORE") != "1",
 )
+EXTENSIONS = cythonize([PUMP], language_level=3)
+for extension in EXTENSIONS:  # Cython makes extensions anew, and loses this
+    # without a C compiler the pure twin serves, unless that would be an error
+    extension.optional = os.environ.get("RINGBACK_REQUIRE_CORE") != "1"
 
-setup(ext_modules=cythonize([PUMP], language_level=3), cmdclass={"build_py": BuildPython})
+setup(ext_modules=EXTENSIONS, cmdclass={"build_py": BuildPython, "build_ext": BuildPump})

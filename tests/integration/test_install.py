@@ -47,16 +47,19 @@ def _not_sources(folder: str, names: list[str]) -> set[str]:
     return built | (AT_THE_TOP & set(names) if folder == str(ROOT) else set())
 
 
+def build(sources: Path, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Build a wheel with what is installed here."""
+    line = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    given = {name: value for name, value in os.environ.items() if name != "RINGBACK_REQUIRE_CORE"}
+    return subprocess.run(
+        [*line, "-w", str(folder), str(sources)], capture_output=True, text=True, env={**given, **env}
+    )
+
+
 @pytest.fixture(scope="module")
 def wheel(sources: Path) -> Path:
-    line = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     folder = sources.parent / "wheel"
-    done = subprocess.run(
-        [*line, "-w", str(folder), str(sources)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "RINGBACK_REQUIRE_CORE": "1"},
-    )
+    done = build(sources, folder, RINGBACK_REQUIRE_CORE="1")
     assert done.returncode == 0, done.stdout + done.stderr
     (made,) = folder.glob("*.whl")
     return made
@@ -161,6 +164,17 @@ def test_a_wheel_holds_all_that_runs_and_nothing_that_is_built_from(wheel: Path)
         assert wanted in names
     assert any(re.fullmatch(r"ringback/media/_core\..*\.so", name) for name in names)
     assert not [name for name in names if name.endswith((".pyx", ".pxi", ".c", ".pyc"))]
+
+
+def test_without_a_compiler_the_pump_in_python_is_installed_unless_that_is_an_error(
+    sources: Path, tmp_path: Path
+) -> None:
+    assert build(sources, tmp_path, CC="/nonexistent/cc").returncode == 0
+    (made,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(made).namelist()
+    assert "ringback/media/pure.py" in names
+    assert not [name for name in names if name.endswith(".so")]
+    assert build(sources, tmp_path, CC="/nonexistent/cc", RINGBACK_REQUIRE_CORE="1").returncode != 0
 
 
 def test_a_source_distribution_holds_all_that_a_build_needs(sources: Path) -> None:
