@@ -33,6 +33,9 @@ HEADER_NAME = re.compile(
 )
 """Headers that a <Sip> may add to its INVITE (Twilio: Sip noun, "Custom headers")."""
 
+TWILIO_PARAMETERS = frozenset({"edge", "region", "tnx", "secure"})
+"""Parameters of a <Sip> address that are for Twilio, not for the far end (sip.md section 3)."""
+
 MAX_URI = 255
 MAX_HEADERS = 1024
 
@@ -165,18 +168,30 @@ def parse_sip_address(address: str) -> tuple[Uri, list[list[str]]]:
         raise Unroutable(13243, f"{address!r:.100} is not a SIP address: {problem}") from None
     if not uri.is_sip or not uri.host:
         raise Unroutable(13243, f"{address!r:.100} is not a SIP address: sip:user@host is wanted")
+    if uri.password:
+        text = "a SIP address holds no password: use the attributes username and password"
+        raise Unroutable(13243, text)
+    if (uri.params.get("secure") or "").lower() == "true":
+        raise Unroutable(
+            12400, "secure=true (SRTP) is valid TwiML, but this version of Ringback cannot do it yet"
+        )
+    params = {name: value for name, value in uri.params.items() if name.lower() not in TWILIO_PARAMETERS}
     if uri.scheme == "sips":
-        uri = uri.replace(scheme="sip", params={**uri.params, "transport": "tls"})
+        params["transport"] = "tls"
+    return uri.replace(scheme="sip", params=params), _headers_of(query)
+
+
+def _headers_of(query: str) -> list[list[str]]:
     headers = []
     for pair in query.split("&") if query else []:
         name, _, value = pair.partition("=")
         name, value = unquote(name), unquote(value)
         if not HEADER_NAME.match(name):
             raise Unroutable(13252, f"the header {name!r:.60} cannot be sent: x-... and User-to-User can")
-        if "\r" in value or "\n" in value:
-            raise Unroutable(13253, f"the header {name!r:.60} holds a line break")
+        if any(sign < " " or sign == "\x7f" for sign in value):
+            raise Unroutable(13253, f"the header {name!r:.60} holds a control character")
         headers.append([name, value])
-    return uri, headers
+    return headers
 
 
 def _plan_sip(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:

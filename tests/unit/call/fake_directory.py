@@ -74,6 +74,8 @@ def domain_row(name: str = DOMAIN, **changes: Any) -> dict[str, Any]:
         "voice_status_callback_url": None,
         "voice_status_callback_method": None,
         "sip_registration": True,
+        "secure": False,
+        "digest_algorithm": None,
         **voice(),
     }
     return {**row, **changes}
