@@ -88,7 +88,7 @@ class Placing:
             sent_by="",
             contact="",
             from_=NameAddr(place.display_name, from_),
-            to=NameAddr("", uri.replace(params={}, headers=())),
+            to=NameAddr("", (_address_of_record(setup.to, target) or uri).replace(params={}, headers=())),
             headers=tuple(headers),
             route=tuple(target["route"]),
             login=login,
@@ -96,6 +96,11 @@ class Placing:
         )
         self.refresh(branch, hops)
         return branch
+
+
+def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:
+    """Whom a registered phone is called as: To names the user, not the contact (RFC 3261 section 8.1.1.2)."""
+    return Uri.parse(to) if target["hop"] and to.startswith("sip:") else None
 
 
 def _hop(plain: list[Any]) -> Hop:
