@@ -174,6 +174,9 @@ class World:
         self.secrets: dict[str, str] = {}
         self.lost: set[str] = set()
         """SIDs of children that cannot be started."""
+        self.steps = 0
+        self.at_step: dict[int, Callable[[], None]] = {}
+        """What happens when that many events have been taken, before the next one is."""
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._sids = itertools.count(1)
@@ -287,6 +290,10 @@ class World:
         del leg.timers[token]
         return leg, ev.Fired(token)
 
+    def overtake(self) -> None:
+        """Let the event that came last be taken next."""
+        self._inbox.rotate(1)
+
     def at_once(self, *arrivals: tuple[Leg, ev.Event]) -> None:
         """Several events lie in the inbox before the first of them is taken."""
         self._inbox.extend(arrivals)
@@ -298,6 +305,9 @@ class World:
         self._running = True
         try:
             while self._inbox:
+                self.steps += 1
+                if self.steps in self.at_step:
+                    self.at_step.pop(self.steps)()
                 leg, event = self._inbox.popleft()
                 if leg.actor.finished:
                     continue
