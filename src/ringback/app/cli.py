@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -20,6 +21,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+OWNER_ONLY = 0o077
+"""The umask of a server: its database, its clips and the starter's .env are for its owner alone."""
+
 console = Console()
 complaints = Console(stderr=True)
 
@@ -76,6 +80,7 @@ def serve(
     from ringback.app.project import ProjectDirectory
     from ringback.app.serving import serve_until_told
 
+    os.umask(OWNER_ONLY)
     place = ProjectDirectory(directory)
     place.make()
     given = settings.load(
@@ -103,6 +108,7 @@ def init(directory: Directory) -> None:
     from ringback.app.project import ProjectDirectory
     from ringback.app.serving import initialize
 
+    os.umask(OWNER_ONLY)
     place = ProjectDirectory(directory)
     place.make()
     given = settings.load(place.path, http="127.0.0.1:0", sip="127.0.0.1:0", sips="127.0.0.1:0")

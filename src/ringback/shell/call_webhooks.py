@@ -15,7 +15,7 @@ from ringback.call.effects import Fetch, Note, Notify, info
 from ringback.call.events import Fetched
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
-from ringback.shell.vault import Vault
+from ringback.shell.vault import Vault, public
 from ringback.shell.webhook_request import WebhookAnswer, WebhookRequest
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import Store
@@ -44,10 +44,11 @@ class CallWebhooks:
         return str.__str__(account["auth_token"]) if account else ""
 
     def _request(self, account_sid: str, call: str, url: str, method: str, params: Any) -> WebhookRequest:
+        told = [(name, public(value) if name == "ErrorUrl" else value) for name, value in params]
         return WebhookRequest(
-            url=url,
+            url=self._vault.unmask(url),
             method=method,
-            params=params,
+            params=told,
             auth_token=self.auth_token(account_sid),
             account_sid=account_sid,
             idempotency_token=secrets.token_hex(16),
@@ -65,7 +66,8 @@ class CallWebhooks:
             document = read_answer(answer.content_type, answer.body, answer.url, self._vault.hide)
         except DocumentError as problem:
             return Fetched(fetch.token, answer.url, answer.status, None, problem.code, problem.text)
-        return Fetched(fetch.token, answer.url, answer.status, document.plain(), 0, "")
+        masked = self._vault.mask_document(document.plain())
+        return Fetched(fetch.token, answer.url, answer.status, masked, 0, "")
 
     def notify(self, call: LiveCall, notify: Notify) -> None:
         """Queue a status callback of a call."""
@@ -101,7 +103,7 @@ class CallWebhooks:
             self.notify(call, notify)
             return
         request = self._request(account_sid, "", notify.url, notify.method, notify.params)
-        self._tasks.start(self._client.notify(request), notify.url)
+        self._tasks.start(self._client.notify(request), "status callback")
 
     def _report(self, call: LiveCall, what: str, answer: WebhookAnswer) -> None:
         for level, text in answer.lines:
@@ -119,10 +121,3 @@ class CallWebhooks:
         """Let the callbacks that wait go out, ``within`` seconds at most."""
         await self._tasks.drain(within)
         await self._tasks.close()
-
-
-def public(url: str) -> str:
-    """A URL without its user and password, for people to read."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

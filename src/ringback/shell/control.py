@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ringback.call.conference import Conference, Member
@@ -56,7 +57,7 @@ class LiveControl:
         """Place a call; its row, queued."""
         if self._exchange.front_desk.draining:
             raise RestError(503, UNAVAILABLE, "The server is stopping; it takes no new calls")
-        page, callback = self._page(params)
+        page, callback = self._masked(*self._page(params))
         planned = self._plan(account_sid, params)
         setup = CallSetup(
             kind="api",
@@ -109,12 +110,18 @@ class LiveControl:
         )
         return page, callback
 
+    def _masked(self, page: Page, callback: StatusCallback) -> tuple[Page, StatusCallback]:
+        """Without passwords in URLs: journals keep these."""
+        mask = self._exchange.vault.mask
+        page = replace(page, url=mask(page.url), fallback_url=mask(page.fallback_url))
+        return page, replace(callback, url=mask(callback.url))
+
     def _document(self, twiml: str) -> list[Any]:
         if len(twiml) > MAX_INLINE_CHARACTERS:
             text = f"Twiml has {len(twiml)} characters; {MAX_INLINE_CHARACTERS} is the limit. Use Url instead"
             raise RestError(400, 32018, text)
         try:
-            return parse(twiml, self._exchange.vault.hide).plain()
+            return self._exchange.vault.mask_document(parse(twiml, self._exchange.vault.hide).plain())
         except DocumentError as problem:
             raise RestError(400, problem.code, f"Twiml is not valid: {problem.text}") from problem
 
@@ -157,7 +164,9 @@ class LiveControl:
             self._calls.deliver(call, Complete(status, "ended over REST"))
         elif changes.redirects:
             document = self._document(changes.twiml) if changes.twiml is not None else None
-            self._calls.deliver(call, Redirect(changes.url or "", changes.method, document))
+            self._calls.deliver(
+                call, Redirect(self._exchange.vault.mask(changes.url or ""), changes.method, document)
+            )
         return call.row
 
     def _live(self, account_sid: str, call_sid: str) -> LiveCall:

@@ -95,9 +95,9 @@ class Exchange:
             carry_out=stack.carry_out,
             max_calls=settings.max_calls,
         )
-        calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark)
+        calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark, self.vault.unmask)
         calls.conferences = Conferences(pump, calls, self.webhooks.notify_for)
-        calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token)
+        calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token, self.vault)
         self.front_desk = FrontDesk(
             store=store,
             agent=stack.agent,
@@ -105,6 +105,7 @@ class Exchange:
             authenticator=Authenticator(store.installation.nonce_key, store.installation.realm),
             calls=calls,
             carry_out=stack.carry_out,
+            mask=self.vault.mask,
         )
         self.sip_address: tuple[str, int] = settings.sip
         self.sips_address: tuple[str, int] | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -43,6 +44,7 @@ class FrontDesk:
         authenticator: Authenticator,
         calls: Calls,
         carry_out: Callable[[list[Effect]], None],
+        mask: Callable[[str], str],
     ) -> None:
         self._store = store
         self._agent = agent
@@ -50,6 +52,7 @@ class FrontDesk:
         self._authenticator = authenticator
         self._calls = calls
         self._carry_out = carry_out
+        self._mask = mask
         self.draining = False
 
     def on_request(self, request: Request, flow: Flow) -> None:
@@ -91,6 +94,7 @@ class FrontDesk:
 
     def _setup(self, admitted: Admitted) -> CallSetup:
         account = self._store.configuration.account(admitted.account_sid) or {}
+        page, callback = admitted.page, admitted.status_callback
         return CallSetup(
             kind="inbound",
             sid=new_sid("CA"),
@@ -102,8 +106,8 @@ class FrontDesk:
             to=admitted.to,
             country=str(account.get("country") or "US"),
             parameters=admitted.parameters,
-            page=admitted.page,
-            status_callback=admitted.status_callback,
+            page=replace(page, url=self._mask(page.url), fallback_url=self._mask(page.fallback_url)),
+            status_callback=replace(callback, url=self._mask(callback.url)),
         )
 
     # -- registrations ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from ringback.call.effects import Note
 from ringback.call.numbers import is_e164
 from ringback.shell.live import LiveCall
+from ringback.shell.vault import public
 from ringback.store import Store, new_sid
 from ringback.store.limits import JOURNAL_BYTES
 
@@ -73,7 +74,7 @@ class Records:
                 "message_text": note.text,
                 "message_date": now,
                 "more_info": f"{MORE_INFO}{note.code}",
-                "request_url": call.setup.page.url,
+                "request_url": public(call.setup.page.url),
                 "request_method": call.setup.page.method,
             },
         )

@@ -22,12 +22,21 @@ Remark = Callable[[LiveCall, Note], None]
 class Sound:
     """Carries the sound effects of calls out on the pump; its events come back by ``deliver``."""
 
-    def __init__(self, pump: Pump, library: Library, tasks: Tasks, deliver: Deliver, remark: Remark) -> None:
+    def __init__(
+        self,
+        pump: Pump,
+        library: Library,
+        tasks: Tasks,
+        deliver: Deliver,
+        remark: Remark,
+        unmask: Callable[[str], str],
+    ) -> None:
         self._pump = pump
         self._library = library
         self._tasks = tasks
         self._deliver = deliver
         self._remark = remark
+        self._unmask = unmask
         self._calls: dict[int, LiveCall] = {}
         self._play_ids = count(1)
         self._tap_ids = count(1)
@@ -56,7 +65,7 @@ class Sound:
 
     async def _fetch_and_play(self, call: LiveCall, token: str, source: list[Any], loops: int) -> None:
         try:
-            clip = await self._library.clip(_source(source), owner=call.setup.account_sid)
+            clip = await self._library.clip(self._source(source), owner=call.setup.account_sid)
         except ClipError as problem:
             if call.playing == token:
                 call.playing = ""
@@ -64,6 +73,15 @@ class Sound:
             return
         if call.playing == token and call.port.id in self._calls:
             self._start(call, token, clip, loops)
+
+    def _source(self, plain: list[Any]) -> tuple[Any, ...]:
+        """A source as the library takes it: lists of a journal are tuples there, and secrets are handles."""
+        match plain:
+            case ["say", content, voice, language]:
+                return ("say", ("Say", (), tuple(_node(part) for part in content)), voice, language)
+            case ["url", url]:
+                return ("url", self._unmask(url))
+        return tuple(plain)
 
     def _start(self, call: LiveCall, token: str, clip: Clip, loops: int) -> None:
         if clip.note:
@@ -202,13 +220,6 @@ def describe(stats: PortStats) -> str:
         + (f", MOS {stats.mos:.2f}" if stats.mos is not None else "")
     )
     return f"{heard}; sent {stats.packets_out} packets"
-
-
-def _source(plain: list[Any]) -> tuple[Any, ...]:
-    """A source as the library takes it: lists of a journal are tuples there."""
-    if plain[0] == "say":
-        return ("say", ("Say", (), tuple(_node(part) for part in plain[1])), plain[2], plain[3])
-    return tuple(plain)
 
 
 def _node(part: str | list[Any]) -> Any:

@@ -14,6 +14,7 @@ from ringback.call.effects import Note, Notify, info
 from ringback.call.stream import CloseSocket, MediaStream, SendText, StreamEffect
 from ringback.rest.signatures import sign
 from ringback.shell.live import LiveCall
+from ringback.shell.vault import Vault
 
 if TYPE_CHECKING:
     from ringback.shell.calls import Calls
@@ -44,10 +45,12 @@ class Streams:
         calls: Calls,
         notify: Callable[[LiveCall | None, str, Notify], None],
         auth_token: Callable[[str], str],
+        vault: Vault,
     ) -> None:
         self._calls = calls
         self._notify = notify
         self._auth_token = auth_token
+        self._vault = vault
         self._running: dict[str, _Running] = {}
 
     def start(self, call: LiveCall, sid: str, options: dict[str, Any]) -> None:
@@ -74,10 +77,11 @@ class Streams:
     async def _serve(self, running: _Running) -> None:
         """One WebSocket, from its handshake to its end."""
         stream, problem = running.stream, ""
-        signature = sign(self._auth_token(stream.account_sid), stream.url)
+        url = self._vault.unmask(stream.url)
+        signature = sign(self._auth_token(stream.account_sid), url)
         try:
             async with connect(
-                stream.url,
+                url,
                 additional_headers={"X-Twilio-Signature": signature},
                 user_agent_header="TwilioMediaStreams/1.0",
                 open_timeout=CONNECT_WITHIN,
@@ -90,7 +94,7 @@ class Streams:
                     self._tap(running)
                     await self._talk(running, socket)
         except (OSError, TimeoutError, WebSocketException) as failure:
-            problem = f"{type(failure).__name__}: {failure}"
+            problem = self._vault.mask(f"{type(failure).__name__}: {failure}")
             self._remark(running, Note("media", f"stream {stream.name}: {problem}", "error", 31920))
         finally:
             self._carry_out(running, stream.on_closed(problem, time.time()))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import OrderedDict
+from typing import Any, Final
 
 MAX_SECRETS = 100_000
 """Handles that are remembered: every call of a busy hour with a password of its own."""
+
+_USERINFO: Final = re.compile(r"(?i)\b((?:https?|wss?)://)([^/?#\s]+)@")
+"""User and password of a URL, RFC 3986 section 3.2.1."""
+
+_HIDDEN: Final = re.compile(r"(?<=://)secret:[0-9a-f]{16}(?=@)")
 
 
 class Vault:
@@ -33,3 +40,28 @@ class Vault:
     def reveal(self, handle: str) -> str:
         """The secret of a handle; "" if it is forgotten."""
         return self._secrets.get(handle, "")
+
+    def mask(self, text: str) -> str:
+        """A text in which handles stand for user and password of each URL: ``http://secret:1f...@host/``.
+
+        What looks like a handle already is hidden like any other: nobody gets at a secret by naming its handle.
+        """
+        if "@" not in text:
+            return text
+        return _USERINFO.sub(lambda found: f"{found[1]}{self.hide(found[2])}@", text)
+
+    def mask_document(self, document: list[Any]) -> list[Any]:
+        """A TwiML document as plain data (name, attributes, content), with its URLs masked."""
+        name, attributes, content = document
+        masked = {key: self.mask(value) for key, value in attributes.items()}
+        parts = [self.mask(part) if isinstance(part, str) else self.mask_document(part) for part in content]
+        return [name, masked, parts]
+
+    def unmask(self, text: str) -> str:
+        """The text that ``mask`` was given."""
+        return _HIDDEN.sub(lambda found: self.reveal(found[0]), text) if "://secret:" in text else text
+
+
+def public(url: str) -> str:
+    """A URL without its user and password, for people to read."""
+    return _USERINFO.sub(r"\1", url)
