@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from peers.exchange import ALICE, BOB, BUSY, DIGITS, EARLY, ECHO, REJECTS, RINGS, SPEECH, Exchange, exchange
 from peers.pjsip import Call, Phone, header, require_pjsip
 

@@ -10,11 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from twilio.rest import Client
-
 from live import LiveServer, live_server
 from peers.hooks import Answer, Hooks
 from peers.peer import WITHIN
+from twilio.rest import Client
 
 ALICE, BOB = "+16505550101", "+16505550102"
 """The numbers of the starter's phones."""

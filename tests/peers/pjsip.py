@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any
 
 import pytest
-
 from live import LiveServer
 from peers.peer import WITHIN, Event, Inbox, LineReader, end
 from peers.sound import loud, read_pcm, share, tone_wav
@@ -119,6 +118,7 @@ class Phone:
         expires: int = 600,
         contact: str = "",
         instance: str = "",
+        trusts: Path | None = None,
         codecs: Sequence[str] = ("PCMU", "PCMA"),
     ) -> None:
         self.name = user
@@ -133,21 +133,24 @@ class Phone:
             text=True,
         )
         self._reader = LineReader(self.process, self._on_line)
-        self.tell("start", transport=transport)
+        self.tell("start", transport=transport, trusts=str(trusts or ""))
         self.address = self.inbox.expect("started", 30)["address"]
         host, port = server.sips if transport == "tls" else server.sip
         self.domain = domain or server.domain
-        self.tell(
-            "account",
-            user=user,
-            password=server.password if password is None else password,
-            domain=self.domain,
-            proxy=f"sip:{host}:{port};transport={transport};lr",
-            register=False,
-            expires=expires,
-            contact=contact,
-            instance=instance,
-        )
+        self._account = {
+            "user": user,
+            "password": server.password if password is None else password,
+            "domain": self.domain,
+            "proxy": f"sip:{host}:{port};transport={transport};lr",
+            "expires": expires,
+            "contact": contact,
+            "instance": instance,
+        }
+        self.account()
+
+    def account(self, **changes: Any) -> None:
+        """Take an account; an earlier one stays as it is registered."""
+        self.tell("account", **{**self._account, **changes})
 
     def _on_line(self, line: str) -> None:
         if line.startswith("{"):
@@ -167,6 +170,10 @@ class Phone:
             self.process.stdin.close()
         end(self.process, 10)
         self._reader.join()
+
+    def abandon(self) -> None:
+        """Pull the plug: nothing is unregistered, no call is hung up."""
+        self.process.kill()
 
     def tell(self, command: str, **more: Any) -> None:
         """Give a command."""

@@ -145,10 +145,11 @@ class Phone:
 
     # -- commands ------------------------------------------------------------------------------------------
 
-    def do_start(self, *, transport: str, local: str = "127.0.0.1") -> None:
+    def do_start(self, *, transport: str, trusts: str = "") -> None:
         config = pj.TransportConfig()
-        config.boundAddress = local
-        config.tlsConfig.verifyServer = False
+        config.boundAddress = "127.0.0.1"
+        config.tlsConfig.verifyServer = bool(trusts)
+        config.tlsConfig.CaListFile = trusts
         made = self.endpoint.transportCreate(TRANSPORTS[transport], config)
         self.endpoint.libStart()
         tell("started", address=self.endpoint.transportGetInfo(made).localName)
@@ -160,7 +161,6 @@ class Phone:
         password: str,
         domain: str,
         proxy: str,
-        register: bool,
         expires: int = 600,
         contact: str = "",
         instance: str = "",
@@ -168,7 +168,7 @@ class Phone:
         config = pj.AccountConfig()
         config.idUri = f"sip:{user}@{domain}"
         config.regConfig.registrarUri = f"sip:{domain}"
-        config.regConfig.registerOnAdd = register
+        config.regConfig.registerOnAdd = False
         config.regConfig.timeoutSec = expires
         config.regConfig.retryIntervalSec = 0
         config.sipConfig.proxies.append(proxy)
@@ -179,8 +179,13 @@ class Phone:
         config.mediaConfig.srtpUse = 0
         config.natConfig.contactRewriteUse = 0
         # PJSIP makes it of the host's name; here many phones share a host.
-        config.natConfig.sipOutboundInstanceId = f"<urn:uuid:{instance or uuid.uuid4()}>"
+        config.natConfig.sipOutboundUse = int(instance != "none")
+        config.natConfig.sipOutboundInstanceId = (
+            f"<urn:uuid:{instance if len(instance) == 36 else uuid.uuid4()}>"
+        )
         config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
+        if self.account is not None:
+            self.kept.append(self.account)
         self.account = Account(self)
         self.account.create(config)
 
