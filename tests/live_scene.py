@@ -363,7 +363,7 @@ def basic(user: str, password: str) -> str:
 
 
 @asynccontextmanager
-async def scene_of(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
+async def scene_of(server: LiveServer, replayed: set[str], *, replays: bool = True) -> AsyncIterator[Scene]:
     """A scene; at its end every webhook must have been signed, and every call must replay."""
     async with AsyncExitStack() as stack:
         scene = Scene(server, stack, replayed)
@@ -371,7 +371,8 @@ async def scene_of(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scen
         await scene.program.start()
         stack.push_async_callback(scene.program.close)
         yield scene
-        await scene.replay_all()
+        if replays:
+            await scene.replay_all()
         assert scene.program.unsigned == []
     session = scene.client.http_client.session
     if session is not None:
