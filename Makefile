@@ -30,9 +30,9 @@ check: $(DEVELOPER_READY)
 	$(BIN)/lint-imports
 	$(BIN)/python tools/papers.py --check
 
-# Each program says what it measures, and against what.
+# CPU time of an operation beside that of a peer in the same run; LINES="call relay" measures these alone.
 bench: $(DEVELOPER_READY)
-	@set -e; for program in tests/bench/*.py; do echo "== $$program"; $(BIN)/python $$program; done
+	@$(BIN)/python -m tests.bench $(LINES)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ringback needs Python 3.11 or newer: make run PYTHON=python3.12")'
