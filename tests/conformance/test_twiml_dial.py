@@ -62,6 +62,7 @@ def test_twiml_dial_without_action_goes_on_after_the_leg_ended() -> None:
     world.child(call).answer().hang_up()
     world.run(0.5)
     assert call.said == ["bye"]
+    assert call.names().index("Bridge") < call.names().index("Unbridge")
     world.end()
 
 
@@ -316,6 +317,24 @@ def test_twiml_dial_sequential_rings_one_after_another() -> None:
     third.hang_up()
     world.run(1)
     assert dialed(world)["DialCallSid"] == third.sid
+    world.assert_over()
+
+
+def test_twiml_dial_star_ends_a_sequential_dial() -> None:
+    world, call = dial(THREE, 'action="/done" sequential="true" hangupOnStar="true"')
+    call.press("*")
+    world.run(1)
+    assert len(world.children(call)) == 1
+    assert dialed(world)["DialCallStatus"] == "canceled"
+    world.assert_over()
+
+
+def test_twiml_dial_sequential_stops_at_who_picked_up() -> None:
+    world, call = dial(THREE, 'action="/done" sequential="true"')
+    world.child(call).answer().hang_up()
+    world.run(1)
+    assert len(world.children(call)) == 1
+    assert dialed(world)["DialCallStatus"] == "completed"
     world.assert_over()
 
 
@@ -577,6 +596,7 @@ def test_twiml_dial_redirected_by_rest_lets_the_children_go(connected: bool) -> 
         world.child(call, 0).answer()
     call.redirect(twiml="<Response><Say>other</Say></Response>")
     assert call.said == ["other"]
+    assert call.count(fx.Unbridge) == connected
     assert call.bridged is None
     assert all(child.over for child in world.children(call))
     assert set(call.timers) == {"call-limit"}
@@ -617,6 +637,7 @@ def test_twiml_dial_child_redirected_by_rest_lives_by_itself() -> None:
     world.run(4)
     child.redirect(twiml="<Response><Say>taken</Say><Pause length='5'/></Response>")
     assert child.said == ["taken"]
+    assert child.names().index("Unbridge") < child.names().index("Play")
     world.run(1)
     assert dialed(world)["DialCallStatus"] == "completed"
     assert dialed(world)["DialCallDuration"] == "4"

@@ -103,13 +103,14 @@ def test_twiml_play_of_a_missing_file_is_an_error_line_and_the_call_goes_on() ->
     world.assert_over()
 
 
-def test_twiml_pause_first_rings_that_long_without_answering() -> None:
+@pytest.mark.parametrize("pauses", ['<Pause length="4"/>', '<Pause length="2"/><Pause length="2"/>'])
+def test_twiml_pause_first_rings_that_long_without_answering(pauses: str) -> None:
     world = World()
-    call = world.inbound('<Pause length="4"/><Say>now</Say>')
+    call = world.inbound(pauses + "<Say>now</Say>")
     world.run(4)
-    assert call.names(fx.Fact, fx.Arm) == ["Fetch", "Ring"]
+    assert set(call.names(fx.Fact, fx.Arm)) == {"Fetch", "Ring"}
     world.run(1)
-    assert call.names(fx.Fact, fx.Arm) == ["Fetch", "Ring", "Answer", "Play"]
+    assert call.names(fx.Fact, fx.Arm)[-2:] == ["Answer", "Play"]
     world.end()
 
 

@@ -206,10 +206,22 @@ def test_twiml_gather_redirected_by_rest(after: float) -> None:
     call.redirect(twiml="<Response><Say>other</Say></Response>")
     world.run(0.5)
     assert call.said[-1] == "other"
+    assert call.count(fx.StopPlay) == (after < 3)
     assert set(call.timers) == {"call-limit"}
     call.press("1#")
     world.run(2)
     assert world.asked(KEY) == []
+    world.assert_over()
+
+
+def test_twiml_gather_digits_go_to_the_action_alone() -> None:
+    world, call = gather('numDigits="1"')
+    world.pages[KEY] = "<Response><Redirect>/next</Redirect></Response>"
+    world.pages["http://app.test/next"] = HANGUP
+    call.press("1")
+    world.run(1)
+    (after,) = world.asked("http://app.test/next")
+    assert "Digits" not in after.params
     world.assert_over()
 
 

@@ -121,6 +121,7 @@ def test_twiml_outbound_redirected_while_its_digits_are_sent() -> None:
     world.run(1)
     call.redirect(twiml="<Response><Say>other</Say></Response>")
     assert call.said == ["other"]
+    assert call.count(fx.StopPlay) == 1
     world.run(2)
     assert [r.url for r in world.asked() if r.url == VOICE] == []
     world.assert_over()

@@ -109,6 +109,27 @@ def test_twiml_whisper_timeout_is_for_who_has_not_answered() -> None:
     world.end()
 
 
+def test_twiml_whisper_star_of_the_caller_ends_it() -> None:
+    world, call = dial(attributes='action="/done" hangupOnStar="true"', count=2)
+    first, second = world.children(call)
+    first.answer()
+    world.run(2)
+    call.press("*")
+    world.run(1)
+    assert (first.status, second.status) == ("completed", "canceled")
+    assert (outcome(world)["DialCallStatus"], outcome(world)["DialCallSid"]) == ("completed", first.sid)
+    world.assert_over()
+
+
+def test_twiml_whisper_sequential_stops_at_who_declined() -> None:
+    world, call = dial(attributes='action="/done" sequential="true"', count=2)
+    world.child(call).answer()
+    world.run(10)
+    assert len(world.children(call)) == 1
+    assert (outcome(world)["DialCallStatus"], outcome(world)["DialBridged"]) == ("completed", "false")
+    world.assert_over()
+
+
 def test_twiml_whisper_has_no_dial() -> None:
     world, call = dial("<Response><Dial>+14155553333</Dial></Response>")
     child = world.child(call).answer()

@@ -48,12 +48,16 @@ class Run:
 
     def link(self, url: str) -> str:
         """An absolute URL for a link of this document; "" means the document itself. Raises TwimlError."""
-        absolute = urljoin(self.url, url) if self.url else url
+        try:
+            absolute = urljoin(self.url, url) if self.url else url
+            scheme = urlsplit(absolute).scheme
+        except ValueError as problem:
+            raise TwimlError(11100, f"{url!r:.200} is not a URL: {problem}") from None
         if not absolute:
             raise TwimlError(
                 15004, "TwiML that was given in place has no URL of its own: an action must be absolute"
             )
-        if urlsplit(absolute).scheme not in ("http", "https"):
+        if scheme not in ("http", "https"):
             raise TwimlError(11100, f"the URL {absolute!r:.200} is not absolute http or https")
         return absolute
 

@@ -482,6 +482,17 @@ def test_redirect_is_dropped_when_another_answered_meanwhile() -> None:
     exchange.finish()
 
 
+def test_redirect_is_dropped_when_somebody_declines_for_all() -> None:
+    exchange, (bob, there, decliner), leg = outgoing(3)
+    moved(bob, there)
+    decliner.rejecting(603)
+    exchange.do(leg.place, [bob.branch(follow_redirects=True), decliner.branch()])
+    assert exchange.ending().status == 603
+    follow(exchange, there)
+    assert there.got == []
+    exchange.finish()
+
+
 def test_redirect_is_dropped_when_the_call_is_hung_up_meanwhile() -> None:
     exchange, (bob, there), leg = outgoing(2)
     moved(bob, there)

@@ -12,7 +12,7 @@ from ringback.twiml.scripts.ending import close, hang_up
 def inbound(call: Call) -> Script[None]:
     """The script of an incoming call. One whose INVITE was refused already is only recorded."""
     progress = Progress(call)
-    why, override = "the caller hung up", ""
+    why = override = ""
     if call.ended is None:
         yield Arm(CALL_LIMIT, call.setup.time_limit)
         try:
@@ -20,7 +20,7 @@ def inbound(call: Call) -> Script[None]:
             why = end.why
             override = call.refusal.call_status if call.refusal else ""
         except LegGone:
-            call.refusal = None
+            why = "the caller hung up"
         except Completed as completed:
             why, override = completed.event.why, "canceled"
     yield from hang_up(call, why)

@@ -6,19 +6,17 @@ from ringback.call.effects import Ring, warning
 from ringback.call.script import Refusal, Script
 from ringback.call.script import pause as let_pass
 from ringback.twiml.document import Element
-from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered, ensure_ended_well
+from ringback.twiml.run import End, Goto, Outcome, Run, ensure_ended_well
 
 REJECTIONS = {"rejected": Refusal(603, "Decline", "no-answer"), "busy": Refusal(486, "Busy Here", "busy")}
 """By reason (Twilio: Reject)."""
 
 
 def pause(run: Run, element: Element) -> Script[Outcome]:
-    """Wait silently. As the very first verb it lets the call ring that long, unanswered."""
+    """Wait silently. A call that nothing has answered yet rings that long: a Pause needs no sound."""
     values = yield from run.attributes(element)
-    if run.first and run.call.answered_at is None:
+    if run.call.answered_at is None:
         yield Ring(False)
-    else:
-        yield from ensure_answered(run.call)
     yield from let_pass(run.call, values["length"])
     return None
 

@@ -37,7 +37,10 @@ def _check_count(element: Element) -> None:
 
 def _start_stream(run: Run, noun: Element) -> Script[None]:
     values = yield from run.attributes(noun)
-    url = urlsplit(values["url"])
+    try:
+        url = urlsplit(values["url"])
+    except ValueError:
+        url = urlsplit("")
     if url.scheme not in ("ws", "wss") or not url.hostname:
         raise TwimlError(31922, f"Stream url={values['url']!r:.200} is not a WebSocket URL (wss://...)")
     if url.query:
