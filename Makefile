@@ -12,7 +12,7 @@ BUILT_FROM := pyproject.toml setup.py build_npm.py \
 	$(wildcard src/ringback/media/*.pyx src/ringback/media/*.pxi src/ringback/functions/node/package*.json)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo test check bench peers clean
+.PHONY: run demo test check bench fuzz peers clean
 
 run: $(USER_READY)
 	@$(BIN)/ringback serve $(DIR) --demo
@@ -48,6 +48,10 @@ $(DEVELOPER_READY): $(BUILT_FROM) | $(BIN)/python
 	@echo "Setting up $(VENV) for developers, once; this takes a minute ..."
 	@RINGBACK_REQUIRE_CORE=1 $(PIP) --editable ".[dev]"
 	@touch $@ $(USER_READY)
+
+# Ten million inputs, resumable; coverage-guided where atheris has a wheel for this Python. FUZZ="--only sdp --jobs 2"
+fuzz: $(DEVELOPER_READY)
+	@$(PIP) atheris || true; cd tests && ../$(BIN)/python -m fuzz $(FUZZ)
 
 # Programs of other people that judge ours, installed where the machine lets us.
 peers:

@@ -142,7 +142,7 @@ def decode(data: bytes) -> Record:
         return Record(head["ringback"], setup, bool(head.get("truncated")), lines)
     except JournalError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError) as problem:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as problem:
         raise JournalError(f"not a journal of Ringback: {problem}") from problem
 
 

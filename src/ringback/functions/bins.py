@@ -72,12 +72,17 @@ def parse(template: str) -> list[Part]:
     open_sections: list[tuple[Section, int]] = []
     root: list[Part] = []
     parts = root
-    at = 0
+    at = counted = tags = 0
+    line = 1
     while (start := template.find("{{", at)) >= 0:
-        line = template.count("\n", 0, start) + 1
+        line += template.count("\n", counted, start)
+        counted = start
         match = _TAG.match(template, start)
         if match is None:
             raise TemplateError(BROKEN_TAG, "a tag is not closed by }}", line)
+        tags += 1
+        if tags > limits.TEMPLATE_TAGS:
+            raise TemplateError(TOO_LARGE, f"a bin of more than {limits.TEMPLATE_TAGS} tags", line)
         if start > at:
             parts.append(Text(template[at:start]))
         at = match.end()
@@ -109,8 +114,8 @@ def parse(template: str) -> list[Part]:
             open_sections.pop()
             parts = open_sections[-1][0].parts if open_sections else root
     if open_sections:
-        section, line = open_sections[-1]
-        raise TemplateError(UNBALANCED, f"{{{{#{section.name}}}}} is not closed", line)
+        section, opened_at = open_sections[-1]
+        raise TemplateError(UNBALANCED, f"{{{{#{section.name}}}}} is not closed", opened_at)
     if at < len(template):
         parts.append(Text(template[at:]))
     return root
@@ -129,6 +134,7 @@ class _Output:
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self.pieces: list[str] = []
+        self.steps = 0
         self._size = 0
 
     def add(self, text: str) -> None:
@@ -139,6 +145,9 @@ class _Output:
 
     def write(self, parts: Sequence[Part], item: str | None) -> None:
         for part in parts:
+            self.steps += 1
+            if self.steps > limits.TEMPLATE_STEPS:
+                raise TemplateError(TOO_LARGE, f"the bin takes more than {limits.TEMPLATE_STEPS} steps", 1)
             match part:
                 case Text(text):
                     self.add(text)
@@ -151,7 +160,9 @@ class _Output:
         function = FUNCTIONS.get(name)
         if function is not None and not inverted:
             inside = _Output(self.parameters)
+            inside.steps = self.steps
             inside.write(inner, item)
+            self.steps = inside.steps
             self.add(escape_xml(function(_unescape("".join(inside.pieces)))))
             return
         values = [value for value in self.parameters.get(name, ()) if value]

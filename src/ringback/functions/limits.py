@@ -57,6 +57,12 @@ PROJECT_DEPTH: Final = 8
 BIN_SIZE: Final = 64 * 1024
 """Bytes of a bin and of what it renders; Twilio's limit on a TwiML document (error 11750)."""
 
+TEMPLATE_TAGS: Final = 2_000
+"""Tags in a bin: each costs 3 us before the first caller is served, and a page of real TwiML has a dozen."""
+
+TEMPLATE_STEPS: Final = 10_000
+"""Parts written for one request: lists within lists would multiply what a caller sends, without an end."""
+
 TEMPLATE_DEPTH: Final = 16
 """Sections within sections in a bin."""
 

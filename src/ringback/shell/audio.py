@@ -30,7 +30,10 @@ class AudioFetcher:
 
     async def __call__(self, url: str, *, headers: Mapping[str, str], limit: int, owner: str) -> Fetched:
         """GET a URL; ClipUnavailable with Twilio's code where there is no answer."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as problem:
+            raise ClipUnavailable(11100, f"not a URL: {problem}") from None
         signed = {
             **headers,
             "User-Agent": "TwilioProxy/1.1",

@@ -275,7 +275,10 @@ class _Asked:
 
     def redirect(self, status: int, location: str) -> None:
         """Goes on at `location`. A POST becomes a GET, and loses its parameters, but for 307 and 308."""
-        self.url = urljoin(self.target.url, location).partition("#")[0]
+        try:
+            self.url = urljoin(self.target.url, location).partition("#")[0]
+        except ValueError as error:
+            raise InvalidUrl(f"redirected to what is not a URL: {error}") from error
         self._target = None
         if status not in {307, 308}:
             if self.method == "POST":

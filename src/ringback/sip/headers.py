@@ -55,7 +55,7 @@ LIST_FIELDS: Final = frozenset(
 )
 
 _OTHER_FIELDS: Final = """Authentication-Info Authorization Call-ID Content-Disposition Content-Length Content-Type
-    CSeq Date Event Expires Flow-Timer From Geolocation Identity Info-Package Max-Forwards MIME-Version Min-Expires
+    CSeq Date Event Expires Flow-Timer From Geolocation Identity Info-Package Max-Breadth Max-Forwards MIME-Version Min-Expires
     Min-SE Organization P-Access-Network-Info P-Called-Party-ID P-Charging-Vector Priority Privacy
     Proxy-Authenticate Proxy-Authorization RAck Recv-Info Refer-Sub Refer-To Referred-By Replaces Reply-To
     Retry-After RSeq Server Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State Timestamp To
@@ -139,7 +139,7 @@ def split_list(value: str) -> list[str]:
             found = _LIST_VALUE.match(value, at)
             end = found.end() if found else at
             pieces.append(value[at:end])
-            if end == len(value):
+            if end == len(value) or len(pieces) > MAX_LIST_VALUES:
                 break
             if value[end] != ",":
                 raise SipSyntaxError("Unbalanced quotes or brackets")

@@ -1,0 +1,354 @@
+"""SIP and SDP: datagrams, streams, URIs, header fields, digest, the agent, descriptions."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fuzz import seeds
+from fuzz.target import Target, text_of
+
+from ringback.sdp import OfferAnswer
+from ringback.sdp import PeerError as SdpPeerError
+from ringback.sdp import parse as parse_sdp
+from ringback.sdp.errors import SdpSyntaxError
+from ringback.sip.agent import UserAgent
+from ringback.sip.digest import Authenticator, Challenge, Credentials, answer
+from ringback.sip.effects import Arm, Disarm, Ended, Incoming, InfoReceived, Reoffered, Resolve, Send
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.headers import (
+    canonical_name,
+    delta_seconds,
+    parse_cseq,
+    parse_name_addr,
+    parse_name_addrs,
+    parse_params,
+    parse_via,
+    parse_vias,
+    split_list,
+)
+from ringback.sip.limits import MAX_BODY, MAX_HEAD
+from ringback.sip.message import Request, Response, parse
+from ringback.sip.registrar import Registrar
+from ringback.sip.stream import KeepAlive, Malformed, StreamParser
+from ringback.sip.uri import Uri
+
+FLOW = Flow("UDP", ("192.0.2.1", 5060), ("192.0.2.7", 5060))
+
+
+def check_message(message: Request | Response) -> None:
+    """What a message that was taken must allow everybody to do with it."""
+    written = parse(message.render())
+    assert written.start_line() == message.start_line()
+    assert written.body == message.body
+    try:
+        message.validate()
+    except SipSyntaxError as error:
+        assert 400 <= error.status < 700
+        return
+    for name in ("via", "vias", "from_", "to", "call_id", "cseq", "contacts", "routes", "record_routes"):
+        getattr(message, name)
+    for name in ("max_forwards", "expires", "content_type", "is_wildcard"):
+        getattr(message, name)
+    if isinstance(message, Request):
+        message.stamp_via("192.0.2.7", 5060)
+        answered = parse(message.reply(404, to_tag="t").render())
+        assert isinstance(answered, Response)
+        assert answered.cseq == message.cseq
+
+
+def datagram(data: bytes) -> None:
+    """One UDP datagram."""
+    try:
+        message = parse(data)
+    except SipSyntaxError as error:
+        assert 400 <= error.status < 700
+        if isinstance(error.message, Request):
+            error.message.reply(error.status, error.reason, to_tag="t").render()
+        return
+    check_message(message)
+
+
+def _items(data: bytes, size: int) -> tuple[list[tuple[str, bytes]], bool]:
+    parser = StreamParser()
+    found: list[tuple[str, bytes]] = []
+    for at in range(0, len(data), size):
+        try:
+            items = parser.feed(data[at : at + size])
+        except SipSyntaxError as error:
+            assert parser.failure is error
+            return found, True
+        for item in items:
+            if isinstance(item, Malformed):
+                found.append((str(item.error), b""))
+            elif not isinstance(item, KeepAlive):
+                found.append((item.start_line(), item.body))
+        assert len(parser._buffer) <= MAX_HEAD + MAX_BODY + size
+    return found, parser.failure is not None
+
+
+def stream(data: bytes) -> None:
+    """A stream gives the same messages however it is cut."""
+    if len(data) < 2_000:
+        sizes = (len(data) or 1, 1 + data[0] % 200 if data else 1, 1)
+    else:
+        sizes = (len(data), 500 + data[0])
+    results = [_items(data, size) for size in sizes]
+    assert all(result == results[0] for result in results), results
+
+
+def uri(data: bytes) -> None:
+    """A URI, read and built again."""
+    text = text_of(data)
+    try:
+        found = Uri.parse(text)
+    except SipSyntaxError:
+        return
+    assert str(found) == text
+    assert found.matches(Uri.parse(text))
+    assert found.aor
+    _ = found.transport, found.opaque, repr(found)
+    if found.is_sip and len(text) < 1_000:  # escapes may make it longer
+        again = Uri.parse(str(found.replace(port=5070)))
+        assert (again.user, again.password, again.host) == (found.user, found.password, found.host)
+
+
+FIELD_PARSERS: tuple[Callable[[str], Any], ...] = (
+    parse_name_addr,
+    lambda text: parse_name_addrs([text]),
+    parse_via,
+    lambda text: parse_vias([text, text]),
+    parse_cseq,
+    parse_params,
+    split_list,
+    canonical_name,
+)
+
+
+def fields(data: bytes) -> None:
+    """The value of a header field, given to all that read one."""
+    text = text_of(data)
+    for parser in FIELD_PARSERS:
+        with contextlib.suppress(SipSyntaxError):
+            str(parser(text))
+    assert 0 <= delta_seconds(text, 60) < 1 << 32
+    with contextlib.suppress(SipSyntaxError):
+        address = parse_name_addr(text)
+        _ = address.q, address.expires, address.param("tag")
+        assert parse_name_addr(str(address)).uri.matches(address.uri) or not address.uri.is_sip
+
+
+LINE_ENDS = str.maketrans("\r\n", "  ")
+NONCE_TIME = 0x18C0FFEE / 1000
+AUTHENTICATOR = Authenticator(b"0123456789abcdef", "sip.twilio.com")
+
+
+def digest(data: bytes) -> None:
+    """Credentials and challenges."""
+    text = text_of(data)
+    with contextlib.suppress(SipSyntaxError):
+        Credentials.parse(text)
+    verdict = AUTHENTICATOR.check(
+        [text], method="INVITE", lookup=lambda name, algorithm: "0" * 32, now=NONCE_TIME
+    )
+    assert verdict.outcome.value != "ok"
+    try:
+        challenge = Challenge.parse(text)
+    except SipSyntaxError:
+        return
+    if challenge.is_answerable and challenge.qop[:1] != ("auth-int",):
+        given = answer(
+            challenge, method="INVITE", uri="sip:a@b", username="u", password="p", cnonce="c", body=b"x"
+        )
+        if len(given) < 4_000:
+            assert Credentials.parse(given).realm == challenge.realm.translate(LINE_ENDS)
+
+
+class _World:
+    """An agent with a call that it took, one that it placed, and a clock of its own."""
+
+    def __init__(self) -> None:
+        tokens = map("t{:06d}".format, itertools.count())
+        self.agent = UserAgent(lambda: next(tokens), "x/1")
+        self.now = 1000.0
+        self.timers: dict[Any, float] = {}
+        self.due: list[tuple[float, int, Any]] = []
+        self.order = itertools.count()
+        self.ended: Counter[int] = Counter()
+        self.sessions: list[Any] = []
+        self.registrar = Registrar()
+
+    def run(self, effects: list[Any]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    if effect.transaction:  # a stateless answer repeats what it answers, mistakes and all
+                        parse(effect.data)
+                case Arm(key, at):
+                    self.timers[key] = at
+                    heapq.heappush(self.due, (at, next(self.order), key))
+                case Disarm(key):
+                    self.timers.pop(key, None)
+                case Resolve(key, _):
+                    self.run(self.agent.on_resolved(key, [Hop("UDP", "192.0.2.9", 5060)], self.now))
+                case Incoming(request, flow):
+                    self.incoming(request, flow)
+                case Reoffered(session, _, body):
+                    self.run(session.accept_reoffer(body or seeds.OFFER, self.now))
+                case Ended(session):
+                    self.ended[id(session)] += 1
+                case InfoReceived():
+                    pass
+
+    def incoming(self, request: Request, flow: Flow) -> None:
+        agent = self.agent
+        if request.method == "INVITE":
+            session, effects = agent.accept(request, flow, self.now, contact="<sip:bob@192.0.2.1>")
+            self.sessions.append(session)
+            self.run(effects)
+            self.run(session.answer(seeds.OFFER, self.now))
+        elif request.method == "REGISTER":
+            key, effects = agent.take(request, flow, self.now)
+            found = self.registrar.register("bob@example.com", request, flow, self.now)
+            reply = request.reply(found.status, found.reason, to_tag="r", headers=found.headers)
+            self.run([*effects, *agent.respond(key, reply, self.now)])
+        else:
+            self.run(agent.reply_statelessly(request, flow, 200, headers=agent.capabilities))
+
+    def end(self) -> None:
+        """Hang up, let all timers run out; then nothing may be left."""
+        for session in self.sessions:
+            self.run(session.hangup(self.now))
+        for _ in range(2_000):
+            if not self.due:
+                break
+            at, _, key = heapq.heappop(self.due)
+            if self.timers.get(key) == at:
+                del self.timers[key]
+                self.now = max(self.now, at)
+                self.run(self.agent.on_timer(key, self.now))
+        assert not self.timers, self.timers
+        assert self.agent.is_idle, self.agent.tables
+        assert all(self.ended[id(session)] == 1 for session in self.sessions), self.ended
+
+
+def agent(data: bytes) -> None:
+    """Messages, separated by NULs, to an agent in the middle of calls; all ends well, once."""
+    world = _World()
+    taken = parse(seeds.INVITE)
+    world.run(world.agent.on_message(taken, FLOW, world.now))
+    placed, effects = world.agent.invite(
+        uri="sip:carol@192.0.2.7",
+        hops=[Hop("UDP", "192.0.2.7", 5060)],
+        from_="<sip:bob@192.0.2.1>",
+        to="<sip:carol@192.0.2.7>",
+        contact="<sip:bob@192.0.2.1>",
+        body=seeds.OFFER,
+        now=world.now,
+        sent_by="192.0.2.1:5060",
+    )
+    world.sessions.append(placed)
+    world.run(effects)
+    for piece in data.split(b"\0\0")[:6]:
+        world.now += 0.3
+        try:
+            message = parse(piece)
+        except SipSyntaxError as error:
+            if isinstance(error.message, Request):
+                reply = world.agent.reply_statelessly(error.message, FLOW, error.status, error.reason)
+                assert len(reply) <= 1
+                world.run(reply)
+            continue
+        world.run(world.agent.on_message(message, FLOW, world.now))
+    world.end()
+
+
+# Tags and branches are those that the agent of this file really gives, so that mutants reach its dialogs.
+_IN_DIALOG = tuple(
+    seeds.request(method, to_tag=b"t000001", body=body, more=more).replace(b"z9hG4bK776", branch)
+    for method, body, more, branch in (
+        (b"ACK", b"", b"", b"z9hG4bKack"),
+        (b"INVITE", seeds.OFFER, b"Content-Type: application/sdp\r\n", b"z9hG4bKre"),
+        (b"BYE", b"", b"Route: <sip:192.0.2.4;lr>\r\n", b"z9hG4bKbye"),
+        (b"INFO", b"Signal=1", b"Content-Type: application/dtmf-relay\r\n", b"z9hG4bKinfo"),
+        (b"UPDATE", seeds.OFFER, b"Content-Type: application/sdp\r\n", b"z9hG4bKup"),
+    )
+)
+
+
+def _learnt() -> tuple[bytes, ...]:
+    """Answers to what the agent sends, and a whole conversation."""
+    world = _World()
+    sent: list[bytes] = []
+    world.run(world.agent.on_message(parse(seeds.INVITE), FLOW, world.now))
+    _, effects = world.agent.invite(
+        uri="sip:carol@192.0.2.7",
+        hops=[Hop("UDP", "192.0.2.7", 5060)],
+        from_="<sip:bob@192.0.2.1>",
+        to="<sip:carol@192.0.2.7>",
+        contact="<sip:bob@192.0.2.1>",
+        body=seeds.OFFER,
+        now=world.now,
+        sent_by="192.0.2.1:5060",
+    )
+    for effect in effects:
+        if isinstance(effect, Send):
+            request = parse(effect.data)
+            assert isinstance(request, Request)
+            contact = [("Contact", "<sip:carol@192.0.2.7:5060>"), ("Record-Route", "<sip:192.0.2.4;lr>")]
+            for status in (180, 200, 302, 401, 486, 503):
+                reply = request.reply(status, to_tag="far2", headers=contact, body=seeds.OFFER)
+                sent.append(reply.render())
+    return (*sent, b"\0\0".join([*_IN_DIALOG[:3]]), b"\0\0".join([sent[0], sent[1], _IN_DIALOG[2]]))
+
+
+def sdp(data: bytes) -> None:
+    """A description, as an offer and as an answer."""
+    try:
+        session = parse_sdp(data)
+    except SdpSyntaxError as error:
+        assert 400 <= error.status < 700
+    else:
+        session = parse_sdp(session.render())
+        for media in session.media:
+            _ = media.rtpmaps(), session.direction_of(media), session.connection_of(media), media.rtcp
+            _ = media.ptime, media.maxptime
+    for first in (False, True):
+        machine = OfferAnswer("192.0.2.1", 10000, 1)
+        if first:
+            machine.answer(seeds.OFFER)
+        try:
+            body = machine.answer(data)
+        except SdpPeerError as error:
+            assert 400 <= error.status < 700
+        else:
+            assert len(body) <= 2 * len(data) + 500
+            parse_sdp(body)
+            again = OfferAnswer.restore(machine.record())
+            assert again.negotiated == machine.negotiated
+    machine = OfferAnswer("192.0.2.1", 10000, 1)
+    machine.offer()
+    with contextlib.suppress(SdpPeerError):
+        machine.accept(data)
+        parse_sdp(machine.offer("sendonly"))
+
+
+TARGETS = (
+    Target(
+        "sip datagram",
+        datagram,
+        (*seeds.SIP, *seeds.corpus("rfc4475", "*.dat"), *seeds.corpus("rfc5118", "*.dat")),
+        share=16,
+    ),
+    Target("sip stream", stream, (*seeds.SIP, b"\r\n\r\n".join(seeds.SIP[:4]), seeds.INVITE * 3), share=6),
+    Target("sip uri", uri, seeds.URIS, share=16),
+    Target("sip fields", fields, (*seeds.FIELDS, *seeds.URIS), share=12),
+    Target("sip digest", digest, seeds.DIGEST, share=12),
+    Target("sip agent", agent, (*seeds.SIP, *_IN_DIALOG, *_learnt()), share=2),
+    Target("sdp", sdp, (seeds.OFFER, seeds.BROWSER_OFFER), share=8),
+)

@@ -1,0 +1,37 @@
+"""What fuzzing found, each with the input that showed it."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz.judge import judge_time, seconds
+from fuzz.targets import TARGETS
+
+STREAM = b"<Response><Start><Stream url='%b'/></Start></Response>"
+FOUND = {
+    "a stream's URL with an open bracket ended its call": ("twiml script", STREAM % b"wss://a.[b/s"),
+    "a link with an open bracket ended its call": (
+        "twiml script",
+        b"<Response><Redirect>http://[</Redirect></Response>",
+    ),
+    "a redirect to an open bracket raised out of the client": (
+        "webhook answer",
+        b"text/plain\n302\nhttp://ringback.localh[ost:8080/x\nhello",
+    ),
+    "a bin of many tags took quadratic time": ("bin template", b"{{a}}\n" * 10_000),
+    "lists within lists of a bin multiplied": (
+        "bin template",
+        b"{{#Names}}" * 16 + b"{{.}}" + b"{{/Names}}" * 16,
+    ),
+    "a list of many commas beside a quote was cut up whole": ("sip fields", b'"a"' + b"," * 65_000),
+    "a journal of deep brackets overflowed the stack": (
+        "call journal",
+        b"{}\n" + b"[" * 60_000 + b"]" * 60_000,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FOUND)
+def test_what_was_found_stays_mended(what: str) -> None:
+    name, data = FOUND[what]
+    target = TARGETS[name]
+    judge_time(target, data, seconds(target.run, data))
