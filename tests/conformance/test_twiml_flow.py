@@ -82,7 +82,12 @@ def test_twiml_play_digits_sends_dtmf_as_often_as_loop_says() -> None:
 
 @pytest.mark.parametrize(
     ("verb", "code"),
-    [('<Play digits="12x"/>', 13430), ("<Play/>", 13420), ("<Play>ftp://a.test/x</Play>", 11100)],
+    [
+        ('<Play digits="12x"/>', 13430),
+        ("<Play/>", 13420),
+        ("<Play>ftp://a.test/x</Play>", 11100),
+        ("<Redirect>http://[x</Redirect>", 11100),
+    ],
 )
 def test_twiml_play_that_cannot_be_is_an_application_error(verb: str, code: int) -> None:
     world = World()

@@ -7,6 +7,7 @@ of which no exchange would ever send, straight into one script.
 from __future__ import annotations
 
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from ringback.call.actor import CallActor
 from ringback.call.journal import decode
 from ringback.call.replay import replay
 from ringback.twiml.document import parse
+from ringback.twiml.schema import ATTRIBUTES
 from ringback.twiml.scripts import script_of
 
 ACTIONS = ("", 'action="/a"', 'action="/b"', 'action="/broken"')
@@ -156,6 +158,66 @@ def test_every_call_ends_once_and_replays(
             leg.complete()
     world.run(1)
     # Legs that are taken out of their Dial may have rung others: they go too.
+    for leg in list(world.calls.values()):
+        if not leg.over:
+            leg.complete()
+    world.run(1)
+    world.assert_over()
+
+
+PLACES = {
+    "Number": "<Dial>{}</Dial>",
+    "Sip": "<Dial>{}</Dial>",
+    "Conference": "<Dial>{}</Dial>",
+    "Stream": "<Start>{}</Start><Stop>{}</Stop>",
+    "Parameter": '<Start><Stream url="wss://ear.test/">{}</Stream></Start>',
+    "Say": "<Gather>{}</Gather>{}",
+    "Play": "<Gather>{}</Gather>{}",
+    "Pause": "<Gather>{}</Gather>{}",
+}
+ODD = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "0",
+            "-1",
+            "1e9",
+            "9" * 5000,
+            "true",
+            "http://[x",
+            "//",
+            "wss://[",
+            "http://a:99999/",
+            "\n",
+            "sip:",
+            "+",
+        ]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), max_size=12),
+    st.sampled_from(
+        ["/a", "http://app.test/a", "wss://ear.test/", "+14155552222", "5", "#", "tap", "sip:bob@example.com"]
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(set(ATTRIBUTES) - {"Response"})), st.data(), ODD)
+def test_no_value_of_an_attribute_crashes_a_call(name: str, data: st.DataObject, text: str) -> None:
+    known = st.sampled_from([*ATTRIBUTES[name], "colour"])
+    attributes = data.draw(st.dictionaries(known, ODD, max_size=4))
+    given_attributes = " ".join(f"{key}={quoteattr(value)}" for key, value in attributes.items())
+    element = f"<{name} {given_attributes}>{escape(text)}</{name}>"
+    place = PLACES.get(name, "{}")
+    world = World({"http://app.test/a": "<Response><Hangup/></Response>"})
+    call = world.inbound(place.replace("{}", element))
+    world.run(3)
+    for child in world.children(call):
+        if child.state == "placed":
+            child.answer()
+    if call.state == "up":
+        call.press("1#")
+    world.run(3)
     for leg in list(world.calls.values()):
         if not leg.over:
             leg.complete()
