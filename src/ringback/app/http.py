@@ -1,11 +1,16 @@
-"""The HTTP server: uvicorn, whose start, stop and signals belong to us."""
+"""The HTTP server: uvicorn, whose start, stop and signals belong to us.
+
+A connection whose request does not become whole is closed after a while: uvicorn itself waits for ever, so that
+whoever opens connections and says nothing could use up all that a server has.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,6 +19,12 @@ from ringback.app.errors import Unusable
 from ringback.app.settings import Address
 
 BACKLOG = 2048
+
+REQUEST_WITHIN = 15.0
+"""Seconds in which a request must have come in whole: what Twilio gives a whole webhook."""
+
+SWEEP_EVERY = 2.5
+"""Seconds between looks for connections that are too slow."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -32,6 +43,33 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+class _Slow:
+    """Finds connections that have owed the rest of the same request for too long."""
+
+    def __init__(self) -> None:
+        self._owing: dict[Any, tuple[Any, float]] = {}
+
+    def among(self, connections: Iterable[Any], now: float) -> list[Any]:
+        """Those of the connections (uvicorn's protocols) that are to be closed."""
+        owing = {}
+        for protocol in connections:
+            cycle = protocol.cycle
+            if self._is_owing(protocol, cycle):
+                before, since = self._owing.get(protocol, (cycle, now))
+                owing[protocol] = (cycle, since if before is cycle else now)
+        self._owing = owing
+        return [protocol for protocol, (_, since) in owing.items() if now - since >= REQUEST_WITHIN]
+
+    @staticmethod
+    def _is_owing(protocol: Any, cycle: Any) -> bool:
+        if cycle is None:
+            return True
+        if cycle.response_complete:
+            # Idle ones have uvicorn's own timer; without it another request has begun.
+            return protocol.timeout_keep_alive_task is None
+        return bool(cycle.more_body)
+
+
 class HttpServer:
     """Listens at one address; port 0 takes any."""
 
@@ -39,6 +77,7 @@ class HttpServer:
         self.address = wanted
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -75,9 +114,19 @@ class HttpServer:
         self._server = _Uvicorn(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
         await self._server.up.wait()
+        self._sweeping = asyncio.create_task(self._sweep(self._server), name="slow HTTP connections")
+
+    async def _sweep(self, server: _Uvicorn) -> None:
+        slow, loop = _Slow(), asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            for protocol in slow.among(server.server_state.connections, loop.time()):
+                protocol.transport.close()
 
     async def stop(self) -> None:
         """Finish the requests in hand, and close."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task

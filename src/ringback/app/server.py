@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 
 from ringback.app.errors import Unusable
 from ringback.app.http import HttpServer
@@ -32,7 +33,7 @@ from ringback.media.library import Library
 from ringback.media.pump import Pump, create_pump
 from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
-from ringback.shell.api import api_routes, nothing_here
+from ringback.shell.api import api_routes, client_gone, nothing_here
 from ringback.shell.audio import AudioFetcher
 from ringback.shell.control import UNSUPPORTED, LiveControl
 from ringback.shell.exchange import Exchange, ExchangeSettings
@@ -265,7 +266,7 @@ class Server:
             *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
             *create_project_routes(self._handler),
         ]
-        unserved = {404: nothing_here, 405: nothing_here}
+        unserved: dict[Any, Any] = {404: nothing_here, 405: nothing_here, ClientDisconnect: client_gone}
         await self.http.start(Starlette(routes=routes, exception_handlers=unserved))
         self.functions.base_url = self.http.url
         await self.functions.start()

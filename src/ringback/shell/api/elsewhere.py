@@ -1,4 +1,4 @@
-"""Paths that nothing serves: Twilio's error, in place of a page that its clients cannot read."""
+"""What no route answers: paths that nothing serves, and clients that have gone."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ async def nothing_here(request: Request, problem: Exception) -> Response:
     response = error_response(error, SUFFIX)
     response.headers.update(problem.headers or {})
     return response
+
+
+async def client_gone(request: Request, problem: Exception) -> Response:
+    """Who asked has hung up before the request was whole: there is nobody to answer, and nothing to log."""
+    return Response(status_code=400)
