@@ -16,6 +16,7 @@ from ringback.twiml.errors import DocumentError
 from ringback.twiml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ELEMENTS
 
 SECRET_ATTRIBUTES = frozenset({"password"})
+"""In lower case: one that is misspelt so means nothing, and is a secret all the same."""
 
 
 class Element(NamedTuple):
@@ -87,7 +88,7 @@ def _element(node: Any, hide: Callable[[str], str] | None, count: list[int], dep
     attributes: dict[str, str] = {}
     for key, value in node.attrib.items():
         name = str(key).replace("{http://www.w3.org/XML/1998/namespace}", "xml:")
-        attributes[name] = hide(str(value)) if hide and name in SECRET_ATTRIBUTES else str(value)
+        attributes[name] = hide(str(value)) if hide and name.lower() in SECRET_ATTRIBUTES else str(value)
     content: list[str | Element] = [node.text] if node.text else []
     for child in node:
         if isinstance(child.tag, str):

@@ -88,8 +88,10 @@ def test_passwords_are_hidden_at_the_door() -> None:
         hidden.append(secret)
         return "secret:1"
 
-    root = parse('<Response><Dial><Sip username="u" password="p&quot;w">sip:x</Sip></Dial></Response>', hide)
-    assert hidden == ['p"w']
+    twiml = '<Response><Dial><Sip username="u" {}="p&quot;w">sip:x</Sip></Dial></Response>'
+    assert "secret:1" in str(parse(twiml.format("Password"), hide))
+    root = parse(twiml.format("password"), hide)
+    assert hidden == ['p"w'] * 2
     assert 'p"w' not in json.dumps(root.plain())
     assert next(next(root.children).children).attributes == {"username": "u", "password": "secret:1"}
 
