@@ -27,6 +27,7 @@ from ringback.sip.authorization import Login
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import NameAddr
 from ringback.sip.message import Message, Request
+from ringback.sip.reason import COMPLETED_ELSEWHERE
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
 
@@ -164,7 +165,8 @@ class Leg:
             return []
         self._rung = status
         # An offer may stand in a reliable answer only (RFC 3261 section 13.2.1).
-        body = self._answer if early_media and self.negotiated else b""
+        is_due = self.session.needs_early_offer or (early_media and self.negotiated)
+        body = self._answer if is_due else b""
         text = "183 Session Progress, early media" if early_media else "180 Ringing"
         return [
             *self.session.progress(status, now, body=body, headers=self._headers()),
@@ -297,7 +299,8 @@ class Leg:
         self.session, self._talk = session, trying.talk
         for other in list(self._branches):
             if other is not session:
-                out += [Wire(self, True, "CANCEL (another answered first)"), *other.hangup(now)]
+                out.append(Wire(self, True, "CANCEL (another answered first)"))
+                out += other.hangup(now, headers=[COMPLETED_ELSEWHERE.header])
         out.append(Configure(self, negotiated, _host_of(session)))
         out.append(Happened(self, LegAnswered(session.call_id, custom_headers(response))))
         return out
@@ -320,16 +323,18 @@ class Leg:
     def _on_reoffered(
         self, session: InviteSession, request: Request, body: bytes, now: float
     ) -> list[LegEffect]:
-        if session is not self.session or self._talk is None:
+        trying = self._branches.get(session)  # a branch may change its early media (RFC 3311)
+        talk = self._talk if session is self.session else trying.talk if trying else None
+        if talk is None:
             return list(session.refuse_reoffer(481, now))
         out: list[LegEffect] = [Wire(self, False, f"{request.method} (re-offer)")]
-        before = self._talk.negotiated
+        before = talk.negotiated
         try:
-            answer = self._talk.answer(body) if body else self._talk.offer()
+            answer = talk.answer(body) if body else talk.offer()
         except SdpError as problem:
             status = problem.status if isinstance(problem, SdpRefused) else 400
             return [*out, Wire(self, True, f"{status}: {problem}"), *session.refuse_reoffer(status, now)]
-        negotiated = self._talk.negotiated
+        negotiated = talk.negotiated
         word = f"200 OK, {negotiated.direction}" if negotiated else "200 OK"
         out += [*session.accept_reoffer(answer, now), Wire(self, True, word)]
         if body and negotiated and negotiated != before:

@@ -42,8 +42,14 @@ SESSION_EFFECTS = (
     sip.Redirected,
     sip.InfoReceived,
     sip.InfoAnswered,
+    sip.Referred,
+    sip.ReferAnswered,
+    sip.ReferProgress,
     sip.Ended,
 )
+
+EXTENSIONS = ("100rel", "timer")
+"""What peers may require of calls: RFC 3262 and RFC 4028."""
 
 
 class SessionOwner(Protocol):
@@ -88,7 +94,7 @@ class SipStack:
         self, host: LegHost, user_agent: str, *, public_address: str = "", resolver: Resolver | None = None
     ) -> None:
         self._host = host
-        self.agent = UserAgent(lambda: secrets.token_hex(8), user_agent)
+        self.agent = UserAgent(lambda: secrets.token_hex(8), user_agent, extensions=EXTENSIONS)
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
         self.transports = SipTransports(
@@ -104,6 +110,7 @@ class SipStack:
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
             sip.Disarm: lambda effect: self.timers.disarm(effect.key),
             sip.Resolve: self._resolve,
+            sip.HopFailed: lambda effect: None,
             sip.Incoming: lambda effect: host.incoming(effect.request, effect.flow),
             sip.FinalResponse: host.answered,
             sip.Failed: host.answered,

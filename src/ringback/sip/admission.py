@@ -1,7 +1,7 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
-any request      420 unknown extension required, 415 an offer that is no SDP
-outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged,
+any request      420 unknown extension required, 415 an offer that is no SDP, 422 refreshed too often
+outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged or looped,
                  406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from ringback.sip.dialog import Header
 from ringback.sip.message import Request
+from ringback.sip.refresh import EXTENSION, parse_session_expires
 from ringback.sip.timers import ROUTES_MAX
 from ringback.sip.transactions import Tables, merge_key
 
@@ -26,14 +27,23 @@ _KNOWN: Final = frozenset((*IN_DIALOG, *"REGISTER PRACK REFER NOTIFY SUBSCRIBE P
 class Admission:
     """The rules of one agent: methods, extensions, and whether it passes calls on."""
 
-    __slots__ = ("_extensions", "_forwards", "_methods", "allow")
+    __slots__ = ("_extensions", "_forwards", "_methods", "_min_se", "allow")
 
-    def __init__(self, methods: Collection[str], extensions: Collection[str], forwards: bool) -> None:
+    def __init__(
+        self,
+        methods: Collection[str],
+        extensions: Collection[str],
+        forwards: bool,
+        *,
+        min_se: int = 0,
+        in_dialog: Collection[str] = (),
+    ) -> None:
+        self._min_se = min_se
         self._methods = frozenset(methods)
         self._extensions = frozenset(tag.lower() for tag in extensions)
         self._forwards = forwards
-        more = [method for method in methods if method not in IN_DIALOG]
-        self.allow: list[Header] = [("Allow", ", ".join((*IN_DIALOG, *more)))]
+        known = dict.fromkeys((*IN_DIALOG, *in_dialog, *methods))
+        self.allow: list[Header] = [("Allow", ", ".join(known))]
 
     def method(self, request: Request) -> Refusal:
         """405 for a method that is known but not served here, 501 for any other (8.2.1)."""
@@ -45,6 +55,10 @@ class Admission:
             unknown = [tag for tag in request.all("Require") if tag.lower() not in self._extensions]
             if unknown:
                 return 420, None, [("Unsupported", ", ".join(unknown))]
+        if self._min_se and (request.method == "INVITE" or request.method == "UPDATE"):
+            wanted = parse_session_expires(request)
+            if wanted is not None and wanted.interval < self._min_se and _has_timers(request):
+                return 422, None, [("Min-SE", str(self._min_se))]  # RFC 4028 section 9
         if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
             if request.content_type not in ("application/sdp", ""):
                 return 415, None, [("Accept", "application/sdp")]
@@ -59,7 +73,7 @@ class Admission:
             return (481, None, []) if method in _ONLY_IN_DIALOG else self.method(request)
         if not request.uri.is_sip and request.uri.scheme != "tel":
             return 416, None, []
-        if merge_key(request) in tables.merged:
+        if merge_key(request) in tables.merged or (len(request.vias) > 1 and _is_looped(request, tables)):
             return 482, None, []
         if method == "INVITE":
             if request.get("Accept") is not None and not _takes_sdp(request):
@@ -72,6 +86,24 @@ class Admission:
             if len(request.record_routes) > ROUTES_MAX:
                 return 400, "Route Set Too Long", []
         return None
+
+
+def _is_looped(request: Request, tables: Tables) -> bool:
+    """Whether this is a request of ours that came back unchanged through somebody (RFC 5393 section 4.2)."""
+    for via in request.vias[1:]:
+        client = tables.clients.get(via.branch or "")
+        if (
+            client is not None
+            and client.is_sent_by(via, "")
+            and client.request.raw_uri == request.raw_uri
+            and client.request.call_id == request.call_id
+        ):
+            return True
+    return False
+
+
+def _has_timers(request: Request) -> bool:
+    return EXTENSION in request.tokens("Supported")
 
 
 def _takes_sdp(request: Request) -> bool:

@@ -14,6 +14,7 @@ from hashlib import blake2s
 from typing import Any
 from zlib import crc32
 
+from ringback.sip import refresh, reliable
 from ringback.sip.admission import Admission
 from ringback.sip.answering import IncomingInvite
 from ringback.sip.asking import OutgoingRequest
@@ -25,6 +26,8 @@ from ringback.sip.effects import Effect, Failed, Incoming, Send, TimerKey
 from ringback.sip.errors import PeerError, UsageError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import NameAddr, Via
+from ringback.sip.hops import TakesTcp
+from ringback.sip.limits import MIN_SESSION_INTERVAL
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import response_hop
 from ringback.sip.session import InviteSession, SessionState
@@ -47,8 +50,12 @@ class UserAgent:
     """All transactions and sessions of one SIP element.
 
     ``tokens`` gives a fresh random token (letters and digits, 64 bits of entropy or more) at each call.
-    ``methods`` are those that may come outside a dialog. ``extensions`` are option tags that Require may name.
+    ``methods`` are those that may come outside a dialog. ``extensions`` are option tags that Require may name;
+    "100rel" switches reliable provisional answers on (RFC 3262), "timer" session timers (RFC 4028), which then ask
+    for ``session_expires`` seconds and never less than ``min_se``.
     ``forwards``: this element passes calls on, so an INVITE whose Max-Forwards is used up gets 483.
+    ``takes_referrals``: the user of sessions answers Referred; otherwise a REFER gets 405 and the call goes on.
+    ``takes_tcp`` tells of a UDP hop whether TCP is taken there, for requests too large for UDP.
     """
 
     def __init__(
@@ -60,8 +67,17 @@ class UserAgent:
         methods: Collection[str] = ("INVITE", "OPTIONS", "REGISTER"),
         extensions: Collection[str] = (),
         forwards: bool = True,
+        session_expires: int = 1800,
+        min_se: int = MIN_SESSION_INTERVAL,
+        takes_referrals: bool = False,
+        takes_tcp: TakesTcp | None = None,
     ) -> None:
         self.timers = timers
+        self.is_reliable = reliable.EXTENSION in extensions
+        self.session_expires = session_expires if refresh.EXTENSION in extensions else 0
+        self.min_se = min_se
+        self.takes_referrals = takes_referrals
+        self.takes_tcp = takes_tcp
         self.tables = Tables()
         self.sessions: dict[str, InviteSession] = {}
         """By our tag."""
@@ -69,7 +85,16 @@ class UserAgent:
         """Sessions that wait for ``on_resolved``, by our tag."""
         self.signature: list[Header] = [("User-Agent", user_agent)] if user_agent else []
         self.server: list[Header] = [("Server", user_agent)] if user_agent else []
-        self.admission = Admission(methods, extensions, forwards)
+        self.admission = Admission(
+            methods,
+            extensions,
+            forwards,
+            min_se=min_se if self.session_expires else 0,
+            in_dialog=(
+                *(("PRACK",) if self.is_reliable else ()),
+                *(("REFER", "NOTIFY", "SUBSCRIBE") if takes_referrals else ()),
+            ),
+        )
         self.capabilities: list[Header] = [*self.admission.allow, ("Accept", "application/sdp")]
         if extensions:
             self.capabilities.append(("Supported", ", ".join(extensions)))
@@ -194,6 +219,7 @@ class UserAgent:
         server.user = session
         self.sessions[tag] = session
         server.respond(request.reply(100), now, out)
+        session.invited.watch(now, out)
         return session, out
 
     # -- requests of our own ----------------------------------------------------------------------------
@@ -216,8 +242,11 @@ class UserAgent:
         max_forwards: int = 70,
         content_type: str = "application/sdp",
         call_id: str = "",
+        expires: int = 0,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call somebody. ``from_`` and ``to`` have no tags; an empty ``body`` asks for their offer.
+
+        ``expires`` (seconds; 0: none) is told to the callee, and then the call is withdrawn: Ended("timeout").
 
         Hops are tried in order, as long as no hop gave a provisional answer: on silence (``hop_patience``,
         the last one 64*T1), failure of the transport and 503.
@@ -233,9 +262,12 @@ class UserAgent:
         fields = [("Contact", value), *headers, *self.capabilities, *self.signature]
         if body:
             fields.append(("Content-Type", content_type))
-        session.call = OutgoingCall(session, hops, fields, body, max_forwards)
+            session.local_sdp = body
+        if expires:
+            fields.append(("Expires", str(expires)))
         if hops:
             self.sessions[dialog.local_tag] = session
+            session.call = OutgoingCall(session, hops, fields, body, max_forwards, expires)
             session.call.start(now, out)
         else:
             session.end("unreachable", 503, "Service Unavailable", None, now, out)
@@ -284,7 +316,7 @@ class UserAgent:
     def restore(self, record: dict[str, Any], *, owner: object = None) -> InviteSession:
         """A confirmed session from ``InviteSession.record``, perhaps of another process.
 
-        Streams do not survive: over TCP and TLS it sends to the address of the peer.
+        Streams do not survive: over TCP and TLS it sends to the address of the peer. ``resume`` starts its timer.
         """
         dialog = Dialog.restore(record)
         session = InviteSession(
@@ -294,8 +326,17 @@ class UserAgent:
         if record["flow"] is not None:
             transport, local_host, local_port, host, port = record["flow"]
             session.flow = Flow(transport, (local_host, local_port), (host, port))
+        session.local_sdp = record.get("sdp", "").encode()
         self.sessions[dialog.local_tag] = session
+        interval, is_refresher, update = record.get("timer", (0, 0, 0))
+        session.timer.set(interval, bool(is_refresher), bool(update))
         return session
+
+    def resume(self, session: InviteSession, now: float) -> list[Effect]:
+        """Start the session timer of a restored session."""
+        out: list[Effect] = []
+        session.timer.resume(now, out)
+        return out
 
     # -- for sessions and requests ----------------------------------------------------------------------
 

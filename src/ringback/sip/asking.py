@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ringback.sip.authorization import Authorizations
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Effect, Failed, FinalResponse
+from ringback.sip.hops import Hops
 from ringback.sip.message import Response
 from ringback.sip.transactions import ClientTransaction
 
@@ -26,7 +27,6 @@ class OutgoingRequest:
         "_dialog",
         "_headers",
         "_hops",
-        "_index",
         "_method",
         "_owner",
         "_sent_by",
@@ -50,13 +50,12 @@ class OutgoingRequest:
         self._agent = agent
         self._method = method
         self._dialog = dialog
-        self._hops = hops
+        self._hops = Hops(hops, agent.takes_tcp)
         self._headers = headers
         self._body = body
         self._authorizations = authorizations
         self._sent_by = sent_by
         self._owner = owner
-        self._index = 0
         self._seq = dialog.next_seq()
         self._tried: tuple[tuple[str, str], ...] = ()
         self._transaction: ClientTransaction | None = None
@@ -64,19 +63,24 @@ class OutgoingRequest:
     def start(self, now: float, out: list[Effect]) -> None:
         """Send it to the hop whose turn it is."""
         agent = self._agent
-        hop = self._hops[self._index]
         headers = self._headers
         if self._authorizations is not None:
             headers = headers + self._authorizations.headers(
                 self._method, self._dialog.request_uri, self._body
             )
         branch = agent.branch()
-        via = agent.via(hop, self._sent_by, branch)
-        request = self._dialog.request(self._method, self._seq, via, 70, headers, self._body)
-        transaction = self._transaction = agent.client(request, branch, hop, self)
+        hop = self._hops.current
+        while True:
+            via = agent.via(hop, self._sent_by, branch)
+            request = self._dialog.request(self._method, self._seq, via, 70, headers, self._body)
+            transaction = agent.client(request, branch, hop, self)
+            better = self._hops.better_for(len(transaction.data))
+            if better is None:
+                break
+            hop = better
+        self._transaction = transaction
         transaction.tried = self._tried
-        more = self._index + 1 < len(self._hops)
-        transaction.start(now, out, agent.timers.hop_patience if more else None)
+        transaction.start(now, out, agent.timers.hop_patience if self._hops.has_more else None)
 
     def on_response(
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
@@ -90,17 +94,19 @@ class OutgoingRequest:
                 self._seq = self._dialog.next_seq()
                 self.start(now, out)
                 return
+        if status == 503:
+            self._hops.refused(response, out)
         if status != 503 or not self._next_hop(now, out):
             out.append(FinalResponse(self._owner, response))
 
     def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
         """Silence, or no way there."""
+        self._hops.failed(kind, out)
         if not self._next_hop(now, out):
             out.append(Failed(self._owner, kind))
 
     def _next_hop(self, now: float, out: list[Effect]) -> bool:
-        if self._index + 1 >= len(self._hops):
+        if not self._hops.next():
             return False
-        self._index += 1
         self.start(now, out)
         return True

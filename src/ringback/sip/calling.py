@@ -1,7 +1,8 @@
 """The first INVITE of a caller, with all that can happen to it before a dialog stands.
 
     hop 1 --silence, 503, unreachable--> hop 2 ... --401/407--> again with credentials
-      --1xx--> Ringing   --2xx--> Established, ACK   --3xx--> Redirected, Ended   --4xx..6xx--> Ended
+      --422--> again with a longer session interval (RFC 4028)
+      --1xx--> Ringing, and PRACK if it is reliable (reliable.py)   --2xx--> Established, ACK   --3xx--> Redirected, Ended   --4xx..6xx--> Ended
       cancel: CANCEL as soon as there is a 1xx (9.1); a 2xx that crossed it gets ACK and BYE
 
 Every hop that was given up is still listened to: a 1xx from it gets CANCEL, a 2xx ACK and BYE. So do 2xx
@@ -10,16 +11,19 @@ from other branches of a fork (13.2.2.4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ringback.sip.dialog import Header
 from ringback.sip.dialoguser import credentials_of
-from ringback.sip.effects import Effect, Established, Redirected, Ringing, Send
+from ringback.sip.effects import Arm, Disarm, Effect, Established, Redirected, Ringing, Send
 from ringback.sip.errors import PeerError
+from ringback.sip.hops import Hops
 from ringback.sip.message import Response
+from ringback.sip.reason import COMPLETED_ELSEWHERE
+from ringback.sip.reliable import EarlyDialogs, rseq_of
 from ringback.sip.routing import literal_hop
-from ringback.sip.timers import FORKS_MAX, REDIRECT_CONTACTS_MAX
+from ringback.sip.timers import FORKS_MAX, INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
 from ringback.sip.transactions import ClientTransaction
 
 if TYPE_CHECKING:
@@ -43,19 +47,22 @@ SILENT = Silent()
 
 
 class OutgoingCall:
-    """Our INVITE and its fate."""
+    """Our INVITE and its fate. ``expires``: seconds until it is withdrawn (0: never by itself)."""
 
     __slots__ = (
         "_body",
+        "_cancel_headers",
+        "_expires",
         "_headers",
         "_hops",
-        "_index",
         "_losers",
         "_max_forwards",
+        "_raised",
         "_seq",
         "_session",
         "_tried",
         "_won",
+        "early",
         "transaction",
     )
 
@@ -66,50 +73,71 @@ class OutgoingCall:
         headers: list[Header],
         body: bytes,
         max_forwards: int,
+        expires: int = 0,
     ) -> None:
         self._session = session
-        self._hops = hops
-        self._index = 0
+        self._hops = Hops(hops, session.agent.takes_tcp)
         self._headers = headers
         self._body = body
         self._max_forwards = max_forwards
+        self._expires = expires
         self._seq = 0
+        self._raised = 0
         self._tried: tuple[tuple[str, str], ...] = ()
         self._won: str | None = None
         self._losers: dict[str, Send] = {}
+        self._cancel_headers: list[Header] = []
+        self.early: EarlyDialogs | None = None
         self.transaction: ClientTransaction | None = None
 
     def start(self, now: float, out: list[Effect]) -> None:
         """Send the INVITE to the first hop."""
-        self._seq = self._session.dialog.next_seq()
+        session = self._session
+        self._seq = session.dialog.next_seq()
         self._send(now, out)
+        if self._expires:
+            out.append(Arm(("expires", session.dialog.local_tag), now + self._expires))
 
     def _send(self, now: float, out: list[Effect]) -> None:
         session = self._session
         agent = session.agent
         dialog = session.dialog
-        hop = self._hops[self._index]
         headers = self._headers
+        if agent.session_expires:
+            headers = headers + session.timer.headers()
         if session.authorizations is not None:
             headers = headers + session.authorizations.headers("INVITE", dialog.request_uri, self._body)
         branch = agent.branch()
-        via = agent.via(hop, session.sent_by, branch)
-        request = dialog.request("INVITE", self._seq, via, self._max_forwards, headers, self._body)
-        transaction = self.transaction = agent.client(request, branch, hop, self)
+        hop = self._hops.current
+        while True:
+            via = agent.via(hop, session.sent_by, branch)
+            request = dialog.request("INVITE", self._seq, via, self._max_forwards, headers, self._body)
+            transaction = agent.client(request, branch, hop, self)
+            better = self._hops.better_for(len(transaction.data))
+            if better is None:
+                break
+            hop = better
+        self.transaction = transaction
         transaction.tried = self._tried
-        more = self._index + 1 < len(self._hops)
-        transaction.start(now, out, agent.timers.hop_patience if more else None)
+        transaction.start(now, out, agent.timers.hop_patience if self._hops.has_more else None)
 
-    def cancel(self, now: float, out: list[Effect]) -> None:
+    def cancel(self, headers: Iterable[Header], now: float, out: list[Effect]) -> None:
         """Withdraw. Before a 1xx nothing can be sent; the CANCEL goes out when one comes."""
+        self._cancel_headers = list(headers)
         if self.transaction is not None:
-            self.transaction.cancel(SILENT, now, out)
+            self.transaction.cancel(SILENT, now, out, self._cancel_headers)
 
     def acknowledge(self, body: bytes, now: float, out: list[Effect]) -> None:
         """Send the ACK of the 2xx."""
         assert self.transaction is not None
         headers = [("Content-Type", "application/sdp")] if body else []
         self._session.start("ACK", headers, body, now, out, invite=self.transaction)
+
+    def stop(self, out: list[Effect]) -> None:
+        """It was answered, or is withdrawn."""
+        if self._expires:
+            self._expires = 0
+            out.append(Disarm(("expires", self._session.dialog.local_tag)))
 
     def on_response(
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
@@ -119,14 +147,25 @@ class OutgoingCall:
         status = response.status
         if status < 200:
             if transaction is not self.transaction or session.is_over:
-                transaction.cancel(SILENT, now, out)
+                transaction.cancel(SILENT, now, out, self._cancel_headers)
             elif status > 100:
-                session.flow = flow
-                out.append(Ringing(session, response, response.body))
+                self._on_provisional(response, flow, now, out)
         elif status < 300:
             self._on_accepted(transaction, response, flow, now, out)
         elif transaction is self.transaction and not session.is_over:
             self._on_refused(response, now, out)
+
+    def _on_provisional(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
+        session = self._session
+        session.flow = flow
+        if session.agent.is_reliable:
+            rseq = rseq_of(response)
+            if rseq is not None:
+                if self.early is None:
+                    self.early = EarlyDialogs(session)
+                if not self.early.on_response(response, rseq, bool(self._body), now, out):
+                    return
+        out.append(Ringing(session, response, response.body))
 
     def _on_accepted(
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
@@ -149,12 +188,17 @@ class OutgoingCall:
         self._won = tag
         session.flow = flow
         session.reroute()
-        if self._body:
+        self.stop(out)
+        if session.agent.session_expires:
+            session.timer.on_accepted(response, now, out)
+        early = None if self.early is None else self.early.get(tag)
+        agreed = b"" if early is None else early.remote_sdp
+        if self._body or agreed:
             session.confirm()
             session.start("ACK", [], b"", now, out, invite=transaction)
         else:
             session.owe()
-        out.append(Established(session, response, response.body))
+        out.append(Established(session, response, response.body or agreed))
 
     def _on_refused(self, response: Response, now: float, out: list[Effect]) -> None:
         session = self._session
@@ -163,10 +207,13 @@ class OutgoingCall:
             tried = session.authorizations.challenged(response, self.transaction.tried)
             if tried is not None:
                 self._tried = tried
-                self._seq = session.dialog.next_seq()
-                self._send(now, out)
+                self._send_again(now, out)
                 return
-        if status == 503 and self._next_hop(now, out):
+        if status == 422 and self._raised < INTERVAL_RETRIES and session.timer.raise_to(response):
+            self._raised += 1
+            self._send_again(now, out)
+            return
+        if status == 503 and self._hops.refused(response, out) and self._next_hop(now, out):
             return
         if status < 400:
             contacts = response.contacts[:REDIRECT_CONTACTS_MAX]
@@ -176,11 +223,17 @@ class OutgoingCall:
             session.end("rejected", status, response.reason, response, now, out)
         session.forget()
 
+    def _send_again(self, now: float, out: list[Effect]) -> None:
+        self._seq = self._session.dialog.next_seq()
+        self.early = None
+        self._send(now, out)
+
     def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
         """No answer from a hop, or no way to it (RFC 3263 4.3)."""
         session = self._session
         if transaction is not self.transaction or session.is_over:
             return
+        self._hops.failed(kind, out)
         if not self._next_hop(now, out):
             status, reason = (408, "Request Timeout") if kind == "timeout" else (503, "Service Unavailable")
             session.end(kind, status, reason, None, now, out)
@@ -189,9 +242,8 @@ class OutgoingCall:
             transaction.linger(now, out)
 
     def _next_hop(self, now: float, out: list[Effect]) -> bool:
-        if self._index + 1 >= len(self._hops):
+        if not self._hops.next():
             return False
-        self._index += 1
         self._send(now, out)
         return True
 
@@ -227,5 +279,6 @@ class OutgoingCall:
         out.append(ack)
         branch = agent.branch()
         via = agent.via(hop, session.sent_by, branch)
-        bye = dialog.request("BYE", session.dialog.next_seq(), via, 70, agent.signature, b"")
+        fields = agent.signature if self._won is None else [COMPLETED_ELSEWHERE.header, *agent.signature]
+        bye = dialog.request("BYE", session.dialog.next_seq(), via, 70, fields, b"")
         agent.client(bye, branch, hop, SILENT).start(now, out)

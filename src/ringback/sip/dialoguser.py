@@ -28,6 +28,8 @@ _WRITTEN_ANEW = frozenset(
     User-Agent Content-Length""".split()
 )
 """What a request that is sent again with credentials does not take over from the first one."""
+_WITH_CONTACT = frozenset(("INVITE", "UPDATE", "REFER", "NOTIFY"))
+"""Target refreshes, and what makes a subscription (RFC 3515 section 2.2, RFC 6665)."""
 
 
 def credentials_of(request: Request) -> list[Header]:
@@ -42,16 +44,23 @@ def credentials_of(request: Request) -> list[Header]:
 class Queued:
     """A request of ours that waits until the resolver knows the next hop."""
 
-    __slots__ = ("body", "headers", "invite", "method", "seq", "tried")
+    __slots__ = ("body", "dialog", "headers", "invite", "method", "seq", "tried")
 
     def __init__(
-        self, method: str, seq: int, headers: list[Header], body: bytes, invite: ClientTransaction | None
+        self,
+        method: str,
+        seq: int,
+        headers: list[Header],
+        body: bytes,
+        invite: ClientTransaction | None,
+        dialog: Dialog,
     ) -> None:
         self.method = method
         self.seq = seq
         self.headers = headers
         self.body = body
         self.invite = invite
+        self.dialog = dialog
         self.tried: tuple[tuple[str, str], ...] = ()
 
 
@@ -139,16 +148,22 @@ class DialogUser:
         out: list[Effect],
         *,
         invite: ClientTransaction | None = None,
+        dialog: Dialog | None = None,
     ) -> ClientTransaction | None:
         """Send a request inside the dialog; ``invite`` is what an ACK acknowledges.
 
-        None for an ACK, and for what has to wait for the resolver.
+        ``dialog`` is an early one of our INVITE; what belongs to it goes by its first route, or where its answer
+        came from. None for an ACK, and for what has to wait for the resolver.
         """
-        dialog = self.dialog
-        seq = dialog.next_seq() if invite is None else invite.request.cseq.number
+        seq = self.dialog.next_seq() if invite is None else invite.request.cseq.number
         if invite is not None:
             headers = credentials_of(invite.request) + headers
-        item = Queued(method, seq, headers, body, invite)
+        item = Queued(method, seq, headers, body, invite, dialog or self.dialog)
+        if dialog is not None:
+            assert self.flow is not None
+            uri = dialog.next_uri
+            way = None if uri is None else literal_hop(uri, self.flow)
+            return self._send(item, way or self.flow.hop(), now, out)
         hop = self._hop
         if hop is None:
             hop = self._find_hop(out)
@@ -207,11 +222,11 @@ class DialogUser:
         branch = agent.branch()
         headers = item.headers
         if self.authorizations is not None and method != "ACK":
-            headers = headers + self.authorizations.headers(method, self.dialog.request_uri, item.body)
-        if method == "INVITE" or method == "UPDATE":
+            headers = headers + self.authorizations.headers(method, item.dialog.request_uri, item.body)
+        if method in _WITH_CONTACT:
             headers = [("Contact", self.contact), *headers, *agent.capabilities]
         headers = [*headers, *agent.signature]
-        request = self.dialog.request(
+        request = item.dialog.request(
             method, item.seq, agent.via(hop, self.sent_by, branch), 70, headers, item.body
         )
         if item.invite is not None:
@@ -225,7 +240,13 @@ class DialogUser:
         return transaction
 
     def retry(
-        self, transaction: ClientTransaction, response: Response, now: float, out: list[Effect]
+        self,
+        transaction: ClientTransaction,
+        response: Response,
+        now: float,
+        out: list[Effect],
+        *,
+        dialog: Dialog | None = None,
     ) -> bool:
         authorizations = self.authorizations
         if authorizations is None:
@@ -235,7 +256,7 @@ class DialogUser:
             return False
         request = transaction.request
         kept = [header for header in request.headers if header[0] not in _WRITTEN_ANEW]
-        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None)
+        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None, dialog or self.dialog)
         item.tried = tried
         self._send(item, transaction.hop, now, out)
         return True

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
     from ringback.sip.headers import NameAddr
     from ringback.sip.message import Request, Response
+    from ringback.sip.reason import Reason
     from ringback.sip.session import InviteSession
     from ringback.sip.uri import Uri
 
 TimerKey = tuple[str, str]
-"""Which timer (``"client"``, ``"server"``, ``"answer"``, ``"ringing"``, ``"glare"``), and whose."""
+"""Which timer (``"client"``, ``"server"``, or a session's: ``"answer"``, ``"ringing"``, ``"reliable"``,
+``"expires"``, ``"refresh"``, ``"glare"``, ``"refer"``), and whose."""
 
 # -- for the shell --------------------------------------------------------------------------------
 
@@ -49,6 +51,18 @@ class Resolve(NamedTuple):
 
     key: str
     uri: Uri
+
+
+class HopFailed(NamedTuple):
+    """A hop gave no answer to a first request, or 503: others are better for a while (RFC 3263 section 4.3).
+
+    ``kind`` is ``"timeout"``, ``"unreachable"`` or ``"unavailable"``; ``retry_after`` is what a 503 said, in
+    seconds, else 0.
+    """
+
+    hop: Hop
+    kind: str
+    retry_after: int
 
 
 # -- for the user of the agent: requests outside sessions -----------------------------------------------
@@ -161,13 +175,47 @@ class InfoAnswered(NamedTuple):
     status: int
 
 
+class Referred(NamedTuple):
+    """A REFER inside the dialog (RFC 3515): they ask us to call ``refer_to``.
+
+    To be answered by ``accept_referral`` or ``refuse_referral``, and then followed by ``refer_progress``; with no
+    answer in time it is refused. ``referral`` is its number, for these.
+    """
+
+    session: InviteSession
+    request: Request
+    refer_to: NameAddr
+    referral: int
+
+
+class ReferAnswered(NamedTuple):
+    """The final status of our REFER: 202 or 200, ReferProgress follows; 408 when none came."""
+
+    session: InviteSession
+    referral: int
+    status: int
+
+
+class ReferProgress(NamedTuple):
+    """What became of our REFER, from a NOTIFY: the status that they met; ``is_final``: nothing more comes.
+
+    Status 0: they say that it is over, not how.
+    """
+
+    session: InviteSession
+    referral: int
+    status: int
+    reason: str
+    is_final: bool
+
+
 class Ended(NamedTuple):
     """The session is over; given exactly once for every session.
 
     ``cause``: ``bye`` (they hung up), ``cancelled`` (CANCEL, by either side), ``rejected`` (their final
     answer), ``redirected``, ``timeout``, ``unreachable``, ``no-ack``, ``local`` (we hung up or refused).
     ``status`` and ``reason`` are the SIP answer that describes it, 200 for a call that was up;
-    ``message`` is what ended it, if it was one of theirs.
+    ``message`` is what ended it, if it was one of theirs, and ``reasons`` what its Reason fields say.
     """
 
     session: InviteSession
@@ -175,6 +223,7 @@ class Ended(NamedTuple):
     status: int
     reason: str
     message: Request | Response | None
+    reasons: tuple[Reason, ...] = ()
 
 
 Effect = (
@@ -182,6 +231,7 @@ Effect = (
     | Arm
     | Disarm
     | Resolve
+    | HopFailed
     | Incoming
     | FinalResponse
     | Failed
@@ -195,5 +245,8 @@ Effect = (
     | Redirected
     | InfoReceived
     | InfoAnswered
+    | Referred
+    | ReferAnswered
+    | ReferProgress
     | Ended
 )

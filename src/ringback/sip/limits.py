@@ -41,3 +41,18 @@ MAX_INSTANCE: Final = 128
 MAX_USER_AGENT: Final = 256
 # Edges between a phone and the registrar (RFC 3327); more than two are not seen.
 MAX_PATHS: Final = 8
+# RFC 3326: one Reason a protocol; there are SIP, Q.850 and a few more. Texts are for people.
+MAX_REASONS: Final = 8
+MAX_REASON_TEXT: Final = 128
+# Reliable provisional answers that wait for the PRACK of the one before: a phone rings, is queued, is forwarded.
+MAX_RELIABLE_QUEUE: Final = 8
+# Referrals of one dialog at a time, both ways; a transfer is one.
+MAX_REFERRALS: Final = 8
+# Twilio: a Refer-To has at most 256 characters; with embedded headers of an attended transfer up to four times that.
+MAX_REFER_TO: Final = 1024
+# A sipfrag is a status line and perhaps some fields (RFC 3515 section 2.4.5).
+MAX_SIPFRAG: Final = 4096
+# RFC 4028 section 5: no session may be refreshed more often than every 90 seconds.
+MIN_SESSION_INTERVAL: Final = 90
+# Asserted identities that are read: RFC 3325 section 9.1 allows two, one of them tel:.
+MAX_IDENTITIES: Final = 2

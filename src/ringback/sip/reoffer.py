@@ -1,11 +1,12 @@
-"""Offers inside a dialog, both ways: re-INVITE (RFC 3261 section 14) and UPDATE (RFC 3311).
+"""Offers inside a dialog, both ways: re-INVITE (RFC 3261 section 14), UPDATE (RFC 3311), PRACK (RFC 3262).
 
-    ours:    idle --reinvite--> SENT --2xx--> idle            (ACK at once, or OWED if we asked for their offer)
-                                SENT --491--> WAITING --glare timer--> SENT
-    theirs:  idle --re-INVITE, UPDATE--> PENDING --accept, refuse, CANCEL--> idle
+    ours:    idle --reinvite, update--> SENT --2xx--> idle    (ACK at once, or OWED if we asked for their offer)
+                                        SENT --491--> WAITING --glare timer--> SENT
+    theirs:  idle --re-INVITE, UPDATE, PRACK--> PENDING --accept, refuse, CANCEL--> idle
 
 One offer at a time: theirs gets 491 while ours is SENT, 500 with Retry-After while another of theirs is
-PENDING (14.2). Effects: Reoffered, ReofferWithdrawn, Reanswered, ReofferFailed.
+PENDING (14.2, RFC 3311 section 5.2). Before the dialog is confirmed, only UPDATE and PRACK, and only once the first
+offer has its answer. Effects: Reoffered, ReofferWithdrawn, Reanswered, ReofferFailed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ringback.sip.timers import GLARE_RETRIES
 from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
+    from ringback.sip.dialog import Dialog, Header
     from ringback.sip.flow import Flow
     from ringback.sip.session import InviteSession
 
@@ -38,7 +40,18 @@ _SDP = [("Content-Type", "application/sdp")]
 class Reoffers:
     """The offers of one session after its first exchange."""
 
-    __slots__ = ("_body", "_flow", "_open", "_owed", "_own", "_pending", "_session", "_tries")
+    __slots__ = (
+        "_body",
+        "_flow",
+        "_method",
+        "_open",
+        "_owed",
+        "_own",
+        "_pending",
+        "_refreshes",
+        "_session",
+        "_tries",
+    )
 
     def __init__(self, session: InviteSession) -> None:
         self._session = session
@@ -48,37 +61,62 @@ class Reoffers:
         self._pending: ServerTransaction | None = None
         self._flow: Flow | None = None
         self._body = b""
+        self._method = "INVITE"
+        self._refreshes = False
         self._tries = 0
 
     # -- ours ---------------------------------------------------------------------------------------
 
-    def offer(self, body: bytes, now: float, out: list[Effect]) -> None:
-        """Send a re-INVITE, unless an offer is open."""
+    def offer(self, body: bytes, now: float, out: list[Effect], method: str = "INVITE") -> None:
+        """Send a re-INVITE or UPDATE, unless an offer is open or the dialog is too young for it."""
         session = self._session
         if session.is_over:
             return
-        if self._is_busy() or self._open or not session.is_confirmed:
+        ready = session.is_confirmed or (method == "UPDATE" and session.is_settled_early)
+        if self._is_busy() or self._open or not ready:
             out.append(ReofferFailed(session, 491))
             return
+        self._refreshes = False
+        self._begin(method, body, now, out)
+
+    def refresh(self, body: bytes, now: float, out: list[Effect]) -> bool:
+        """Send a re-INVITE with the SDP that holds, for the session timer; False when an offer is open."""
+        if self._is_busy() or self._open:
+            return False
+        self._refreshes = True
+        self._begin("INVITE", body, now, out)
+        return True
+
+    def _begin(self, method: str, body: bytes, now: float, out: list[Effect]) -> None:
         self._open = True
         self._body = body
+        self._method = method
         self._tries = 0
-        session.start("INVITE", _SDP if body else [], body, now, out)
+        self._send(now, out)
+
+    def _send(self, now: float, out: list[Effect]) -> None:
+        session = self._session
+        headers: list[Header] = [*session.timer.headers()] if session.timer.interval else []
+        dialog: Dialog | None = session.early_dialog if session.is_calling else None
+        session.start(
+            self._method, [*headers, *_SDP] if self._body else headers, self._body, now, out, dialog=dialog
+        )
 
     def sent(self, transaction: ClientTransaction) -> None:
-        """Our re-INVITE is on its way (also with credentials)."""
+        """Our offer is on its way (also with credentials)."""
         self._own = transaction
 
     def acknowledge(self, body: bytes, now: float, out: list[Effect]) -> None:
         """The ACK with our answer to the offer in a 2xx."""
         owed, self._owed = self._owed, None
         if owed is not None:
+            self._session.local_sdp = body
             self._session.start("ACK", _SDP if body else [], body, now, out, invite=owed)
 
     def on_response(
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
     ) -> None:
-        """A response to a re-INVITE of ours."""
+        """A response to a re-INVITE or an UPDATE with an offer of ours."""
         session = self._session
         status = response.status
         if status < 200:
@@ -92,37 +130,54 @@ class Reoffers:
         self._own = None
         if status < 300:
             self._on_accepted(transaction, response, flow, now, out)
-        elif session.is_over:
+        elif session.is_over or self._retry_after_glare(status, now, out):
             return
-        elif status == 491 and self._tries < GLARE_RETRIES:
-            self._tries += 1
-            first = 210 if session.role == "uac" else 0  # 14.1: the owner of the Call-ID waits longer
-            wait = first + session.agent.random(191 if first else 201)
-            out.append(Arm(("glare", session.dialog.local_tag), now + wait / 100))
         else:
             self._open = False
-            out.append(ReofferFailed(session, status))
+            if self._refreshes:
+                session.timer.on_refused(response, now, out)
+            else:
+                out.append(ReofferFailed(session, status))
             session.end_if_gone(status, response, now, out)
+
+    def _retry_after_glare(self, status: int, now: float, out: list[Effect]) -> bool:
+        """491, or 500 to an UPDATE that crossed theirs (RFC 3311 section 5.3): once more after a while."""
+        session = self._session
+        crossed = status == 491 or (status == 500 and self._method == "UPDATE")
+        if not crossed or self._tries >= GLARE_RETRIES:
+            return False
+        self._tries += 1
+        first = 210 if session.role == "uac" else 0  # 14.1: the owner of the Call-ID waits longer
+        wait = first + session.agent.random(191 if first else 201)
+        out.append(Arm(("glare", session.dialog.local_tag), now + wait / 100))
+        return True
 
     def _on_accepted(
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
     ) -> None:
         session = self._session
         self._open = False
-        session.refresh(response, flow)
-        if session.is_over or transaction.request.body:
+        if not session.is_calling:
+            session.refresh(response, flow)
+        if self._body:
+            session.local_sdp = self._body
+        if session.agent.session_expires and not session.is_over:
+            session.timer.on_accepted(response, now, out)
+        if not transaction.invite:
+            pass
+        elif session.is_over or transaction.request.body:
             session.start("ACK", [], b"", now, out, invite=transaction)
         else:
             self._owed = transaction
-        if not session.is_over:
+        if not session.is_over and not self._refreshes:
             out.append(Reanswered(session, response.body))
 
     def on_failure(self, transaction: ClientTransaction, out: list[Effect]) -> None:
-        """Our re-INVITE got no answer."""
+        """Our offer got no answer."""
         if transaction is self._own:
             self._own = None
             self._open = False
-            if not self._session.is_over:
+            if not self._session.is_over and not self._refreshes:
                 out.append(ReofferFailed(self._session, 408))
 
     def on_timer(self, now: float, out: list[Effect]) -> None:
@@ -132,60 +187,74 @@ class Reoffers:
             return
         if self._is_busy():
             self._open = False
-            out.append(ReofferFailed(session, 491))
+            if not self._refreshes:
+                out.append(ReofferFailed(session, 491))
         else:
-            session.start("INVITE", _SDP if self._body else [], self._body, now, out)
+            self._send(now, out)
 
     # -- theirs -------------------------------------------------------------------------------------
 
-    def on_request(self, transaction: ServerTransaction, flow: Flow, now: float, out: list[Effect]) -> None:
-        """A re-INVITE or UPDATE, in order."""
+    def on_request(
+        self, transaction: ServerTransaction, flow: Flow | None, now: float, out: list[Effect]
+    ) -> None:
+        """A re-INVITE or UPDATE, in order, or a PRACK with an offer."""
         session = self._session
         agent = session.agent
         request = transaction.request
         if len(request.contacts) > 1:
             agent.answer(transaction, 400, now, out)
             return
-        if request.method == "UPDATE" and not request.body:
-            if not session.is_calling:
-                session.refresh(request, flow)
-            self._answer_update(transaction, b"", now, out)
-            return
-        if self._pending is not None or session.is_incoming:
+        is_bare = request.method == "UPDATE" and not request.body
+        too_early = session.is_incoming and not session.is_settled_early and not is_bare
+        if self._pending is not None or too_early:
             retry = str(agent.random(10))
             agent.answer(transaction, 500, now, out, headers=(("Retry-After", retry),))
             return
+        if is_bare:
+            if not session.is_calling and flow is not None:
+                session.refresh(request, flow)
+            self._answer(transaction, b"", now, out)
+            return
         if session.unacknowledged is not None and not session.unacknowledged.offerless:
             self._take_as_ack(out)
-        if self._own is not None or not session.is_confirmed or self._is_busy():
+        if self._own is not None or not self._is_ready(request.method) or self._is_busy():
             agent.answer(transaction, 491, now, out)
             return
         self._pending = transaction
         self._flow = flow
         transaction.user = session
-        if request.method == "INVITE":
+        if transaction.invite:
             agent.answer(transaction, 100, now, out)
+        else:
+            transaction.await_user(now, out)
         out.append(Reoffered(session, request, request.body))
+
+    def _is_ready(self, method: str) -> bool:
+        session = self._session
+        return session.is_confirmed or (method != "INVITE" and session.is_settled_early)
 
     def accept(self, body: bytes, now: float, out: list[Effect]) -> None:
         """200 with our answer (or offer)."""
         session = self._session
         transaction, self._pending = self._pending, None
-        if transaction is None or self._flow is None:
+        if transaction is None:
             return
         try:
-            session.refresh(transaction.request, self._flow)
+            if not session.is_calling and self._flow is not None:
+                session.refresh(transaction.request, self._flow)
         except PeerError as error:
             session.agent.answer(transaction, error.status, now, out)
             return
         if self._open and self._own is None:  # our offer that waits after glare is out of date now
             self._open = False
             out.append(Disarm(("glare", session.dialog.local_tag)))
-            out.append(ReofferFailed(session, 491))
+            if not self._refreshes:
+                out.append(ReofferFailed(session, 491))
         if transaction.invite:
             IncomingInvite(session, transaction).accept((), body, "application/sdp", now, out)
         else:
-            self._answer_update(transaction, body, now, out)
+            session.local_sdp = body
+            self._answer(transaction, body, now, out)
 
     def refuse(self, status: int, now: float, out: list[Effect]) -> None:
         """Refuse theirs."""
@@ -231,9 +300,10 @@ class Reoffers:
             session.confirm()
             out.append(Confirmed(session, b""))
 
-    def _answer_update(
-        self, transaction: ServerTransaction, body: bytes, now: float, out: list[Effect]
-    ) -> None:
-        self._session.reply(
-            transaction, 200, None, self._session.agent.capabilities, body, "application/sdp", now, out
-        )
+    def _answer(self, transaction: ServerTransaction, body: bytes, now: float, out: list[Effect]) -> None:
+        """2xx to an UPDATE, which refreshes the session, or to a PRACK, which does not."""
+        session = self._session
+        headers = session.agent.capabilities
+        if transaction.request.method == "UPDATE" and session.agent.session_expires and session.is_confirmed:
+            headers = [*headers, *session.timer.agree(transaction.request, now, out)]
+        session.reply(transaction, 200, None, headers, body, "application/sdp", now, out)

@@ -54,3 +54,15 @@ QUEUED_MAX = 16
 
 SOON = 1e-6
 """Seconds that a timer may be early by, from rounding in the shell's clock."""
+
+REFRESH_RETRY = 10.0
+"""Seconds until a refresh of a session that was refused for now (491, 500, 503) is tried again."""
+
+INTERVAL_RETRIES = 2
+"""How often an INVITE is sent again after 422: two proxies on the way may each ask for more."""
+
+REFERRAL_PATIENCE = 16.0
+"""Seconds in which a REFER must be accepted or refused; half of the time that its sender waits (RFC 4320)."""
+
+REFERRAL_LIFE = 180
+"""Seconds for which a referral is followed (RFC 3515 section 2.4.4); what it starts has rung out by then."""

@@ -6,6 +6,7 @@
     INVITE server     PROCEEDING --2xx--> ACCEPTED --L--> gone
                                  --3xx+-> COMPLETED (G, H) --ACK--> CONFIRMED --I--> gone
     other server      TRYING --1xx--> PROCEEDING --final--> COMPLETED --J--> gone
+                      (await_user: 100 after T2, gone without an answer after 64*T1; RFC 4320)
 
 Every state waits for at most one moment: the next retransmission or the end, whichever is first. So a
 transaction has one timer, ``("client", key)`` or ``("server", key)``, and the RFC's letters are named where
@@ -15,6 +16,7 @@ Messages are rendered once; retransmissions send the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -243,12 +245,18 @@ class ClientTransaction:
         headers += [("To", to or ""), ("CSeq", f"{request.cseq.number} {method}")]
         return Request(method, request.raw_uri, headers)
 
-    def cancel(self, cancelling: ClientUser, now: float, out: list[Effect]) -> None:
-        """Cancel a PROCEEDING INVITE once (9.1): a CANCEL of its own, and 64*T1 for the final answer."""
+    def cancel(
+        self, cancelling: ClientUser, now: float, out: list[Effect], headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Cancel a PROCEEDING INVITE once (9.1): a CANCEL of its own, and 64*T1 for the final answer.
+
+        ``headers`` are added to the CANCEL (Reason, RFC 3326).
+        """
         if self.cancelled or self.state is not _PROCEEDING:
             return
         self.cancelled = True
         cancel = self._beside("CANCEL", self.request.get("To"))
+        cancel.headers += headers
         key = client_key(self.key, "CANCEL")
         ClientTransaction(cancel, key, self.hop, cancelling, self._tables, self._timers).start(now, out)
         self._deadline = now + self._timers.timeout
@@ -340,12 +348,17 @@ class ServerTransaction:
         """Give a provisional or the final response; later ones are ignored, as the first final one holds."""
         if self.answered:
             return
+        if response.status == 408 and not self.invite:
+            self._drop(out)  # RFC 4320 section 4.2: it would come too late, and confuse
+            return
         self.last = data = response.render()
         out.append(Send(self.hop, data, self.key))
         status = response.status
         if status < 200:
             self.state = _PROCEEDING
         elif not self.invite:
+            if self._deadline:
+                out.append(Disarm(("server", self.key)))
             self.state = _COMPLETED
             self._end_after(0.0 if self.reliable else self._timers.timeout, now, out)  # timer J
         elif status < 300:
@@ -356,6 +369,12 @@ class ServerTransaction:
             self._deadline = now + self._timers.timeout  # timer H
             at = self._deadline if self.reliable else now + self._interval  # timer G
             out.append(Arm(("server", self.key), at))
+
+    def await_user(self, now: float, out: list[Effect]) -> None:
+        """A user decides on this request, which is no INVITE: 100 keeps its sender calm (RFC 4320 section 4.1)."""
+        if not self.answered:
+            self._deadline = now + self._timers.timeout
+            out.append(Arm(("server", self.key), now + self._timers.t2))
 
     def on_ack(self, now: float, out: list[Effect]) -> None:
         """The ACK for a non-2xx."""
@@ -372,6 +391,9 @@ class ServerTransaction:
             out.append(Send(self.hop, self.last, self.key))
             self._interval = min(2 * self._interval, self._timers.t2)
             out.append(Arm(("server", self.key), min(now + self._interval, self._deadline)))
+        elif not self.answered and now + SOON < self._deadline:
+            self.respond(self.request.reply(100), now, out)
+            out.append(Arm(("server", self.key), self._deadline))
         else:
             self._drop()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from ipaddress import IPv6Address
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
@@ -136,7 +137,7 @@ class Uri:
         return value.upper() if value else None
 
     def matches(self, other: Uri) -> bool:
-        """Equivalence of URIs, RFC 3261 section 19.1.4 (RFC 3966 section 4 for tel:)."""
+        """Equivalence of URIs, RFC 3261 section 19.1.4 with RFC 5954 (RFC 3966 section 4 for tel:)."""
         if self.text == other.text:
             return True
         if self.scheme != other.scheme or not (self.is_sip or self.scheme == "tel"):
@@ -147,7 +148,7 @@ class Uri:
         return (
             self.user == other.user
             and self.password == other.password
-            and self.host.lower() == other.host.lower()
+            and same_host(self.host, other.host)
             and self.port == other.port
             and self._params_match(other)
             and sorted((name.lower(), value) for name, value in self.headers)
@@ -159,6 +160,18 @@ class Uri:
         if any(ours.get(name, False) != theirs.get(name, False) for name in _STRICT_PARAMS):
             return False
         return all(theirs.get(name, value) == value for name, value in ours.items())
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two hosts are the same: names by their letters, IPv6 literals by their bits (RFC 5954 section 4.2)."""
+    if one.lower() == other.lower():
+        return True
+    if ":" not in one or ":" not in other:
+        return False
+    try:
+        return IPv6Address(one) == IPv6Address(other)
+    except ValueError:
+        return False
 
 
 def bracketed(host: str) -> str:

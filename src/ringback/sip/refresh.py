@@ -1,0 +1,209 @@
+"""Session timers, RFC 4028: both ends learn within the interval that the other is gone.
+
+    off --2xx with Session-Expires--> REFRESHER --half the interval--> refresh --2xx--> REFRESHER ...
+                                 \\--> REFRESHED --a refresh of theirs--> REFRESHED ...
+    either --shortly before the interval is over, nothing came--> BYE, Ended("timeout", 408)
+
+A refresh is an UPDATE without an offer where the peer takes it, else a re-INVITE with the SDP that holds. Timer
+``refresh``; effects Arm, Disarm.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ringback.sip.dialog import Header
+from ringback.sip.effects import Arm, Disarm, Effect
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.fields import Message
+from ringback.sip.headers import parse_params
+from ringback.sip.limits import MAX_DELTA_SECONDS
+from ringback.sip.message import Request, Response
+from ringback.sip.reason import SESSION_EXPIRED
+from ringback.sip.timers import REFRESH_RETRY, SOON
+
+if TYPE_CHECKING:
+    from ringback.sip.session import InviteSession
+
+EXTENSION: Final = "timer"
+
+
+class SessionExpires(NamedTuple):
+    """The value of Session-Expires: seconds, and who refreshes ("uac", "uas", "" when it does not say)."""
+
+    interval: int
+    refresher: str
+
+
+def parse_session_expires(message: Message) -> SessionExpires | None:
+    """Read it; None when there is none, or it makes no sense."""
+    value = message.get("Session-Expires")
+    if value is None:
+        return None
+    seconds, semicolon, rest = value.partition(";")
+    interval = _seconds(seconds)
+    if interval is None:
+        return None
+    refresher = ""
+    if semicolon:
+        try:
+            refresher = (parse_params(semicolon + rest).get("refresher") or "").lower()
+        except SipSyntaxError:
+            return None
+    return SessionExpires(interval, refresher if refresher in ("uac", "uas") else "")
+
+
+def min_se_of(message: Message) -> int:
+    """Min-SE in seconds; 0 when there is none."""
+    value = message.get("Min-SE")
+    return 0 if value is None else _seconds(value.partition(";")[0]) or 0
+
+
+def _seconds(text: str) -> int | None:
+    text = text.strip(" \t")
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    return min(int(text), MAX_DELTA_SECONDS)
+
+
+class SessionTimer:
+    """The timer of one session. ``interval`` is 0 while it is off."""
+
+    __slots__ = ("_ends_at", "_min_se", "_open", "_session", "_update", "interval", "is_refresher")
+
+    def __init__(self, session: InviteSession) -> None:
+        self._session = session
+        self.interval = 0
+        self.is_refresher = False
+        self._min_se = session.agent.min_se
+        self._ends_at = 0.0
+        self._open = False
+        self._update = False
+
+    # -- as caller, and of refreshes of ours
+
+    def headers(self) -> list[Header]:
+        """What a request of ours asks for (section 7.1, 7.4)."""
+        agent = self._session.agent
+        if self.interval:
+            refresher = ";refresher=uac" if self.is_refresher else ";refresher=uas"
+        else:
+            refresher = ""  # the first time the callee may choose
+        interval = max(self.interval or agent.session_expires, self._min_se)
+        fields = [("Session-Expires", f"{interval}{refresher}")]
+        if self._min_se > agent.min_se:
+            fields.append(("Min-SE", str(self._min_se)))
+        return fields
+
+    def raise_to(self, response: Response) -> bool:
+        """Take a 422: True when asking again makes sense (section 7.3)."""
+        wanted = min_se_of(response)
+        if wanted <= self._min_se:
+            return False
+        self._min_se = wanted
+        if self.interval:
+            self.interval = max(self.interval, wanted)
+        return True
+
+    def on_accepted(self, response: Response, now: float, out: list[Effect]) -> None:
+        """A 2xx to an INVITE, re-INVITE or UPDATE of ours (section 7.2)."""
+        self._open = False
+        agreed = parse_session_expires(response)
+        if agreed is None:
+            self.stop(out)
+            return
+        self.is_refresher = agreed.refresher != "uas"
+        self._start(agreed.interval, response, now, out)
+
+    def on_refused(self, response: Response, now: float, out: list[Effect]) -> None:
+        """A refresh of ours was refused: try another way, or later, while the session lasts (section 10)."""
+        self._open = False
+        status = response.status
+        if status == 422 and self.raise_to(response):
+            self._refresh(now, out)
+        elif self._update and status in (405, 501):
+            self._update = False
+            self._refresh(now, out)
+        elif self.interval and not self._session.is_over:
+            at = min(now + REFRESH_RETRY, self._ends_at)
+            out.append(Arm(("refresh", self._session.dialog.local_tag), at))
+
+    # -- as callee, and of refreshes of theirs
+
+    def agree(self, request: Request, now: float, out: list[Effect]) -> list[Header]:
+        """What our 2xx says, and the timer that follows from it (section 9)."""
+        session = self._session
+        wanted = parse_session_expires(request)
+        supports = EXTENSION in request.tokens("Supported")
+        if wanted is None and not supports:
+            self.stop(out)
+            return []
+        interval, refresher = wanted or (session.agent.session_expires, "")
+        lowest = max(min_se_of(request), session.agent.min_se)
+        interval = max(min(interval, session.agent.session_expires), lowest)
+        if not supports:
+            refresher = "uas"
+        elif not refresher:
+            refresher = "uas" if self.interval and self.is_refresher else "uac"
+        self.is_refresher = refresher == "uas"
+        self._start(interval, request, now, out)
+        fields = [("Session-Expires", f"{interval};refresher={refresher}")]
+        if supports:
+            fields.append(("Require", EXTENSION))
+        return fields
+
+    # -- both
+
+    def _start(self, interval: int, message: Message, now: float, out: list[Effect]) -> None:
+        interval = max(interval, self._session.agent.min_se)
+        self.interval = interval
+        self._update = "update" in message.tokens("Allow")
+        self._arm(now, out)
+
+    def _arm(self, now: float, out: list[Effect]) -> None:
+        interval = self.interval
+        self._ends_at = now + interval - min(32.0, interval / 3)  # section 10
+        at = now + interval / 2 if self.is_refresher else self._ends_at
+        out.append(Arm(("refresh", self._session.dialog.local_tag), at))
+
+    def set(self, interval: int, is_refresher: bool, update: bool) -> None:
+        """What another process had agreed on (InviteSession.record)."""
+        self.interval, self.is_refresher, self._update = interval, is_refresher, update
+
+    def resume(self, now: float, out: list[Effect]) -> None:
+        """Go on with what was set, as if it had been agreed on now."""
+        if self.interval:
+            self._arm(now, out)
+
+    @property
+    def record(self) -> list[int]:
+        """As data fit for JSON."""
+        return [self.interval, int(self.is_refresher), int(self._update)]
+
+    def stop(self, out: list[Effect]) -> None:
+        """No timer any more."""
+        if self.interval:
+            self.interval = 0
+            out.append(Disarm(("refresh", self._session.dialog.local_tag)))
+
+    def on_timer(self, now: float, out: list[Effect]) -> None:
+        """Refresh, or give the session up."""
+        session = self._session
+        if not self.interval or session.is_over:
+            return
+        if not self.is_refresher or now + SOON >= self._ends_at:
+            self.interval = 0
+            session.break_off("timeout", 408, None, now, out, headers=[SESSION_EXPIRED.header])
+        else:
+            self._refresh(now, out)
+            out.append(Arm(("refresh", session.dialog.local_tag), self._ends_at))
+
+    def _refresh(self, now: float, out: list[Effect]) -> None:
+        session = self._session
+        if self._open or not session.is_confirmed:
+            return
+        if self._update:
+            self._open = True
+            session.start("UPDATE", self.headers(), b"", now, out)
+        elif session.local_sdp:
+            self._open = session.reoffers.refresh(session.local_sdp, now, out)
