@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ class Exchange:
     def __init__(self, server: LiveServer, folder: Path) -> None:
         self.server = server
         self.folder = folder
+        self.trunk = ""
         self.hooks = Hooks()
         self.client = Client(server.account_sid, server.auth_token)
         self.client.api.base_url = server.api
@@ -86,8 +88,6 @@ class Exchange:
 
     def call_record(self, sid: str, status: str, within: float = WITHIN) -> Any:
         """A call's record, read until it has this status."""
-        import time
-
         until = time.monotonic() + within
         while True:
             record = self.client.calls(sid).fetch()
