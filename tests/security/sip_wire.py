@@ -164,7 +164,10 @@ class Wire:
 
     async def is_alive(self) -> bool:
         """An OPTIONS is answered: all that was sent before has been handled."""
-        return (await self.ask("OPTIONS", f"sip:{self.address[0]}:{self.address[1]}")).status == 200
+        uri = f"sip:{self.address[0]}:{self.address[1]}"
+        reply = await self.ask("OPTIONS", uri, call_id=f"alive.{next(_numbers)}.{id(self)}")
+        assert reply.status == 200, reply.text
+        return True
 
 
 def credentials(
