@@ -89,7 +89,7 @@ class Kamailio:
 def kamailio(*, target: int, users: int, realm: str) -> Iterator[Kamailio]:
     """One worker on the server's core, relaying calls to ``target``."""
     program = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
-    folders = [folder for folder in Path("/usr/lib").glob("*/kamailio/modules")]
+    folders = list(Path("/usr/lib").glob("*/kamailio/modules"))
     if program is None or not folders:
         raise Unavailable("Kamailio is not installed")
     port = free_port()

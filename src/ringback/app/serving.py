@@ -9,6 +9,7 @@ import socket
 import structlog
 from rich.console import Console
 
+from ringback.app import memory
 from ringback.app.card import print_card
 from ringback.app.demo import run_demo
 from ringback.app.errors import Unusable
@@ -41,6 +42,7 @@ async def serve_until_told(
     with console.status("Starting ..."):
         server = Server(place, settings)
         await server.start()
+    memory.settle()
     showing: asyncio.Task[None] | None = None
     try:
         print_card(console, server, reachable_address(settings))
