@@ -170,9 +170,7 @@ class Calls:
             log.warning("a dialed leg could not be started", call=setup.sid, problem=str(problem))
             parent = self._live.get(setup.parent_sid)
             if parent is not None:
-                ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
-                ending |= {"sip_status": 503, "headers": {}}
-                self.deliver(parent, events.Told(setup.sid, "ended", ending))
+                self.deliver(parent, events.Told(setup.sid, "ended", _failed_ending(503)))
 
     def _open(self, setup: CallSetup, phone_number_sid: str = "") -> LiveCall:
         if len(self._live) >= self._max_calls:
@@ -231,10 +229,12 @@ class Calls:
         self._carry_out(call.leg.hang_up(self._now(), status=500))
         status = "completed" if call.actor.call.answered_at is not None else "failed"
         self.records.changed(call, {"status": status, "end_time": time.time()}, time.time())
-        if call.setup.parent_sid and (parent := self._live.get(call.setup.parent_sid)):
-            ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
-            ending |= {"sip_status": 500, "headers": {}}
-            self.deliver(parent, events.Told(call.sid, "ended", ending))
+        parent = self._live.get(call.setup.parent_sid)
+        if parent is not None:
+            self.deliver(parent, events.Told(call.sid, "ended", _failed_ending(500)))
+        for child in self:
+            if child.setup.parent_sid == call.sid:
+                self.deliver(child, events.Told(call.sid, "release", {"status": "canceled"}))
         self._finish(call)
 
     # -- effects ---------------------------------------------------------------------------------------------------
@@ -362,3 +362,15 @@ class Calls:
 
     def _now(self) -> float:
         return time.monotonic()
+
+
+def _failed_ending(sip_status: int) -> dict[str, Any]:
+    """What a parent is told of a leg that could not be run to its end."""
+    return {
+        "status": "failed",
+        "answered": False,
+        "duration": 0,
+        "sip_call_id": "",
+        "sip_status": sip_status,
+        "headers": {},
+    }
