@@ -15,7 +15,7 @@ from ringback.call import events
 from ringback.call import leg as legs
 from ringback.call.leg import Branch, Leg
 from ringback.media.pump import Port, Pump
-from ringback.shell.addresses import contact, sent_by
+from ringback.shell.addresses import contact, sent_by, shared_port
 from ringback.shell.sip_stack import SipStack
 from ringback.shell.sound import configure_port
 from ringback.shell.tasks import Tasks
@@ -176,8 +176,8 @@ class Endpoint:
         self.address = ("", 0)
 
     def bind(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
-        """Listen on UDP, and on TCP at the same port. Raises OSError."""
-        self.address = self.stack.transports.listen_udp(host, port)
+        """Listen on UDP, and on TCP at the same port (0: any). Raises OSError."""
+        self.address = self.stack.transports.listen_udp(host, port or shared_port(host))
         self.stack.transports.listen_tcp(host, self.address[1])
         return self.address
 
