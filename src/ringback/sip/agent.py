@@ -14,7 +14,7 @@ from hashlib import blake2s
 from typing import Any
 from zlib import crc32
 
-from ringback.sip import refresh, reliable
+from ringback.sip import refresh, reliable, replaces
 from ringback.sip.admission import Admission
 from ringback.sip.answering import IncomingInvite
 from ringback.sip.asking import OutgoingRequest
@@ -52,7 +52,8 @@ class UserAgent:
     ``tokens`` gives a fresh random token (letters and digits, 64 bits of entropy or more) at each call.
     ``methods`` are those that may come outside a dialog. ``extensions`` are option tags that Require may name;
     "100rel" switches reliable provisional answers on (RFC 3262), "timer" session timers (RFC 4028), which then ask
-    for ``session_expires`` seconds and never less than ``min_se``.
+    for ``session_expires`` seconds and never less than ``min_se``; "replaces" lets the user of Incoming ask for
+    ``replaced`` (RFC 3891).
     ``forwards``: this element passes calls on, so an INVITE whose Max-Forwards is used up gets 483.
     ``takes_referrals``: the user of sessions answers Referred; otherwise a REFER gets 405 and the call goes on.
     ``takes_tcp`` tells of a UDP hop whether TCP is taken there, for requests too large for UDP.
@@ -77,6 +78,7 @@ class UserAgent:
         self.session_expires = session_expires if refresh.EXTENSION in extensions else 0
         self.min_se = min_se
         self.takes_referrals = takes_referrals
+        self._takes_replaces = replaces.EXTENSION in extensions
         self.takes_tcp = takes_tcp
         self.tables = Tables()
         self.sessions: dict[str, InviteSession] = {}
@@ -221,6 +223,13 @@ class UserAgent:
         server.respond(request.reply(100), now, out)
         session.invited.watch(now, out)
         return session, out
+
+    def replaced(self, request: Request) -> InviteSession | None:
+        """The session that an Incoming INVITE is to take the place of (RFC 3891): accept it, then hang that one up.
+
+        Raises PeerError when there is none such; Incoming is never given for these.
+        """
+        return replaces.find_replaced(request, self.sessions)
 
     # -- requests of our own ----------------------------------------------------------------------------
 
@@ -438,6 +447,8 @@ class UserAgent:
             out += self.reply_statelessly(request, flow, status, reason, headers)
             return
         if tag is None:
+            if self._takes_replaces and method == "INVITE":
+                self.replaced(request)  # raises what it deserves
             out.append(Incoming(request, flow))
             return
         session = self._find(request, tag)

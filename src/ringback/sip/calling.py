@@ -63,6 +63,7 @@ class OutgoingCall:
         "_tried",
         "_won",
         "early",
+        "ringing_tag",
         "transaction",
     )
 
@@ -88,6 +89,7 @@ class OutgoingCall:
         self._losers: dict[str, Send] = {}
         self._cancel_headers: list[Header] = []
         self.early: EarlyDialogs | None = None
+        self.ringing_tag = ""
         self.transaction: ClientTransaction | None = None
 
     def start(self, now: float, out: list[Effect]) -> None:
@@ -158,6 +160,7 @@ class OutgoingCall:
     def _on_provisional(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
         session = self._session
         session.flow = flow
+        self.ringing_tag = response.to.tag or ""
         if session.agent.is_reliable:
             rseq = rseq_of(response)
             if rseq is not None:

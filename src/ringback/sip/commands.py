@@ -148,6 +148,12 @@ class SessionCommands(DialogUser):
         return None if self._early is None else self._early.dialog
 
     @property
+    def early_tag(self) -> str:
+        """The tag of who answered our INVITE provisionally last; "" before."""
+        call = self.call
+        return "" if call is None else call.ringing_tag
+
+    @property
     def _early(self) -> Any:
         call = self.call
         return None if call is None or call.early is None else call.early.last

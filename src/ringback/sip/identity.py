@@ -1,0 +1,104 @@
+"""Who calls, as trusted networks say it, and who may know: RFC 3325 (P-Asserted-Identity) and RFC 3323 (Privacy).
+
+What is asserted counts only from peers that are trusted (RFC 3325 section 5); the caller of these functions decides
+that. Nothing here is taken from or given to anybody else.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.fields import Message
+from ringback.sip.headers import NameAddr, parse_name_addr
+from ringback.sip.limits import MAX_IDENTITIES
+from ringback.sip.uri import Uri
+
+Header = tuple[str, str]
+
+ANONYMOUS: Final = NameAddr("Anonymous", Uri(user="anonymous", host="anonymous.invalid"))
+"""The From of a caller that stays unknown, RFC 3323 section 4.1.1.3."""
+
+_WITHHELD: Final = frozenset(("id", "user", "header", "session", "critical"))
+
+
+class Caller(NamedTuple):
+    """Who calls. ``is_withheld``: the number may be used to route and to bill, and shown to nobody."""
+
+    address: NameAddr
+    is_withheld: bool
+
+
+def asserted_identities(message: Message) -> tuple[NameAddr, ...]:
+    """P-Asserted-Identity: one SIP and one tel: URI at most (RFC 3325 section 9.1); what is unreadable is left out."""
+    return _identities(message, "P-Asserted-Identity")
+
+
+def preferred_identities(message: Message) -> tuple[NameAddr, ...]:
+    """P-Preferred-Identity: what a user wants to be asserted (RFC 3325 section 9.2)."""
+    return _identities(message, "P-Preferred-Identity")
+
+
+def _identities(message: Message, name: str) -> tuple[NameAddr, ...]:
+    found: dict[str, NameAddr] = {}
+    try:
+        values = message.all(name)
+    except SipSyntaxError:
+        return ()
+    for value in values[:MAX_IDENTITIES]:
+        try:
+            address = parse_name_addr(value)
+        except SipSyntaxError:
+            continue
+        if address.uri.is_sip or address.uri.scheme == "tel":
+            found.setdefault("tel" if address.uri.scheme == "tel" else "sip", address)
+    return tuple(found.values())
+
+
+def privacy(message: Message) -> frozenset[str]:
+    """The values of Privacy, in lower case: "id", "user", "header", "session", "critical", "none" (RFC 3323 4.2)."""
+    values: set[str] = set()
+    for line in message.raw("Privacy"):
+        values |= {value.strip(" \t").lower() for value in line.replace(",", ";").split(";")}
+    return frozenset(values - {""})
+
+
+def is_withheld(message: Message) -> bool:
+    """Whether the caller's identity must not be shown."""
+    wanted = privacy(message)
+    return "none" not in wanted and bool(wanted & (_WITHHELD - {"critical", "session"}))
+
+
+def is_anonymous(address: NameAddr) -> bool:
+    """Whether a From hides who calls: RFC 3323's address, and the ones that networks write in its place."""
+    uri = address.uri
+    return uri.host.lower() == "anonymous.invalid" or uri.user.lower() in (
+        "anonymous",
+        "restricted",
+        "unavailable",
+    )
+
+
+def caller_of(message: Message, *, trusted: bool) -> Caller:
+    """The caller of a request: what a trusted peer asserts, tel: or SIP, before what From says."""
+    shown = message.from_
+    if not trusted:
+        return Caller(shown._replace(params={}), is_anonymous(shown))
+    asserted = asserted_identities(message)
+    hidden = is_withheld(message) or is_anonymous(shown)
+    return Caller(asserted[0] if asserted else shown._replace(params={}), hidden)
+
+
+def caller_headers(caller: Caller, *, trusted: bool) -> tuple[NameAddr, list[Header]]:
+    """The From of a request of ours, and the fields beside it.
+
+    To a trusted peer the identity is asserted, and Privacy tells whether to withhold it; anybody else gets the
+    anonymous From and nothing more (RFC 3325 section 7).
+    """
+    from_ = ANONYMOUS if caller.is_withheld else caller.address
+    if not trusted:
+        return from_, []
+    headers = [("P-Asserted-Identity", str(caller.address._replace(params={})))]
+    if caller.is_withheld:
+        headers.append(("Privacy", "id"))
+    return from_, headers
