@@ -34,7 +34,7 @@ PLAYED = 3.0
 """Seconds of tone; one second of what comes back is enough to tell."""
 ENOUGH = 0.5
 """Share of the power that must be the tone's: a G.711 path gives 0.99, silence and noise nothing like it."""
-RTP_PORTS = (32000, 32199)
+RTP_PORTS = (32000, 47999)
 WITHIN = 30.0
 
 
