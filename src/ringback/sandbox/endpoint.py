@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EADDRINUSE
 from itertools import count
 from typing import Any
 
@@ -28,6 +31,10 @@ from ringback.sip.uri import Uri
 
 LISTEN_SECONDS = 60
 """Sound that a call keeps of what it hears: enough to verify it, bounded for calls that stay up."""
+
+
+FREE_PORT_TRIES = 100
+"""Ports that are tried for one that UDP and TCP both have."""
 
 
 class CallEnded(Exception):
@@ -356,3 +363,21 @@ class Endpoint:
             call = self._by_port.get(event[1])
             if call is not None:
                 call.on_pump(event)
+
+
+def _free_port(host: str) -> int:
+    """A port that is free for UDP and TCP: the kernel looks for one of them at a time."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(FREE_PORT_TRIES):
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as udp,
+            socket.socket(family, socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind((host, 0))
+            port: int = udp.getsockname()[1]
+            try:
+                tcp.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
