@@ -11,7 +11,7 @@ Everybody else gets one stateless answer, with Twilio's error in ``X-Twilio-Erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ringback.call.directory import Directory, Row
@@ -26,12 +26,16 @@ ALGORITHMS = {"MD5": "ha1_md5", "SHA-256": "ha1_sha256"}
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge."""
+    """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge.
+
+    ``is_wrong_password``: somebody guesses, or mistyped.
+    """
 
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    is_wrong_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,8 @@ def authenticate(
         return Refused(407, "Proxy Authentication Required", challenges)
     if verdict.outcome is Outcome.MALFORMED:
         return Refused(400, "Bad Request", note="malformed digest")
-    return twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
+    wrong = twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
+    return replace(wrong, is_wrong_password=True)
 
 
 def _page(row: Row) -> Page:

@@ -23,6 +23,7 @@ from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.calls import Calls
 from ringback.shell.conferences import Conferences
 from ringback.shell.front_desk import FrontDesk
+from ringback.shell.guard import Guard
 from ringback.shell.placing import Placing
 from ringback.shell.recovery import close_left_behind
 from ringback.shell.resolver import Resolver
@@ -76,12 +77,14 @@ class Exchange:
         self.store = store
         self.vault = Vault()
         self.registrar = Registrar()
+        self.guard = Guard()
         self.tasks = Tasks("exchange")
         self.stack = stack = SipStack(
             self,
             f"Ringback/{__version__}",
             public_address=settings.public_address,
             resolver=resolver,
+            guard=self.guard,
         )
         self._pump = pump
         self.webhooks = CallWebhooks(webhooks, store, self.vault, self._remark)
@@ -106,6 +109,7 @@ class Exchange:
             calls=calls,
             carry_out=stack.carry_out,
             mask=self.vault.mask,
+            guard=self.guard,
         )
         self.sip_address: tuple[str, int] = settings.sip
         self.sips_address: tuple[str, int] | None = None
@@ -120,7 +124,10 @@ class Exchange:
         transports.listen_tcp(host, self.sip_address[1])
         if self.settings.sips is not None and self.settings.tls_context is not None:
             self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
-        self.registrar.restore(await self.store.registrations.load(time.time()))
+        known = await self.store.registrations.load(time.time())
+        self.registrar.restore(known)
+        for binding in known:
+            self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
         asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
         await close_left_behind(self.store, self.stack)
         self.tasks.start(self._sweep(), "expired registrations")

@@ -17,6 +17,7 @@ from ringback.call.errors import Overload
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
 from ringback.shell.calls import Calls
+from ringback.shell.guard import Guard, Source
 from ringback.sip.agent import UserAgent
 from ringback.sip.digest import Authenticator
 from ringback.sip.effects import Effect
@@ -29,6 +30,7 @@ log = structlog.get_logger("ringback.sip")
 
 RETRY_AFTER = ("Retry-After", "10")
 OVERLOADED = Refused(503, "Service Unavailable", (RETRY_AFTER,), "no room for another call")
+BUSY = Refused(503, "Service Unavailable", (RETRY_AFTER,), "the server is late with its work")
 DRAINING = Refused(503, "Service Unavailable", (RETRY_AFTER,), "the server is stopping")
 
 
@@ -45,6 +47,7 @@ class FrontDesk:
         calls: Calls,
         carry_out: Callable[[list[Effect]], None],
         mask: Callable[[str], str],
+        guard: Guard | None = None,
     ) -> None:
         self._store = store
         self._agent = agent
@@ -53,6 +56,7 @@ class FrontDesk:
         self._calls = calls
         self._carry_out = carry_out
         self._mask = mask
+        self._guard = guard or Guard()
         self.draining = False
 
     def on_request(self, request: Request, flow: Flow) -> None:
@@ -71,9 +75,19 @@ class FrontDesk:
                 self._refuse(request, flow, Refused(405, "Method Not Allowed", (("Allow", allow),)))
 
     def _refuse(self, request: Request, flow: Flow, refused: Refused) -> None:
-        if refused.note:
+        if refused.is_wrong_password:
+            self._guard.failed(source_of(flow), time.monotonic())
+        if refused.note and (left_out := self._guard.lines(time.monotonic())) >= 0:
             source = f"{flow.remote[0]}:{flow.remote[1]}/{flow.transport}"
-            log.info("refused", method=request.method, status=refused.status, why=refused.note, source=source)
+            more = {"left_out": left_out} if left_out else {}
+            log.info(
+                "refused",
+                method=request.method,
+                status=refused.status,
+                why=refused.note,
+                source=source,
+                **more,
+            )
         self._carry_out(
             self._agent.reply_statelessly(request, flow, refused.status, refused.reason, refused.headers)
         )
@@ -83,14 +97,21 @@ class FrontDesk:
     def _on_invite(self, request: Request, flow: Flow) -> None:
         if self.draining:
             return self._refuse(request, flow, DRAINING)
+        if self._guard.is_overloaded:
+            return self._put_off(request, flow)
         decision = admit(request, flow, self._store.configuration, self._authenticator, time.time())
         if isinstance(decision, Refused):
             return self._refuse(request, flow, decision)
+        self._guard.vouch(source_of(flow), time.monotonic())
         try:
             self._calls.receive(self._setup(decision), request, flow, decision.phone_number_sid)
         except (Overload, PortsExhausted) as problem:
             log.warning("a call was refused", why=str(problem))
             return self._refuse(request, flow, OVERLOADED)
+
+    def _put_off(self, request: Request, flow: Flow) -> None:
+        self._guard.counters.put_off += 1
+        self._refuse(request, flow, BUSY)
 
     def _setup(self, admitted: Admitted) -> CallSetup:
         account = self._store.configuration.account(admitted.account_sid) or {}
@@ -114,6 +135,9 @@ class FrontDesk:
 
     def _on_register(self, request: Request, flow: Flow) -> None:
         configuration, now = self._store.configuration, time.time()
+        guard, source = self._guard, source_of(flow)
+        if guard.is_overloaded and not guard.is_vouched(source, time.monotonic()):
+            return self._put_off(request, flow)
         domain = domain_of(request, flow, configuration)
         if domain is None:
             return self._refuse(
@@ -128,6 +152,7 @@ class FrontDesk:
         if request.to.uri.user != user:
             text = f"the credentials of {user} cannot register {request.to.uri.user}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
+        guard.vouch(source, time.monotonic())
         aor = f"{user}@{domain['domain_name']}"
         transaction, effects = self._agent.take(request, flow, time.monotonic())
         registered = self._registrar.register(aor, request, flow, now)
@@ -144,3 +169,8 @@ class FrontDesk:
                 "registration", aor=aor, change=change.kind, contact=str(change.binding.contact), via=where
             )
         return None
+
+
+def source_of(flow: Flow) -> Source:
+    """Where a message came from, as the guard knows it."""
+    return flow.remote[0], flow.remote[1]

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ import structlog
 
 from ringback.call import leg as legs
 from ringback.call.leg import LegEffect
+from ringback.shell.guard import Guard
 from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
@@ -30,6 +32,13 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 
 log = structlog.get_logger("ringback.sip")
+
+BEAT = 0.1
+"""Seconds between looks at how late the event loop is."""
+
+ANSWER = b"SIP/2.0 "
+DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported):[^\r\n]*\r\n")
+"""What an answer to a stranger can do without."""
 
 SESSION_EFFECTS = (
     sip.Ringing,
@@ -91,9 +100,16 @@ class SipStack:
     """Transports, timers and the SIP agent of one endpoint. To be made in the running loop."""
 
     def __init__(
-        self, host: LegHost, user_agent: str, *, public_address: str = "", resolver: Resolver | None = None
+        self,
+        host: LegHost,
+        user_agent: str,
+        *,
+        public_address: str = "",
+        resolver: Resolver | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._host = host
+        self.guard = guard
         self.agent = UserAgent(lambda: secrets.token_hex(8), user_agent, extensions=EXTENSIONS)
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
@@ -103,10 +119,15 @@ class SipStack:
             host.stream_closed,
             self._on_unreachable,
             public_address=public_address or None,
+            guard=guard,
         )
-        self.timers: Timers[Any] = Timers(asyncio.get_running_loop(), self._fire)
+        self._loop = asyncio.get_running_loop()
+        self.timers: Timers[Any] = Timers(self._loop, self._fire)
+        self._pulse: asyncio.TimerHandle | None = None
+        if guard is not None:
+            self._beat(guard, self._loop.time())
         self._steps: dict[type[Any], Callable[[Any], None]] = {
-            sip.Send: lambda effect: self.transports.send(effect.hop, effect.data, effect.transaction),
+            sip.Send: self._send if guard is None else self._send_guarded,
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
             sip.Disarm: lambda effect: self.timers.disarm(effect.key),
             sip.Resolve: self._resolve,
@@ -129,10 +150,38 @@ class SipStack:
 
     async def close(self) -> None:
         """Let out what was sent, and let go of the sockets."""
+        if self._pulse is not None:
+            self._pulse.cancel()
         await self.tasks.close()
         await self.transports.close()
         self.timers.close()
         await self.resolver.close()
+
+    def _send(self, effect: sip.Send) -> None:
+        self.transports.send(effect.hop, effect.data, effect.transaction)
+
+    def _send_guarded(self, effect: sip.Send) -> None:
+        """Whom we ask may answer; whom we do not know gets no more than he sent, and a little."""
+        guard = self.guard
+        assert guard is not None
+        hop, data, transaction = effect
+        now = time.monotonic()
+        if not data.startswith(ANSWER):
+            guard.vouch((hop.host, hop.port), now)
+        elif not transaction and not guard.is_vouched((hop.host, hop.port), now):
+            at_hand = self.transports.counters.at_hand  # 0 on streams, whose peers cannot be forged
+            if at_hand and not guard.may_answer(at_hand, len(data)):
+                data = DISPENSABLE.sub(b"", data)
+                if not guard.may_answer(at_hand, len(data)):
+                    guard.counters.too_long_answers += 1
+                    return
+        self.transports.send(hop, data, transaction)
+
+    def _beat(self, guard: Guard, due: float) -> None:
+        """Look ten times a second how late the loop is."""
+        now = self._loop.time()
+        guard.late(max(0.0, now - due))
+        self._pulse = self._loop.call_later(BEAT, self._beat, guard, now + BEAT)
 
     def _on_message(self, message: Request | Response, flow: Flow) -> None:
         try:

@@ -11,6 +11,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response
 from ringback.sip.stream import PONG, KeepAlive, Malformed, StreamParser
 
+from .guard import Guard
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
@@ -23,6 +24,8 @@ class Owner(Protocol):
     limits: TransportLimits
     counters: Counters
     clock: Clock
+    guard: Guard | None
+    room: memoryview
 
     def made(self, stream: Stream) -> None:
         """The stream is open."""
@@ -42,8 +45,12 @@ class Destination(NamedTuple):
     server_name: str
 
 
-class Stream(asyncio.Protocol):
-    """One TCP or TLS connection."""
+class Stream(asyncio.BufferedProtocol):
+    """One TCP or TLS connection.
+
+    One that sends more than a turn's worth, or more than the guard lets its source send, is not read for a while;
+    then its peer's window fills, and nobody else waits for it.
+    """
 
     def __init__(self, streams: Owner, number: int, destination: Destination) -> None:
         self._streams = streams
@@ -77,7 +84,28 @@ class Stream(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False  # half-open streams carry no calls
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._streams.room
+
+    def buffer_updated(self, size: int) -> None:
+        streams = self._streams
+        guard = streams.guard
+        before = streams.counters.messages_in + streams.counters.garbage
+        self._received(bytes(streams.room[:size]))
+        pause = 0.0
+        if guard is not None:
+            messages = streams.counters.messages_in + streams.counters.garbage - before
+            remote = self.flow.remote
+            pause = guard.charge((remote[0], remote[1]), messages, streams.clock.now())
+        if (pause or size == len(streams.room)) and self._transport is not None and self.is_open:
+            self._transport.pause_reading()
+            streams.loop.call_later(pause, self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and self.is_open:
+            self._transport.resume_reading()
+
+    def _received(self, data: bytes) -> None:
         if not self.is_open:
             return
         self.active_at = now = self._streams.clock.now()

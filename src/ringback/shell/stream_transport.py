@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from ringback.sip.flow import Flow, Hop
 
+from .guard import Guard
 from .stream_connection import Destination, Stream
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
@@ -47,12 +48,15 @@ class Streams:
         counters: Counters,
         clock: Clock,
         client_context: Callable[[str], ssl.SSLContext],
+        guard: Guard | None = None,
     ) -> None:
         self.loop = loop
         self.callbacks = callbacks
         self.limits = limits
         self.counters = counters
         self.clock = clock
+        self.guard = guard
+        self.room = memoryview(bytearray(limits.stream_read))  # for all: what is read is taken out at once
         self._client_context = client_context
         self._listeners: list[socket.socket] = []
         self._open: dict[int, Stream] = {}

@@ -14,6 +14,7 @@ from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 
+from .guard import Guard
 from .stream_transport import Streams
 from .timers import Clock, MonotonicClock
 from .tls import ClientContexts
@@ -49,7 +50,8 @@ class SipTransports:
     on_unreachable(hop, transaction)     a message given to `send` cannot get there (never from within `send`)
 
     `public_address` is what peers outside of `local_networks` are told to answer to (the address of a NAT with
-    forwarded ports); `client_context` gives the TLS context for a server name ("" = do not verify).
+    forwarded ports); `client_context` gives the TLS context for a server name ("" = do not verify). `guard` judges
+    what arrives by its source; without one all are trusted.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SipTransports:
         local_networks: Sequence[str] = LOCAL_NETWORKS,
         client_context: Callable[[str], ssl.SSLContext] | None = None,
         clock: Clock | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._callbacks = Callbacks(on_message, on_garbage, on_closed, on_unreachable)
@@ -72,6 +75,7 @@ class SipTransports:
         self._public = ipaddress.ip_address(public_address) if public_address else None
         self._local_networks = [ipaddress.ip_network(network) for network in local_networks]
         self.counters = Counters()
+        self._guard = guard
         self._udp: dict[tuple[str, int], UdpSocket] = {}
         self._streams = Streams(
             self._loop,
@@ -80,6 +84,7 @@ class SipTransports:
             self.counters,
             self._clock,
             self._context_for,
+            guard,
         )
         self._client_context = client_context
         self._listening: dict[str, list[tuple[str, int]]] = {"TCP": [], "TLS": []}
@@ -89,7 +94,9 @@ class SipTransports:
 
     def listen_udp(self, host: str, port: int = 5060) -> tuple[str, int]:
         """Receive at and send from an IP literal and port (0: any). Returns the address. Raises OSError."""
-        udp = UdpSocket.bind(self._loop, host, port, self._callbacks, self._limits, self.counters)
+        udp = UdpSocket.bind(
+            self._loop, host, port, self._callbacks, self._limits, self.counters, self._guard, self._clock
+        )
         self._udp[udp.local] = udp
         return udp.local
 

@@ -15,6 +15,9 @@ class TransportLimits(NamedTuple):
     """Bounds with their reasons; times in seconds, sizes in bytes."""
 
     datagrams_per_turn: int = 64  # then timers and streams get their turn: about 5 ms of calls' work
+    datagrams_drained: int = 1_024  # out of the kernel's buffer in one turn, where a guard judges them: 4 ms
+    turn: float = 0.005  # seconds of work on what was drained; the loop's other users wait no longer
+    stream_read: int = 16 * 1024  # bytes of one stream in one turn: some 40 messages
     socket_buffer: int = 4 * 1024 * 1024  # 3,000 messages: a registration storm of one second
     datagram_queue: int = 4_096  # messages that wait for a full socket; beyond, UDP loses them as UDP does
     accepts_per_turn: int = 32
@@ -61,3 +64,4 @@ class Counters:
     handshakes_failed: int = 0
     streams_expired: int = 0  # idle, silent or stuck in a message
     slow_readers: int = 0
+    at_hand: int = 0  # bytes of the datagram that is worked on now; 0 for none

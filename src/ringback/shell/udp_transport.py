@@ -18,6 +18,9 @@ from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import parse
 
+from .guard import Guard
+from .inbox import Inbox, Received
+from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
 LARGEST_DATAGRAM: Final = 65_535
@@ -34,7 +37,10 @@ class _Waiting(NamedTuple):
 
 
 class UdpSocket:
-    """A bound socket. `local` is its address as it was bound (the wildcard stays the wildcard)."""
+    """A bound socket. `local` is its address as it was bound (the wildcard stays the wildcard).
+
+    With a guard, what arrives is taken out of the kernel's buffer at once, and waits in an Inbox.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,8 @@ class UdpSocket:
         callbacks: Callbacks,
         limits: TransportLimits,
         counters: Counters,
+        guard: Guard | None,
+        clock: Clock,
     ) -> None:
         self._loop = loop
         self._sock = sock
@@ -54,10 +62,13 @@ class UdpSocket:
         self._queue: deque[_Waiting] = deque()
         self._flushed = asyncio.Event()
         self._flushed.set()
+        self._inbox = None if guard is None else Inbox(guard)
+        self._clock = clock
+        self._working = False  # a turn is due for what is left in the inbox
         self.family: int = sock.family
         name = sock.getsockname()
         self.local: tuple[str, int] = (name[0], name[1])
-        loop.add_reader(sock.fileno(), self._readable)
+        loop.add_reader(sock.fileno(), self._readable if guard is None else self._drain)
 
     @classmethod
     def bind(
@@ -68,6 +79,8 @@ class UdpSocket:
         callbacks: Callbacks,
         limits: TransportLimits,
         counters: Counters,
+        guard: Guard | None,
+        clock: Clock,
     ) -> UdpSocket:
         """Bind to an IP literal and port (0: any). Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -78,7 +91,7 @@ class UdpSocket:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             _enlarge(sock, limits.socket_buffer)
             sock.bind((host, port))
-            return cls(loop, sock, callbacks, limits, counters)
+            return cls(loop, sock, callbacks, limits, counters, guard, clock)
         except BaseException:
             sock.close()
             raise
@@ -148,6 +161,45 @@ class UdpSocket:
             if self._sock.fileno() < 0:
                 return  # closed by the one who got the message
 
+    def _drain(self) -> None:
+        inbox, receive, buffer, view = self._inbox, self._sock.recvfrom_into, self._buffer, self._view
+        assert inbox is not None
+        now = self._clock.now()
+        for _ in range(self._limits.datagrams_drained):
+            try:
+                size, address = receive(buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                continue  # an error of an earlier send; the bound ends the loop
+            if size <= 4:
+                self._counters.keep_alives += 1
+            elif address[1]:
+                inbox.put(Received(bytes(view[:size]), (address[0], address[1])), now)
+        if not self._working:
+            self._work()
+
+    def _work(self) -> None:
+        """Read what waits, the urgent first, for one turn."""
+        inbox, now = self._inbox, self._clock.now
+        assert inbox is not None
+        self._working = False
+        if self._sock.fileno() < 0:
+            return
+        until = now() + self._limits.turn
+        for _ in range(self._limits.datagrams_per_turn):
+            received = inbox.take()
+            if received is None:
+                return
+            self._datagram(*received)
+            if self._sock.fileno() < 0:
+                return
+            if now() > until:
+                break
+        if len(inbox):
+            self._working = True
+            self._loop.call_soon(self._work)
+
     def _datagram(self, data: bytes, address: tuple[str, int]) -> None:
         # CRLF, spaces, NULs and "jaK" keep NAT bindings open and want no answer.
         if len(data) <= 4 or not data.strip(b"\r\n\0 \t"):
@@ -155,6 +207,7 @@ class UdpSocket:
             return
         if not address[1]:
             return  # nobody can be answered at port 0
+        self._counters.at_hand = len(data)
         flow = Flow("UDP", self.local, (address[0], address[1]))
         try:
             try:
@@ -167,6 +220,8 @@ class UdpSocket:
             self._callbacks.on_message(message, flow)
         except Exception as error:  # noqa: BLE001  the guard around a datagram
             self._loop.call_exception_handler({"message": "a SIP datagram failed", "exception": error})
+        finally:
+            self._counters.at_hand = 0
 
 
 def _enlarge(sock: socket.socket, size: int) -> None:
