@@ -99,8 +99,8 @@ async def test_play_fetches_a_file_once_while_its_server_says_it_may_be_kept(sce
 
 async def test_a_file_that_is_missing_is_an_error_line_and_the_document_goes_on(scene: Scene) -> None:
     alice = await scene.registered("alice")
-    call, sid = await dialed(scene, alice, twiml("<Play>/missing.wav</Play><Redirect>/after</Redirect>"))
     scene.program.on("/after", twiml("<Hangup/>"))
+    call, sid = await dialed(scene, alice, twiml("<Play>/missing.wav</Play><Redirect>/after</Redirect>"))
     await scene.program.hit("/after")
     await over(call)
     notes = await scene.do(scene.client.calls(sid).notifications.list)
@@ -113,8 +113,8 @@ async def test_a_file_that_is_missing_is_an_error_line_and_the_document_goes_on(
 async def test_the_caller_hears_ringback_while_dial_rings_and_then_the_callee(scene: Scene) -> None:
     alice, bob = await scene.registered("alice"), await scene.registered("bob")
     dial = f'<Dial action="/ended" timeout="20"><Sip>sip:bob@{scene.server.domain}</Sip></Dial>'
-    call, sid = await dialed(scene, alice, twiml(dial))
     scene.program.on("/ended", twiml("<Hangup/>"))
+    call, sid = await dialed(scene, alice, twiml(dial))
     leg = await bob.rung()
     leg.ring()
     heard = await call.hear(1.0)
@@ -125,6 +125,7 @@ async def test_the_caller_hears_ringback_while_dial_rings_and_then_the_callee(sc
     assert await hears(call, 650)
     await call.play(tones.sine(850, 0.2), loops=0)
     assert await hears(leg, 850)
+    await leg.hear(1.0)
     leg.hang_up()
     hit = await scene.program.hit("/ended")
     assert (hit["CallSid"], hit["CallStatus"]) == (sid, "in-progress")
@@ -147,8 +148,8 @@ async def test_the_caller_hears_ringback_while_dial_rings_and_then_the_callee(sc
 async def test_dial_tells_its_action_how_the_number_ended(scene: Scene, number: str, status: str) -> None:
     alice = await scene.registered("alice")
     dial = f'<Dial action="/ended" timeout="5" callerId="{MAIN_NUMBER}">{number}</Dial>'
-    call, sid = await dialed(scene, alice, twiml(dial))
     scene.program.on("/ended", twiml("<Hangup/>"))
+    call, sid = await dialed(scene, alice, twiml(dial))
     hit = await scene.program.hit("/ended")
     assert (hit["CallSid"], hit["DialCallStatus"], hit["DialBridged"]) == (sid, status, "false")
     assert hit["DialCallDuration"] == "0"
