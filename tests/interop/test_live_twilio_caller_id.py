@@ -114,4 +114,27 @@ async def test_nobody_but_the_server_itself_can_answer_for_the_phone(scene: Scen
     assert status == 404
     leg.hang_up()
     await over(leg)
+    assert (await scene.program.hit("/verified"))["VerificationStatus"] == "failed"
     assert await scene.do(scene.client.outgoing_caller_ids.list, phone_number=WANTED) == []
+
+
+async def test_a_call_that_nobody_takes_verifies_nothing(scene: Scene, owner: Phone) -> None:
+    request = await start(scene)
+    leg = await owner.rung()
+    leg.refuse(486)
+    told = await scene.program.hit("/verified")
+    assert (told["CallSid"], told["VerificationStatus"]) == (request.call_sid, "failed")
+    assert await scene.do(scene.client.outgoing_caller_ids.list, phone_number=WANTED) == []
+
+
+async def test_the_account_cannot_answer_for_the_phone(scene: Scene, owner: Phone) -> None:
+    """It knows the code and its call: a redirect could press the keys into an echo."""
+    request = await start(scene)
+    leg = await owner.pick_up()
+    await leg.hear(0.2)
+    with pytest.raises(TwilioRestException) as refused:
+        await scene.do(scene.client.calls(request.call_sid).update, twiml=twiml("<Hangup/>"))
+    assert refused.value.code == 21220
+    leg.hang_up()
+    assert (await scene.program.hit("/verified"))["VerificationStatus"] == "failed"
+    await over(leg)

@@ -35,7 +35,7 @@ from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
 from ringback.shell.audio import AudioFetcher
-from ringback.shell.control import UNSUPPORTED, LiveControl
+from ringback.shell.control import UNSUPPORTED, VERIFICATION_ENDED, LiveControl
 from ringback.shell.exchange import Exchange, ExchangeSettings
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler, create_project_routes
@@ -308,6 +308,10 @@ class Server:
             form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
             twiml = await self.control.check_code(form.get("CallSid", ""), form.get("Digits", ""))
             return LocalAnswer(200, "text/xml", twiml.encode())
+        if urlsplit(request.url).path == VERIFY_PATH + VERIFICATION_ENDED:
+            form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+            await self.control.give_up(form.get("CallSid", ""))
+            return LocalAnswer(204, "", b"")
         if self._handler is None:
             return LocalAnswer(503, "text/plain", b"the server is starting")
         return await self._handler.handle(request)

@@ -37,6 +37,9 @@ DEFAULT_TIME_LIMIT = 14_400
 UNSUPPORTED = frozenset({"Record", "MachineDetection", "AsyncAmd"})
 """Parameters of Calls create that come later."""
 
+VERIFICATION_ENDED = "/ended"
+"""Behind the verification URL: where a verification call reports its end."""
+
 RINGING = ("queued", "initiated", "ringing")
 
 
@@ -162,6 +165,8 @@ class LiveControl:
                 )
             status = "canceled" if ringing else "completed"
             self._calls.deliver(call, Complete(status, "ended over REST"))
+        elif changes.redirects and call_sid in self.verifications:
+            raise RestError(400, INVALID_CALL_STATE, "A verification call cannot be redirected")
         elif changes.redirects:
             document = self._document(changes.twiml) if changes.twiml is not None else None
             self._calls.deliver(
@@ -254,6 +259,7 @@ class LiveControl:
                 from_=str(shown["phone_number"]),
                 twiml=twiml,
                 send_digits=request.extension,
+                status_callback=f"{self._verification_url}{VERIFICATION_ENDED}",
             ),
         )
         self.verifications[str(row["sid"])] = (account_sid, request)
@@ -265,6 +271,19 @@ class LiveControl:
         if request is None:
             return "<Response><Hangup/></Response>"
         verified = secrets.compare_digest(digits.encode(), request.validation_code.encode())
+        await self._verification_ended(account_sid, call_sid, request, verified)
+        said = "Thank you. This number is verified." if verified else "That is not the code. Goodbye."
+        return f"<Response><Say>{said}</Say></Response>"
+
+    async def give_up(self, call_sid: str) -> None:
+        """A verification call is over; if no code was typed in it, the number is not verified."""
+        account_sid, request = self.verifications.pop(call_sid, ("", None))
+        if request is not None:
+            await self._verification_ended(account_sid, call_sid, request, False)
+
+    async def _verification_ended(
+        self, account_sid: str, call_sid: str, request: CallerIdRequest, verified: bool
+    ) -> None:
         params = [("VerificationStatus", "success" if verified else "failed"), ("AccountSid", account_sid)]
         params += [("CallSid", call_sid), ("To", request.phone_number), ("Called", request.phone_number)]
         if verified:
@@ -278,8 +297,6 @@ class LiveControl:
         if request.status_callback:
             notify = Notify(request.status_callback, request.status_callback_method, params)
             self._exchange.webhooks.notify_for(None, account_sid, notify)
-        said = "Thank you. This number is verified." if verified else "That is not the code. Goodbye."
-        return f"<Response><Say>{said}</Say></Response>"
 
 
 def _conference_row(room: Conference) -> dict[str, Any]:
