@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-
 from live import LiveServer, live_server, start_server
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ringback import __version__
 from ringback.app.errors import Unusable
@@ -38,7 +39,9 @@ def main() -> None:
     try:
         app()
     except Unusable as problem:
-        complaints.print(f"[bold red]ringback:[/bold red] {problem}", highlight=False, soft_wrap=True)
+        complaints.print(
+            f"[bold red]ringback:[/bold red] {escape(str(problem))}", highlight=False, soft_wrap=True
+        )
         sys.exit(2)
 
 

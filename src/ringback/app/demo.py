@@ -22,7 +22,7 @@ from ringback.app.ladder import print_ladder
 from ringback.app.project import ProjectDirectory
 from ringback.media import tones
 from ringback.media.pump import create_pump
-from ringback.sandbox.endpoint import CallEnded, Endpoint
+from ringback.sandbox.endpoint import CallEnded, Endpoint, EndpointCall
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
@@ -30,8 +30,8 @@ from ringback.sip.uri import Uri
 USER = "alice"
 ECHO = "+15005550001"
 TONE = 1000
-PLAYED = 3.0
-"""Seconds of tone; one second of what comes back is enough to tell."""
+LISTENED = 4.0
+"""Seconds at most in which the tone must come back for one second on end."""
 ENOUGH = 0.5
 """Share of the power that must be the tone's: a G.711 path gives 0.99, silence and noise nothing like it."""
 RTP_PORTS = (32000, 47999)
@@ -84,11 +84,10 @@ async def _call(phone: Endpoint, server: ServerClient, password: str, console: C
             answered = await call.unless_ended(call.answered)
             sid = answered.headers.get("X-Twilio-CallSid", "")
             call.listen()
-            playing = asyncio.create_task(call.play(tones.sine(TONE, PLAYED)))
-            verdict = await _listen(call.hear)
+            await call.play(tones.sine(TONE, 1.0), loops=0)
+            verdict = await _listen(call)
             call.hang_up()
             await call.ended
-            await asyncio.gather(playing, return_exceptions=True)
     except CallEnded as problem:
         sid = sid or problem.ended.headers.get("X-Twilio-CallSid", "")
         verdict = f"The call ended: {problem}"
@@ -98,12 +97,12 @@ async def _call(phone: Endpoint, server: ServerClient, password: str, console: C
     return sid, verdict
 
 
-async def _listen(hear: object) -> str:
-    """Listen until the tone comes back: what is wrong, "" for nothing."""
-    share = 0.0
-    for _ in range(int(PLAYED * 4) - 2):
-        heard = await hear(0.25)  # type: ignore[operator]
-        share = tones.tone_present(heard, TONE)
-        if share >= ENOUGH:
+async def _listen(call: EndpointCall) -> str:
+    """Listen until the tone comes back for a second on end: what is wrong, "" for nothing."""
+    share, told = 0.0, 0
+    for _ in range(int(LISTENED * 4)):
+        share = tones.tone_present(await call.hear(0.25), TONE)
+        told = told + 1 if share >= ENOUGH else 0
+        if told == 4:
             return ""
     return f"The echo did not bring the tone back (share of its power {share:.2f}): no sound both ways"

@@ -31,6 +31,7 @@ from ringback.functions.starter import write_starter
 from ringback.media.errors import MediaError
 from ringback.media.library import Library
 from ringback.media.pump import Pump, create_pump
+from ringback.media.pure import PurePump
 from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
@@ -175,6 +176,10 @@ class Server:
         except MediaError as problem:
             raise Unusable(f"no packet pump for RTP ports {ports[0]}-{ports[1]}: {problem}") from None
         self._stack.callback(pump.close)
+        if isinstance(pump, PurePump):
+            log.warning(
+                "sound passes through Python, at fifteen times the CPU: build the core with a C compiler"
+            )
         return pump
 
     def _tls(self) -> Any:
