@@ -78,9 +78,17 @@ class Call:
 
     def listen(self, seconds: float = CHUNK) -> bytes:
         """What is heard in the next so many seconds, also nothing: 16-bit PCM."""
+        return self.listened(self.start_listening(seconds), seconds + WITHIN)
+
+    def start_listening(self, seconds: float = 60.0) -> Path:
+        """Record from now on for so many seconds, or to the end of the call."""
         file = self.phone.folder / f"heard-{self.phone.name}-{next(self.phone.files)}.wav"
         self.tell("listen", file=str(file), seconds=seconds)
-        self.expect("heard", seconds + WITHIN)
+        return file
+
+    def listened(self, file: Path, within: float = WITHIN) -> bytes:
+        """What was recorded, once the recording is complete."""
+        self.expect("heard", within)
         return read_pcm(file)
 
     def hears(self, *frequencies: int, within: float = WITHIN) -> None:

@@ -132,11 +132,18 @@ class Phone:
 
     def gone(self, call: Call) -> None:
         call.audio = None
-        for entry in [entry for entry in self.listening if entry[1] is call]:
-            self.listening.remove(entry)
-            tell("heard", call=call.name)
+        for index in reversed(range(len(self.listening))):
+            if self.listening[index][1] is call:
+                self.finish(index)
         self.kept.append(self.calls.pop(call.name, call))
         self.players.pop(call.name, None)
+
+    def finish(self, index: int) -> None:
+        """Let a recorder go: the bridge closes its file at the next tick."""
+        _, call, recorder, file = self.listening.pop(index)
+        if call.audio is not None:
+            call.audio.stopTransmit(recorder)
+        self.closing.append((time.monotonic() + 2.0, call, file))
 
     def patch(self, call: Call) -> None:
         player = self.players.get(call.name)
@@ -261,11 +268,7 @@ class Phone:
         """One look at PJSIP, at stdin and at what is recorded; False at the end of stdin."""
         self.endpoint.libHandleEvents(10)
         while self.listening and self.listening[0][0] <= time.monotonic():
-            _, call, recorder, file = self.listening.pop(0)
-            if call.audio is not None:
-                call.audio.stopTransmit(recorder)
-            del recorder  # the bridge closes the file at its next tick
-            self.closing.append((time.monotonic() + 2.0, call, file))
+            self.finish(0)
         for entry in list(self.closing):
             until, call, file = entry
             if is_complete(file) or until <= time.monotonic():
