@@ -51,11 +51,13 @@ class Pjsip:
         for text in self.process.stdout:
             if text.startswith("{"):
                 self.events.put(json.loads(text))
+        self.events.put({"event": "gone"})
 
     def wait(self, event: str, **expected: Any) -> dict[str, Any]:
         """The next event of that name with these values, while nobody else has to move."""
         while True:
             got = self.events.get(timeout=PATIENCE)
+            assert got["event"] != "gone", "PJSIP ended"
             if got["event"] == event and all(got.get(key) == value for key, value in expected.items()):
                 return got
 

@@ -98,7 +98,6 @@ class Peer:
             config.natConfig.sipOutboundUse = 1
             config.natConfig.contactRewriteUse = 0
         config.mediaConfig.transportConfig.boundAddress = self.host
-        )
         config.callConfig.prackUse = PRACK[options.get("prack", "no")]
         config.callConfig.timerUse = TIMERS[options.get("timer", "no")]
         config.callConfig.timerMinSESec = options.get("min_se", 90)

@@ -106,8 +106,12 @@ class Registered(Protocol):
     def path(self) -> tuple[str, ...]:
         """The Path it registered through (RFC 3327), first hop first."""
 
+    @property
+    def spare(self) -> tuple[Hop, ...]:
+        """Other ways to the same phone (RFC 5626)."""
+
 
 class Registrations(Protocol):
     """Who is registered."""
 
-    def bindings(self, aor: str, now: float) -> Sequence[Registered]: ...
+    def targets(self, aor: str, now: float) -> Sequence[Registered]: ...

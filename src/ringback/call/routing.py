@@ -6,7 +6,8 @@ A plan is plain data, because it comes back to the script as an event and stays 
      "from_user": "+1650...", "from_domain": "...", "display_name": "",
      "targets": [{"uri", "hop", "headers", "route", "username", "password", "follow_redirects"}]}
 
-``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it.
+``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it. ``spare``,
+where it is there, are further Hops to the same phone.
 ``password`` is a handle, never the secret.
 """
 
@@ -80,6 +81,8 @@ def _planned(to: str, from_: str, from_user: str, from_domain: str, targets: lis
 def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
     target = _target(str(binding.target), hop=list(binding.received), headers=headers)
     target["route"] = list(binding.path)
+    if binding.spare:
+        target["spare"] = [list(hop) for hop in binding.spare]
     return target
 
 
@@ -234,7 +237,7 @@ def _plan_registered(
     if not uri.user:
         raise Unroutable(32223, f"a user is wanted before @{name}")
     aor = f"{uri.user}@{name}"
-    bindings = registrations.bindings(aor, now)
+    bindings = registrations.targets(aor, now)
     if not bindings:
         raise Unroutable(32009, f"nobody is registered as {aor}: no phone is on, or it failed to register")
     targets = [_to_binding(binding, headers) for binding in bindings]

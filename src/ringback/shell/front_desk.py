@@ -68,8 +68,6 @@ class FrontDesk:
                 self._on_register(request, flow)
             case "OPTIONS":
                 self._refuse(request, flow, Refused(200, "OK", tuple(self._agent.capabilities)))
-            case "SUBSCRIBE":
-                self._refuse(request, flow, Refused(489, "Bad Event"))
             case _:
                 allow = next((value for name, value in self._agent.capabilities if name == "Allow"), "")
                 self._refuse(request, flow, Refused(405, "Method Not Allowed", (("Allow", allow),)))
@@ -155,7 +153,7 @@ class FrontDesk:
         guard.vouch(source, time.monotonic())
         aor = f"{user}@{domain['domain_name']}"
         transaction, effects = self._agent.take(request, flow, time.monotonic())
-        registered = self._registrar.register(aor, request, flow, now)
+        registered = self._registrar.register(aor, request, flow, now, accept_path=True)
         tag = secrets.token_hex(8)
         response = request.reply(registered.status, registered.reason, to_tag=tag, headers=registered.headers)
         self._carry_out([*effects, *self._agent.respond(transaction, response, time.monotonic())])

@@ -31,7 +31,7 @@ class Placing:
         """The branches of targets whose ways are all known (registered phones); None if DNS is to be asked."""
         if not all(target["hop"] for target in place.targets):
             return None
-        return [self._branch(call, place, target, (_hop(target["hop"]),)) for target in place.targets]
+        return [self._branch(call, place, target, _hops(target)) for target in place.targets]
 
     async def found(self, call: LiveCall, place: Place) -> tuple[list[Branch], list[Note]]:
         """The branches of all targets that have a way, and a line for each that has none."""
@@ -39,7 +39,7 @@ class Placing:
         notes: list[Note] = []
         for target in place.targets:
             if target["hop"]:
-                hops: tuple[Hop, ...] = (_hop(target["hop"]),)
+                hops: tuple[Hop, ...] = _hops(target)
             else:
                 try:
                     hops = tuple(await self._resolver.resolve(Uri.parse(target["uri"])))
@@ -101,6 +101,10 @@ class Placing:
 def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:
     """Whom a registered phone is called as: To names the user, not the contact (RFC 3261 section 8.1.1.2)."""
     return Uri.parse(to) if target["hop"] and to.startswith("sip:") else None
+
+
+def _hops(target: dict[str, Any]) -> tuple[Hop, ...]:
+    return tuple(_hop(plain) for plain in (target["hop"], *target.get("spare", ())))
 
 
 def _hop(plain: list[Any]) -> Hop:

@@ -14,6 +14,7 @@ import socket
 from collections import deque
 from typing import Final, NamedTuple
 
+from ringback.sip import stun
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import parse
@@ -207,6 +208,9 @@ class UdpSocket:
             return
         if not address[1]:
             return  # nobody can be answered at port 0
+        if data[0] < 0x40 and stun.is_stun(data):
+            self._answer_stun(data, address)
+            return
         self._counters.at_hand = len(data)
         flow = Flow("UDP", self.local, (address[0], address[1]))
         try:
@@ -222,6 +226,15 @@ class UdpSocket:
             self._loop.call_exception_handler({"message": "a SIP datagram failed", "exception": error})
         finally:
             self._counters.at_hand = 0
+
+
+    def _answer_stun(self, data: bytes, address: tuple[str, int]) -> None:
+        """A keep-alive that asks for its own address (RFC 5626 section 8); it is repeated when this is lost."""
+        self._counters.keep_alives += 1
+        answer = stun.answer(data, address)
+        if answer is not None:
+            with contextlib.suppress(OSError):
+                self._sock.sendto(answer, address)
 
 
 def _enlarge(sock: socket.socket, size: int) -> None:

@@ -2,7 +2,7 @@
 
 any request      420 unknown extension required, 415 an offer that is no SDP, 422 refreshed too often
 outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged or looped,
-                 406 no SDP wanted, 483 hops used up, 400 no dialog possible
+                 489 events, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ Refusal = tuple[int, str | None, list[Header]]
 
 IN_DIALOG: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
 _ONLY_IN_DIALOG: Final = frozenset(("BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"))
+_FOR_EVENTS: Final = frozenset(("SUBSCRIBE", "PUBLISH"))
+REGISTRATION: Final = frozenset(("path", "outbound"))
+"""Extensions of REGISTER that the registrar keeps: RFC 3327 and RFC 5626."""
 _KNOWN: Final = frozenset((*IN_DIALOG, *"REGISTER PRACK REFER NOTIFY SUBSCRIBE PUBLISH MESSAGE".split()))
 
 
@@ -52,7 +55,8 @@ class Admission:
     def inside(self, request: Request) -> Refusal | None:
         """Rules for every request: Require (8.2.2.3), and what an offer may be written in (8.2.3)."""
         if request.get("Require") is not None:
-            unknown = [tag for tag in request.all("Require") if tag.lower() not in self._extensions]
+            known = REGISTRATION if request.method == "REGISTER" else self._extensions
+            unknown = [tag for tag in request.all("Require") if tag.lower() not in known]
             if unknown:
                 return 420, None, [("Unsupported", ", ".join(unknown))]
         if self._min_se and (request.method == "INVITE" or request.method == "UPDATE"):
@@ -70,6 +74,12 @@ class Admission:
         """Rules for requests that belong to no dialog."""
         method = request.method
         if method not in self._methods:
+            if method in _FOR_EVENTS:
+                return (
+                    489,
+                    None,
+                    [("Allow-Events", "refer"), *self.allow],
+                )  # RFC 6665 section 8.2.1; those only in dialogs
             return (481, None, []) if method in _ONLY_IN_DIALOG else self.method(request)
         if not request.uri.is_sip and request.uri.scheme != "tel":
             return 416, None, []

@@ -216,8 +216,12 @@ class OutgoingCall:
             self._raised += 1
             self._send_again(now, out)
             return
-        if status == 503 and self._hops.refused(response, out) and self._next_hop(now, out):
-            return
+        if (
+            (status == 503 or status == 430)
+            and self._hops.refused(response, out)
+            and self._next_hop(now, out)
+        ):
+            return  # 430: the edge has lost that flow, RFC 5626 section 5.3
         if status < 400:
             contacts = response.contacts[:REDIRECT_CONTACTS_MAX]
             out.append(Redirected(session, response, contacts))

@@ -12,11 +12,12 @@ Twilio (voice/api/sip-registration): ten active contacts an AOR, 600 to 3600 sec
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import Final, Literal, NamedTuple
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow, Hop
-from ringback.sip.headers import NameAddr, quoted
+from ringback.sip.headers import NameAddr, parse_name_addrs, quoted
 from ringback.sip.limits import MAX_BINDINGS, MAX_INSTANCE, MAX_PATHS, MAX_USER_AGENT
 from ringback.sip.message import Request
 from ringback.sip.uri import Uri
@@ -25,6 +26,9 @@ MAX_CONTACTS: Final = 10  # Twilio: the eleventh active contact is rejected
 MIN_EXPIRES: Final = 600  # Twilio: 423 below
 MAX_EXPIRES: Final = 3600  # Twilio: capped above; also RFC 3261's own default (section 10.2.1.1)
 RETRY_AFTER: Final = 60
+FLOW_TIMER: Final = (
+    120  # RFC 5626 section 4.4: seconds within which a stream is kept alive; NATs forget after 300
+)
 
 Header = tuple[str, str]
 
@@ -48,6 +52,8 @@ class Binding(NamedTuple):
     instance: str = ""
     reg_id: str = ""
     q: float = 1.0
+    spare: tuple[Hop, ...] = ()
+    """Other flows to the same device, in what ``Registrar.targets`` gives."""
 
     @property
     def target(self) -> Uri:
@@ -108,13 +114,28 @@ class Registrar:
             live.sort(key=lambda binding: (-binding.q, -binding.expires_at))
         return live
 
+    def targets(self, aor: str, now: float) -> list[Binding]:
+        """What a call to the AOR is forked to: its bindings, but of each device one flow only.
+
+        The freshest flow of a device (RFC 5626 section 7: never two of one instance at a time); the others are its
+        ``spare`` ones, to be tried when that one fails (not those through edges, which need another Route).
+        """
+        chosen: dict[str, Binding] = {}
+        for index, binding in enumerate(self.bindings(aor, now)):
+            key = binding.instance if binding.reg_id else f"#{index}"
+            first = chosen.setdefault(key, binding)
+            if first is not binding and not (first.path or binding.path):
+                chosen[key] = first._replace(spare=(*first.spare, binding.received))
+        return list(chosen.values())
+
     def register(
         self, aor: str, request: Request, flow: Flow, now: float, *, accept_path: bool = False
     ) -> Registered:
         """Carry out an authenticated REGISTER, RFC 3261 section 10.3 steps 6 to 8; all of it or nothing.
 
-        Status 200, 400 (malformed, or out of order), 403 (too many contacts), 423 (with Min-Expires) or 503. Path
-        is used only with `accept_path`, because it decides where later requests are sent.
+        Status 200, 400 (malformed, or out of order), 403 (too many contacts), 423 (with Min-Expires), 439 (RFC 5626)
+        or 503. Path is used only with `accept_path`: it becomes the Route of later requests. Where these go is
+        decided by the flow alone (`received`), so a phone cannot aim us at others by what it writes there.
         """
         try:
             return self._register(aor, request, flow, now, accept_path)
@@ -136,6 +157,9 @@ class Registrar:
         path = tuple(request.all("Path")) if accept_path else ()
         if len(path) > MAX_PATHS:
             return Registered(400, [], [], "Too Many Path Values")
+        outbound = outbound_of(request)
+        if outbound is Outbound.UNSUPPORTED:
+            return Registered(439, [], [])
         user_agent = (request.get("User-Agent") or "")[:MAX_USER_AGENT]
         for contact in request.contacts:
             lifetime = _lifetime(contact, request)
@@ -166,7 +190,7 @@ class Registrar:
                 reg_id,
                 contact.q,
             )
-            if known is not None and known.contact.text != binding.contact.text:
+            if known is not None and not _is_same_row(known, binding):
                 changes.append(Change("removed", known))  # the same device at a new address
                 known = None
             changes.append(Change("refreshed" if known is not None else "added", binding))
@@ -183,6 +207,10 @@ class Registrar:
         headers = [("Contact", binding.render(now)) for binding in self.bindings(aor, now)]
         if path:
             headers += [("Path", value) for value in path]
+        if outbound is Outbound.USED and any(binding.reg_id for binding in after):
+            headers += [("Supported", "path, outbound"), ("Require", "outbound")]
+            if flow.connection and len(request.vias) == 1:
+                headers.append(("Flow-Timer", str(FLOW_TIMER)))
         return Registered(200, headers, changes)
 
     def expire(self, now: float) -> list[Binding]:
@@ -268,6 +296,29 @@ class Registrar:
             self._due_of[aor] = due
 
 
+class Outbound(Enum):
+    """What becomes of a REGISTER that asks for outbound (RFC 5626 section 6)."""
+
+    NONE = "none"
+    USED = "used"
+    UNSUPPORTED = "unsupported"
+    """The first hop does not keep the flow: 439."""
+
+
+def outbound_of(request: Request) -> Outbound:
+    """Whether the flow that a REGISTER came over is kept for it: it came directly, or its first edge says ``ob``."""
+    if not any(
+        "reg-id" in contact.params and "+sip.instance" in contact.params for contact in request.contacts
+    ):
+        return Outbound.NONE
+    if "outbound" not in request.tokens("Supported") | request.tokens("Require"):
+        return Outbound.NONE
+    if len(request.vias) < 2:
+        return Outbound.USED
+    paths = parse_name_addrs(request.raw("Path"))
+    return Outbound.USED if paths and "ob" in paths[-1].uri.params else Outbound.UNSUPPORTED
+
+
 def _refused_as_out_of_order() -> Registered:
     return Registered(400, [], [], "CSeq Out Of Order")
 
@@ -275,6 +326,11 @@ def _refused_as_out_of_order() -> Registered:
 def _is_out_of_order(binding: Binding, call_id: str, cseq: int) -> bool:
     """RFC 3261 section 10.3 step 7: within a Call-ID, only a higher CSeq may change a binding."""
     return binding.call_id == call_id and cseq <= binding.cseq
+
+
+def _is_same_row(one: Binding, other: Binding) -> bool:
+    """Whether the store keeps both under one key."""
+    return (one.contact.text, one.instance, one.reg_id) == (other.contact.text, other.instance, other.reg_id)
 
 
 def _lifetime(contact: NameAddr, request: Request) -> int:

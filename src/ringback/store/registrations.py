@@ -60,7 +60,8 @@ class Registrations:
 
 
 def _key(binding: Binding) -> str:
-    return derived_sid("RG", binding.aor, binding.contact.text)
+    """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
+    return derived_sid("RG", binding.aor, binding.contact.text, binding.instance, binding.reg_id)
 
 
 def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:

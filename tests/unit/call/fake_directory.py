@@ -175,6 +175,7 @@ class Contact:
     target: Uri
     received: Hop
     path: tuple[str, ...] = ()
+    spare: tuple[Hop, ...] = ()
 
 
 @dataclass
@@ -187,5 +188,5 @@ class FakeRegistrations:
         }
     )
 
-    def bindings(self, aor: str, now: float) -> list[Contact]:
+    def targets(self, aor: str, now: float) -> list[Contact]:
         return self.contacts.get(aor, [])

@@ -110,7 +110,7 @@ def test_481_for_requests_that_only_a_dialog_or_transaction_has(bob: Node, metho
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("SUBSCRIBE", 405), ("MESSAGE", 405), ("REFER", 405), ("DANCE", 501)]
+    ("method", "status"), [("SUBSCRIBE", 489), ("MESSAGE", 405), ("REFER", 405), ("DANCE", 501)]
 )
 def test_methods_that_are_not_served(bob: Node, method: str, status: int) -> None:
     (response,) = bob.feed(make_request(method))

@@ -1,0 +1,260 @@
+"""RFC 3327 and RFC 5626: phones behind edges and NATs, against the RFCs' own messages and aioice's STUN."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from unit.sip.virtual_network import Network, line, make_request
+
+from ringback.sip import stun
+from ringback.sip.effects import Ended, HopFailed
+from ringback.sip.flow import Flow, Hop
+from ringback.sip.message import Request, Response, parse
+from ringback.sip.registrar import Registered, Registrar
+from ringback.store.registrations import _key
+
+FLOWS = Path(__file__).parents[2].parent / "shared" / "corpora" / "flows"
+NOW = 1_000_000.0
+BOB = "bob@example.com"
+
+
+def messages(name: str) -> list[Request | Response]:
+    found = list(FLOWS.glob(f"{name}_*.yaml"))
+    if not found:
+        pytest.skip("the corpora are not here")
+    blocks = found[0].read_text().split("- |+\n")[1:]
+    texts = ["\n".join(each[2:] for each in block.rstrip("\n").split("\n")) for block in blocks]
+    return [parse((text.rstrip("\n").replace("\n", "\r\n") + "\r\n\r\n").encode()) for text in texts]
+
+
+def register(
+    registrar: Registrar, request: Request, connection: int = 0, host: str = "192.0.2.2"
+) -> Registered:
+    flow = Flow("TCP" if connection else "UDP", ("192.0.2.9", 5060), (host, 5060), connection)
+    return registrar.register(BOB, request, flow, NOW, accept_path=True)
+
+
+def fields(registered: Registered, name: str) -> list[str]:
+    return [value for key, value in registered.headers if key == name]
+
+
+# -- RFC 3327
+
+
+def test_rfc3327_5_3_the_path_of_the_rfc_is_kept_and_given_back() -> None:
+    registrar = Registrar()
+    flow = messages("rfc3327/5.5.1")
+    request, answer = flow[3], flow[4]
+    assert isinstance(request, Request)
+    registered = register(registrar, request, host="19.31.97.3")
+    assert registered.status == 200
+    assert ",".join(fields(registered, "Path")) == answer.get("Path")
+    (binding,) = registrar.bindings(BOB, NOW)
+    assert binding.received == Hop("UDP", "19.31.97.3", 5060, 0, "", ("192.0.2.9", 5060))
+
+
+def test_rfc3327_5_5_2_an_invite_follows_the_path() -> None:
+    registrar = Registrar()
+    request = messages("rfc3327/5.5.1")[3]
+    assert isinstance(request, Request)
+    register(registrar, request, host="192.0.2.200")
+    (binding,) = registrar.targets(BOB, NOW)
+    network = Network()
+    node = network.node("home", "192.0.2.1")
+    network.node("edge", "192.0.2.200")
+    _, effects = node.agent.invite(
+        uri=binding.target,
+        hops=[binding.received],
+        from_="<sip:UA2@FOREIGN.ELSEWHERE.ORG>",
+        to="<sip:UA1@EXAMPLEHOME.COM>",
+        contact=node.contact,
+        body=b"",
+        now=network.now,
+        sent_by="192.0.2.1",
+        route=binding.path,
+    )
+    node.run(effects)
+    rfc, ours = messages("rfc3327/5.5.2")[1], node.sent[0]
+    assert isinstance(rfc, Request) and isinstance(ours, Request)
+    assert (ours.raw_uri, ours.all("Route")) == (rfc.raw_uri, rfc.all("Route"))
+    assert node.hops[0].host == "192.0.2.200"
+
+
+def test_rfc3327_5_3_a_path_is_not_taken_from_just_anybody() -> None:
+    registrar = Registrar()
+    request = messages("rfc3327/5.5.1")[3]
+    assert isinstance(request, Request)
+    flow = Flow("UDP", ("192.0.2.9", 5060), ("192.0.2.2", 5060))
+    registered = registrar.register(BOB, request, flow, NOW)
+    assert fields(registered, "Path") == []
+    assert registrar.bindings(BOB, NOW)[0].path == ()
+
+
+def test_rfc3327_4_a_register_may_require_path_and_outbound() -> None:
+    bob = Network().node("bob", "192.0.2.2")
+    bob.feed(make_request("REGISTER", headers=[("Require", "path, outbound")]))
+    assert bob.sent == [] and len(bob.seen) == 1
+
+
+# -- RFC 5626
+
+
+def test_rfc5626_6_the_flow_of_the_rfc_is_accepted() -> None:
+    request = messages("rfc5626/3.2")[0]
+    assert isinstance(request, Request)
+    registered = register(Registrar(), request, connection=7)
+    assert fields(registered, "Require") == ["outbound"]
+    assert fields(registered, "Flow-Timer") == ["120"]
+    (contact,) = fields(registered, "Contact")
+    assert "reg-id=1" in contact
+    assert '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>"' in contact
+
+
+def test_rfc5626_6_two_flows_of_one_contact_are_two_bindings() -> None:
+    registrar = Registrar()
+    first, _, second, answer = messages("rfc5626/9.2")
+    assert isinstance(first, Request) and isinstance(second, Request)
+    register(registrar, first, connection=7)
+    registered = register(registrar, second, connection=8)
+    assert len(fields(registered, "Contact")) == len(answer.raw("Contact")) == 2
+    bindings = registrar.bindings(BOB, NOW)
+    assert sorted(binding.reg_id for binding in bindings) == ["1", "2"]
+    assert len({_key(binding) for binding in bindings}) == 2  # in the store, too
+
+
+def test_rfc5626_6_a_new_registration_of_a_flow_replaces_it() -> None:
+    registrar = Registrar()
+    first = messages("rfc5626/9.2")[0]
+    again = messages("rfc5626/9.4")[0]
+    assert isinstance(first, Request) and isinstance(again, Request)
+    register(registrar, first, connection=7)
+    register(registrar, again, connection=9)
+    (binding,) = registrar.bindings(BOB, NOW)
+    assert (binding.received.connection, binding.cseq) == (9, 2)
+
+
+def test_rfc5626_6_an_edge_that_keeps_no_flows_gets_439() -> None:
+    request = messages("rfc5626/9.2")[0]
+    assert isinstance(request, Request)
+    request.add("Via", "SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKbehind")
+    assert register(Registrar(), request).status == 439
+    request.add("Path", "<sip:edge.example.com;lr>")
+    assert register(Registrar(), request).status == 439
+
+
+def test_rfc5626_6_an_edge_that_says_ob_is_believed() -> None:
+    request, answer = messages("rfc5626/9.2")[:2]
+    assert isinstance(request, Request)
+    request.add("Via", "SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKbehind")
+    request.add("Path", answer.get("Path") or "")
+    registered = register(Registrar(), request, connection=4)
+    assert (registered.status, fields(registered, "Require")) == (200, ["outbound"])
+    assert fields(registered, "Flow-Timer") == []  # the edge keeps the flow alive, and says how
+    assert fields(registered, "Path") == answer.all("Path")
+
+
+def test_rfc5626_6_without_outbound_in_supported_reg_id_is_only_kept() -> None:
+    request = messages("rfc5626/9.2")[0]
+    assert isinstance(request, Request)
+    request.remove("Supported")
+    assert fields(register(Registrar(), request, connection=4), "Require") == []
+
+
+def test_rfc5626_7_a_device_is_called_over_one_flow_at_a_time() -> None:
+    registrar = Registrar()
+    first, _, second, _ = messages("rfc5626/9.2")
+    assert isinstance(first, Request) and isinstance(second, Request)
+    register(registrar, first, connection=7)
+    second.set("Contact", (second.get("Contact") or "") + ";q=0.5")
+    register(registrar, second, connection=8)
+    (target,) = registrar.targets(BOB, NOW)
+    assert target.received.connection == 7
+    assert [hop.connection for hop in target.spare] == [8]
+
+
+def test_rfc5626_7_other_devices_are_called_beside_it() -> None:
+    registrar = Registrar()
+    first = messages("rfc5626/9.2")[0]
+    assert isinstance(first, Request)
+    register(registrar, first, connection=7)
+    other = first.copy()
+    other.set("Contact", re.sub("AABBCC", "FFBBCC", first.get("Contact") or ""))
+    other.set("Call-ID", "another")
+    register(registrar, other, connection=8)
+    assert len(registrar.targets(BOB, NOW)) == 2
+
+
+def test_rfc5626_5_3_430_sends_the_call_over_the_next_flow() -> None:
+    network = Network()
+    alice = network.node("alice", "192.0.2.1")
+    network.node("one", "192.0.2.3").answering(lambda session, request: session.reject(430, network.now))
+    two = network.node("two", "192.0.2.4")
+    two.answering(lambda session, request: session.answer(b"answer", network.now))
+    session = alice.call(two, hops=[Hop("TCP", "192.0.2.3", 5060), Hop("TCP", "192.0.2.4", 5060)])
+    network.run(1)
+    assert session.is_confirmed
+    assert alice.count(Ended) == 0
+    assert [each.hop.host for each in alice.all(HopFailed)] == ["192.0.2.3"]
+
+
+def test_rfc5626_5_3_the_flows_of_a_closed_stream_are_forgotten() -> None:
+    registrar = Registrar()
+    first, _, second, _ = messages("rfc5626/9.2")
+    assert isinstance(first, Request) and isinstance(second, Request)
+    register(registrar, first, connection=7)
+    register(registrar, second, connection=8)
+    assert [binding.reg_id for binding in registrar.connection_lost(7)] == ["1"]
+    assert [binding.reg_id for binding in registrar.targets(BOB, NOW)] == ["2"]
+
+
+# -- STUN keep-alives
+
+
+@pytest.mark.parametrize("source", [("203.0.113.7", 40_001), ("2001:db8::7", 5060)])
+def test_rfc5626_8_a_stun_keep_alive_is_answered_with_the_address(source: tuple[str, int]) -> None:
+    aioice = pytest.importorskip("aioice.stun")
+    request = aioice.Message(aioice.Method.BINDING, aioice.Class.REQUEST)
+    answer = stun.answer(bytes(request), source)
+    assert answer is not None
+    read = aioice.parse_message(answer)
+    assert (read.message_class, read.transaction_id) == (aioice.Class.RESPONSE, request.transaction_id)
+    assert read.attributes["XOR-MAPPED-ADDRESS"] == source
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\1\0\0" + b"\x21\x12\xa4\x42",
+        b"\0\1\0\4" + b"\x21\x12\xa4\x42" + b"x" * 12,
+        b"\1\1\0\0" + b"\x21\x12\xa4\x42" + b"x" * 12,
+    ],
+)
+def test_rfc5626_8_what_is_no_binding_request_gets_no_answer(data: bytes) -> None:
+    assert stun.answer(data, ("192.0.2.1", 1)) is None
+
+
+def test_rfc5626_8_sip_is_never_taken_for_stun() -> None:
+    assert not stun.is_stun(b"REGISTER sip:a SIP/2.0\r\n\r\n")
+
+
+# -- politely refused
+
+
+def test_rfc6665_8_2_1_events_that_nobody_serves_get_489() -> None:
+    bob = Network().node("bob", "192.0.2.2")
+    for number, method in enumerate(("SUBSCRIBE", "PUBLISH")):
+        (refusal,) = bob.feed(
+            make_request(method, branch=f"z9hG4bK{number}", headers=[("Event", "presence")])
+        )
+        assert line(refusal) == f"489 {method}"
+        assert refusal.get("Allow-Events") and refusal.get("Allow")
+
+
+def test_rfc3428_7_a_message_that_nobody_reads_gets_405() -> None:
+    bob = Network().node("bob", "192.0.2.2")
+    (refusal,) = bob.feed(make_request("MESSAGE", headers=[("Content-Type", "text/plain")], body=b"hello"))
+    assert line(refusal) == "405 MESSAGE"
+    assert "MESSAGE" not in refusal.all("Allow") and "INVITE" in refusal.all("Allow")
