@@ -19,6 +19,7 @@ from ringback.call.effects import Note
 from ringback.call.events import LegAnswered
 from ringback.media.library import Library
 from ringback.media.pump import Pump
+from ringback.shell.addresses import shared_port
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.calls import Calls
 from ringback.shell.conferences import Conferences
@@ -120,7 +121,7 @@ class Exchange:
         """Bring the registrations back, bind the sockets. Raises OSError when an address is taken."""
         transports = self.stack.transports
         host, port = self.settings.sip
-        self.sip_address = transports.listen_udp(host, port)
+        self.sip_address = transports.listen_udp(host, port or shared_port(host))
         transports.listen_tcp(host, self.sip_address[1])
         if self.settings.sips is not None and self.settings.tls_context is not None:
             self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
