@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
 
+from .dead_hops import DeadHops
 from .dns_lookup import HostsFile, Lookups, ResolutionFailed
 
 __all__ = ["HOPS_MAX", "ResolutionFailed", "Resolver"]
@@ -62,7 +63,9 @@ class Resolver:
         transports: Sequence[str] = ("UDP", "TCP", "TLS"),
         chance: Callable[[], float] = random.random,
         timeout: float = TIMEOUT,
+        dead_hops: DeadHops | None = None,
     ) -> None:
+        self.dead_hops = dead_hops or DeadHops()
         self._names: Names = names or Lookups(nameservers)
         self._hosts = hosts or HostsFile()
         self._families = tuple(families)
@@ -75,7 +78,7 @@ class Resolver:
         await self._names.close()
 
     async def resolve(self, uri: Uri) -> list[Hop]:
-        """The hops to try, best first; never empty. Raises ResolutionFailed.
+        """The hops to try, best first, those that failed a moment ago last; never empty. Raises ResolutionFailed.
 
         TLS hops carry the URI's host as the name to verify (RFC 5922 section 4), never the name that the DNS
         gave for it.
@@ -97,7 +100,7 @@ class Resolver:
             )
             for service in services
         ]
-        return list(dict.fromkeys(hops))[:HOPS_MAX]
+        return self.dead_hops.ordered(dict.fromkeys(hops))[:HOPS_MAX]
 
     def _wanted_transport(self, uri: Uri) -> str | None:
         if not uri.is_sip:

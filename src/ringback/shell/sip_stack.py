@@ -110,7 +110,12 @@ class SipStack:
     ) -> None:
         self._host = host
         self.guard = guard
-        self.agent = UserAgent(lambda: secrets.token_hex(8), user_agent, extensions=EXTENSIONS)
+        self.agent = UserAgent(
+            lambda: secrets.token_hex(8),
+            user_agent,
+            extensions=EXTENSIONS,
+            takes_tcp=lambda hop: self.transports.takes_tcp(hop),
+        )
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
         self.transports = SipTransports(
@@ -131,7 +136,7 @@ class SipStack:
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
             sip.Disarm: lambda effect: self.timers.disarm(effect.key),
             sip.Resolve: self._resolve,
-            sip.HopFailed: lambda effect: None,
+            sip.HopFailed: lambda effect: self.resolver.dead_hops.failed(effect),
             sip.Incoming: lambda effect: host.incoming(effect.request, effect.flow),
             sip.FinalResponse: host.answered,
             sip.Failed: host.answered,

@@ -84,6 +84,10 @@ class Streams:
         stream = self._open.get(number)
         return None if stream is None else stream.flow
 
+    def has_opened(self, destination: Destination) -> bool:
+        """Whether a stream of ours to there is open, or was a while ago."""
+        return destination in self._by_destination or destination in self._former.values()
+
     # -- accepting
 
     def listen(

@@ -15,6 +15,7 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 
 from .guard import Guard
+from .stream_connection import Destination
 from .stream_transport import Streams
 from .timers import Clock, MonotonicClock
 from .tls import ClientContexts
@@ -149,6 +150,10 @@ class SipTransports:
     def flow(self, connection: int) -> Flow | None:
         """The flow of an open stream, None when it is gone."""
         return self._streams.flow(connection)
+
+    def takes_tcp(self, hop: Hop) -> bool:
+        """Whether the host and port of a hop have taken a TCP connection of ours."""
+        return self._streams.has_opened(Destination("TCP", hop.host, hop.port, ""))
 
     @property
     def streams(self) -> int:
