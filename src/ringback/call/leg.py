@@ -193,7 +193,8 @@ class Leg:
         if self.session is None or not self.session.is_incoming:
             return []
         wire = Wire(self, True, f"{status} {reason}".strip())
-        return [wire, *self.session.reject(status, now, reason=reason or None, headers=headers)]
+        told = (*self._headers(), *headers)
+        return [wire, *self.session.reject(status, now, reason=reason or None, headers=told)]
 
     # -- an outgoing leg -------------------------------------------------------------------------------
 

@@ -243,7 +243,7 @@ def tone_present(audio: bytes, frequency: float, *, encoding: Encoding = "mulaw"
     """
     samples = _decoded(audio, encoding)
     power = sum(sample * sample for sample in samples)
-    if power < len(samples):  # under one step of 16 bits: silence
+    if not samples or power < len(samples):  # nothing, or under one step of 16 bits: silence
         return 0.0
     turn = 2 * math.pi * frequency / RATE
     coefficient = 2 * math.cos(turn)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -12,6 +11,7 @@ from ringback.media.clips import ClipUnavailable
 from ringback.media.library import Fetched
 from ringback.rest.signatures import sign
 from ringback.shell.local_http import LocalHandler, LocalRequest
+from ringback.shell.webhook_request import InvalidUrl, read_target
 
 TOTAL = 15.0
 """Seconds for a whole file, as for every request of a call (Twilio, webhooks)."""
@@ -31,23 +31,24 @@ class AudioFetcher:
     async def __call__(self, url: str, *, headers: Mapping[str, str], limit: int, owner: str) -> Fetched:
         """GET a URL; ClipUnavailable with Twilio's code where there is no answer."""
         try:
-            parts = urlsplit(url)
-        except ValueError as problem:
-            raise ClipUnavailable(11100, f"not a URL: {problem}") from None
+            target = read_target(url)
+        except InvalidUrl as problem:
+            raise ClipUnavailable(11100, f"{problem}") from None
         signed = {
             **headers,
             "User-Agent": "TwilioProxy/1.1",
-            "X-Twilio-Signature": sign(self._auth_token(owner), url),
+            "X-Twilio-Signature": sign(self._auth_token(owner), target.url),
         }
-        if (parts.hostname or "").lower() == self._base_domain:
-            answer = await self._local(LocalRequest("GET", url, list(signed.items())))
+        if target.host == self._base_domain:
+            answer = await self._local(LocalRequest("GET", target.url, list(signed.items())))
             given = {name.lower(): value for name, value in answer.headers}
             given.setdefault("content-type", answer.content_type)
             return Fetched(answer.status, given, answer.body[: limit + 1])
+        login = aiohttp.BasicAuth(*target.login) if target.login else None
         try:
             async with (
                 asyncio.timeout(TOTAL),
-                self._open().get(url, headers=signed, max_redirects=REDIRECTS) as reply,
+                self._open().get(target.url, headers=signed, auth=login, max_redirects=REDIRECTS) as reply,
             ):
                 body = bytearray()
                 async for chunk in reply.content.iter_any():
@@ -62,11 +63,11 @@ class AudioFetcher:
         except TimeoutError:
             raise ClipUnavailable(11200, f"no file within {TOTAL:g} s") from None
         except aiohttp.ClientConnectorDNSError:
-            raise ClipUnavailable(11210, f"the host {parts.hostname} cannot be found") from None
+            raise ClipUnavailable(11210, f"the host {target.host} cannot be found") from None
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError):
-            raise ClipUnavailable(11220, f"TLS with {parts.hostname} failed") from None
+            raise ClipUnavailable(11220, f"TLS with {target.host} failed") from None
         except aiohttp.ClientConnectionError as problem:
-            raise ClipUnavailable(11205, f"no connection to {parts.hostname}: {problem}") from None
+            raise ClipUnavailable(11205, f"no connection to {target.host}: {problem}") from None
         except (aiohttp.ClientError, ValueError) as problem:
             raise ClipUnavailable(11200, f"{problem}") from None
 

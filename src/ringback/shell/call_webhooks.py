@@ -15,7 +15,7 @@ from ringback.call.effects import Fetch, Note, Notify, info
 from ringback.call.events import Fetched
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
-from ringback.shell.vault import Vault, public
+from ringback.shell.vault import Vault, public, with_login
 from ringback.shell.webhook_request import WebhookAnswer, WebhookRequest
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import Store
@@ -63,7 +63,9 @@ class CallWebhooks:
         if answer.error_code:
             return Fetched(fetch.token, answer.url, answer.status, None, answer.error_code, answer.error_text)
         try:
-            document = read_answer(answer.content_type, answer.body, answer.url, self._vault.hide)
+            # What answers with audio is fetched once more to be played, and may ask who we are again.
+            itself = with_login(self._vault.unmask(fetch.url), answer.url)
+            document = read_answer(answer.content_type, answer.body, itself, self._vault.hide)
         except DocumentError as problem:
             return Fetched(fetch.token, answer.url, answer.status, None, problem.code, problem.text)
         masked = self._vault.mask_document(document.plain())

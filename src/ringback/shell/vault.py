@@ -6,12 +6,15 @@ import re
 import secrets
 from collections import OrderedDict
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 MAX_SECRETS = 100_000
 """Handles that are remembered: every call of a busy hour with a password of its own."""
 
 _USERINFO: Final = re.compile(r"(?i)\b((?:https?|wss?)://)([^/?#\s]+)@")
 """User and password of a URL, RFC 3986 section 3.2.1."""
+
+_SCHEME: Final = re.compile(r"(?i)^[a-z]+://")
 
 _HIDDEN: Final = re.compile(r"(?<=://)secret:[0-9a-f]{16}(?=@)")
 
@@ -65,3 +68,11 @@ class Vault:
 def public(url: str) -> str:
     """A URL without its user and password, for people to read."""
     return _USERINFO.sub(r"\1", url)
+
+
+def with_login(asked: str, answered: str) -> str:
+    """The URL that answered, with user and password of the one that was asked if both are of one host."""
+    found = _USERINFO.match(asked)
+    if found is None or urlsplit(asked).netloc.rpartition("@")[2] != urlsplit(answered).netloc:
+        return answered
+    return _SCHEME.sub(lambda scheme: f"{scheme[0]}{found[2]}@", answered, count=1)
