@@ -91,8 +91,8 @@ class Bucket:
         return True
 
     def borrow(self, count: int, rate: float, burst: float, now: float) -> float:
-        """Take tokens that may not be there yet: the seconds until they are."""
-        self.tokens = min(burst, self.tokens + (now - self.at) * rate) - count
+        """Take tokens that may not be there yet, up to ``burst`` of them: the seconds until they are."""
+        self.tokens = max(-burst, min(burst, self.tokens + (now - self.at) * rate) - count)
         self.at = now
         return max(0.0, -self.tokens / rate)
 
@@ -161,16 +161,19 @@ class Guard:
         return False
 
     def charge(self, source: Source, messages: int, now: float) -> float:
-        """Count what came on a stream: seconds until it may go on. Streams are held up, not thinned out."""
+        """Count what came on a stream: seconds until it may go on. Streams are held up, not thinned out.
+
+        Those of one address have a bucket together, apart from that of its datagrams: they cannot be forged.
+        """
         limits = self.limits
         known = self._vouched.get(source)
         if known is not None and now < known.until:
             return known.borrow(messages, limits.vouched_rate, limits.vouched_burst, now)
-        stranger = self._stranger(source[0], now)
+        stranger = self._stranger(source[0], now, "streams of ")
         return max(stranger.borrow(messages, limits.rate, limits.burst, now), stranger.quiet_until - now)
 
-    def _stranger(self, host: str, now: float) -> _Stranger:
-        key = _network(host)
+    def _stranger(self, host: str, now: float, kind: str = "") -> _Stranger:
+        key = kind + _network(host)
         stranger = self._strangers.get(key)
         if stranger is None:
             stranger = self._strangers[key] = _Stranger(self.limits.burst, now)
@@ -205,7 +208,9 @@ class Guard:
         stranger.failed_at = now
         beyond = stranger.failures - limits.failures
         if beyond > 0:
-            stranger.quiet_until = now + min(limits.longest_quiet, limits.quiet * 2.0 ** min(beyond - 1, 30))
+            quiet = min(limits.longest_quiet, limits.quiet * 2.0 ** min(beyond - 1, 30))
+            stranger.quiet_until = now + quiet
+            self._stranger(source[0], now, "streams of ").quiet_until = now + quiet
 
     # -- what goes out, and how busy we are ----------------------------------------------------------------------
 

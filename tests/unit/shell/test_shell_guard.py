@@ -86,8 +86,10 @@ def test_tables_are_bounded() -> None:
 def test_streams_are_held_up_and_not_thinned_out() -> None:
     guard = Guard(LIMITS)
     assert guard.charge(PHONE, 20, 0.0) == 0.0
-    assert guard.charge(PHONE, 40, 0.0) == 4.0
-    assert guard.charge(PHONE, 0, 4.0) == 0.0
+    assert guard.charge(PHONE, 15, 0.0) == 1.5
+    assert guard.charge(PHONE, 0, 1.5) == 0.0
+    assert guard.charge(PHONE, 1_000_000, 1.5) == 2.0, "a debt is bounded"
+    assert guard.admit(PHONE, 1.5), "datagrams of the same address have their own bucket"
 
 
 def test_answers_to_strangers_are_hardly_longer_than_their_requests() -> None:
