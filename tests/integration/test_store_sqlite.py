@@ -57,6 +57,9 @@ async def test_a_full_disk_delays_facts_and_loses_none(path: Path) -> None:
                 await connection.execute(text(f"PRAGMA max_page_count={pages}"))
             for connection in connections:
                 await connection.close()
+            assert store._saver.writer is not None
+            with store._saver.writer.connect() as writer:
+                writer.execute(text(f"PRAGMA max_page_count={pages}"))
 
         await limit_pages(1)  # SQLite takes the present size for it
         body = {"call_sid": "CA1", "account_sid": ACCOUNT, "body": b"x" * 1_000_000}

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Executable, bindparam, delete, update
+from sqlalchemy import Engine, Executable, bindparam, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ringback.store.errors import Unavailable
 from ringback.store.facts import Batch, RowKey
@@ -29,11 +30,20 @@ class BatchSaver:
         lock: asyncio.Lock,
         now: Callable[[], datetime],
         saved: Callable[[Batch], None],
+        writer: Engine | None = None,
     ) -> None:
         self._engine = engine
         self._lock = lock
         self._now = now
         self._saved = saved
+        self.writer = writer
+        self._thread = ThreadPoolExecutor(1, "facts") if writer is not None else None
+
+    async def close(self) -> None:
+        """Let the thread end what it does, and let go of its connection."""
+        if self._thread is not None and self.writer is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self.writer.dispose)
+            self._thread.shutdown(wait=False)
 
     async def __call__(self, batch: Batch) -> list[tuple[RowKey, str]]:
         """Commit the batch; if one of its rows is unacceptable, commit the others one by one.
@@ -62,11 +72,20 @@ class BatchSaver:
                 self._saved({key: fact})
         return rejected
 
+    async def _execute(self, statements: list[tuple[Executable, Params]]) -> None:
+        if self.writer is not None:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, _execute_all, self.writer, statements)
+            return
+        async with self._engine.begin() as connection:
+            for statement, params in statements:
+                await connection.execute(statement, params)
+
     async def _commit(self, batch: Batch) -> None:
         statements = list(_statements(self._engine.dialect.name, batch, self._now()))
         try:
-            async with self._lock, self._engine.begin() as connection:
-                await _execute(connection, statements)
+            async with self._lock:
+                await self._execute(statements)
         except DBAPIError as error:
             if is_passing(error):
                 raise Unavailable(plain_reason(error)) from error
@@ -77,9 +96,10 @@ class BatchSaver:
             raise Unavailable(plain_reason(error)) from error
 
 
-async def _execute(connection: AsyncConnection, statements: list[tuple[Executable, Params]]) -> None:
-    for statement, params in statements:
-        await connection.execute(statement, params)
+def _execute_all(writer: Engine, statements: list[tuple[Executable, Params]]) -> None:
+    with writer.begin() as connection:
+        for statement, params in statements:
+            connection.execute(statement, params)
 
 
 def _statements(dialect: str, batch: Batch, now: datetime) -> list[tuple[Executable, Params]]:

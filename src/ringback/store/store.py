@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringback.store import repository
 from ringback.store.configuration import Configuration
-from ringback.store.engine import migrate, open_engine
+from ringback.store.engine import migrate, open_engine, open_writer
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Facts
 from ringback.store.failures import plain_reason, store_error
@@ -63,7 +63,8 @@ class Store:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._callbacks: list[Changed] = []
         self.configuration = configuration
-        self.facts = Facts(BatchSaver(self._writes, self._lock, _now, self._saved))
+        self._saver = BatchSaver(self._writes, self._lock, _now, self._saved, open_writer(engine))
+        self.facts = Facts(self._saver)
         self.registrations = Registrations(self.facts, self._read, self._write)
         self.installation = Installation(DEFAULT_REALM, b"", b"")
         several = engine.dialect.name == "postgresql"
@@ -103,6 +104,7 @@ class Store:
         await self.facts.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._saver.close()
         await self._engine.dispose()
 
     async def __aenter__(self) -> "Store":
