@@ -130,7 +130,7 @@ class Server:
     async def _start_sound(self) -> WebhookClient:
         self._stack.push_async_callback(self.http.stop)
         cache, base_domain = self.directory.data / "cache", self.settings.base_domain
-        webhooks = WebhookClient(base_domain=base_domain, local=self._local)
+        webhooks = WebhookClient(base_domain=base_domain, local=self._local, documents=self._constant)
         await webhooks.start()
         self._stack.push_async_callback(webhooks.close)
         fetcher = AudioFetcher(base_domain=base_domain, local=self._local, auth_token=self._token)
@@ -320,6 +320,10 @@ class Server:
         if self._handler is None:
             return LocalAnswer(503, "text/plain", b"the server is starting")
         return await self._handler.handle(request)
+
+    def _constant(self, method: str, url: str) -> LocalAnswer | None:
+        """Documents of our own that are the same for every request."""
+        return self._handler.constant(method, url) if self._handler is not None else None
 
     async def call_from_sandbox(self, number: str) -> dict[str, Any]:
         """Have the sandbox carrier call a number of the account; what became of it."""

@@ -13,9 +13,10 @@ An effect is [name, fields...]. It replays only on the version that wrote it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from json import encoder
+from typing import Any, NamedTuple
 
 from ringback import __version__
 from ringback.call.effects import Effect, Note
@@ -29,7 +30,19 @@ Plain = list[Any]
 CLOCK_DIGITS = 6
 """Decimals of a second that a journal keeps; scripts see no more of the time, so that a replay sees the same."""
 
-_write = json.JSONEncoder(separators=(",", ":")).encode
+
+def _writer() -> Callable[[Any], str]:
+    """JSON without spaces. Python's encoder makes a new one of its C part for each line; it is made once here."""
+    plain = json.JSONEncoder(separators=(",", ":"))
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    # The arguments are those of json.encoder.JSONEncoder.iterencode; what a journal holds has no circles.
+    write = make(None, plain.default, encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+    return lambda value: "".join(write(value, 0))
+
+
+_write = _writer()
 
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
@@ -48,8 +61,7 @@ def event_from(value: Plain) -> Event:
     return event
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line: an event with its effects, or a note of the shell."""
 
     elapsed: float

@@ -13,13 +13,13 @@ from typing import Any
 
 from ringback.call.effects import Fetch, Note, Notify, info
 from ringback.call.events import Fetched
+from ringback.shell.documents import Documents
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
 from ringback.shell.vault import Vault, public, with_login
 from ringback.shell.webhook_request import WebhookAnswer, WebhookRequest
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import Store
-from ringback.twiml.document import read_answer
 from ringback.twiml.errors import DocumentError
 
 QUEUED = 200
@@ -37,6 +37,7 @@ class CallWebhooks:
         self._vault = vault
         self._remark = remark
         self._tasks = Tasks("status callbacks")
+        self._documents = Documents(vault)
 
     def auth_token(self, account_sid: str) -> str:
         """The token that signs an account's webhooks."""
@@ -58,18 +59,28 @@ class CallWebhooks:
     async def ask(self, call: LiveCall, fetch: Fetch) -> Fetched:
         """Ask for TwiML: the document, or Twilio's error."""
         request = self._request(call.setup.account_sid, call.sid, fetch.url, fetch.method, fetch.params)
-        answer = await self._client.fetch(request)
+        return self._fetched(call, fetch, await self._client.fetch(request))
+
+    def ask_constant(self, call: LiveCall, fetch: Fetch) -> Fetched | None:
+        """The document of a bin that is the same for every call, at once; None where a program is to be asked."""
+        answer = self._client.fetch_constant(fetch.method, fetch.url)
+        return None if answer is None else self._fetched(call, fetch, answer)
+
+    def _fetched(self, call: LiveCall, fetch: Fetch, answer: WebhookAnswer) -> Fetched:
         self._report(call, f"{fetch.method} {public(fetch.url)}", answer)
         if answer.error_code:
             return Fetched(fetch.token, answer.url, answer.status, None, answer.error_code, answer.error_text)
         try:
+<<<<<<< ours
             # What answers with audio is fetched once more to be played, and may ask who we are again.
             itself = with_login(self._vault.unmask(fetch.url), answer.url)
             document = read_answer(answer.content_type, answer.body, itself, self._vault.hide)
+=======
+            document = self._documents.read(answer)
+>>>>>>> theirs
         except DocumentError as problem:
             return Fetched(fetch.token, answer.url, answer.status, None, problem.code, problem.text)
-        masked = self._vault.mask_document(document.plain())
-        return Fetched(fetch.token, answer.url, answer.status, masked, 0, "")
+        return Fetched(fetch.token, answer.url, answer.status, document, 0, "")
 
     def notify(self, call: LiveCall, notify: Notify) -> None:
         """Queue a status callback of a call."""

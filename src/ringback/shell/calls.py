@@ -285,7 +285,11 @@ class Calls:
         self._carry_out(call.leg.place([branch], self._now()))
 
     def _fetch(self, call: LiveCall, fetch: fx.Fetch) -> None:
-        self.tasks.start(self._ask(call, fetch), f"webhook of {call.sid}")
+        known = self.webhooks.ask_constant(call, fetch)
+        if known is not None:
+            self.deliver(call, known)
+        else:
+            self.tasks.start(self._ask(call, fetch), f"webhook of {call.sid}")
 
     async def _ask(self, call: LiveCall, fetch: fx.Fetch) -> None:
         self.deliver(call, await self.webhooks.ask(call, fetch))

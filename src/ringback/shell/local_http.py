@@ -32,3 +32,6 @@ class LocalAnswer(NamedTuple):
 
 
 LocalHandler = Callable[[LocalRequest], Awaitable[LocalAnswer]]
+
+LocalDocuments = Callable[[str, str], LocalAnswer | None]
+"""The answer to (method, url) where it depends on nothing else of a request, and is there without waiting."""

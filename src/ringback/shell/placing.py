@@ -28,25 +28,38 @@ class Placing:
         self._vault = vault
 
     def known(self, call: LiveCall, place: Place) -> list[Branch] | None:
+<<<<<<< ours
         """The branches of targets whose ways are all known (registered phones); None if DNS is to be asked."""
         if not all(target["hop"] for target in place.targets):
             return None
         return [self._branch(call, place, target, _hops(target)) for target in place.targets]
+=======
+        """The branches of targets whose ways are all known (registered phones, IP addresses); None if DNS is to be asked."""
+        branches: list[Branch] = []
+        for target in place.targets:
+            uri = Uri.parse(target["uri"])
+            hop = _hop(target["hop"]) if target["hop"] else self._resolver.known(uri)
+            if hop is None:
+                return None
+            branches.append(self._branch(call, place, target, uri, (hop,)))
+        return branches
+>>>>>>> theirs
 
     async def found(self, call: LiveCall, place: Place) -> tuple[list[Branch], list[Note]]:
         """The branches of all targets that have a way, and a line for each that has none."""
         branches: list[Branch] = []
         notes: list[Note] = []
         for target in place.targets:
+            uri = Uri.parse(target["uri"])
             if target["hop"]:
                 hops: tuple[Hop, ...] = _hops(target)
             else:
                 try:
-                    hops = tuple(await self._resolver.resolve(Uri.parse(target["uri"])))
+                    hops = tuple(await self._resolver.resolve(uri))
                 except ResolutionFailed as problem:
                     notes.append(Note("sip", f"{target['uri']}: {problem}", "error", 13254))
                     continue
-            branches.append(self._branch(call, place, target, hops))
+            branches.append(self._branch(call, place, target, uri, hops))
         return branches, notes
 
     async def ways(self, uri: Uri) -> tuple[Hop, ...]:
@@ -68,8 +81,9 @@ class Placing:
             branch.address, branch.sent_by = host, sent_by(host, port)
             branch.contact = contact(host, port, hops[0].transport)
 
-    def _branch(self, call: LiveCall, place: Place, target: dict[str, Any], hops: tuple[Hop, ...]) -> Branch:
-        uri = Uri.parse(target["uri"])
+    def _branch(
+        self, call: LiveCall, place: Place, target: dict[str, Any], uri: Uri, hops: tuple[Hop, ...]
+    ) -> Branch:
         setup = call.setup
         headers = [
             ("X-Twilio-CallSid", setup.sid),

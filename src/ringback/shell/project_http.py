@@ -99,6 +99,8 @@ class ProjectHandler:
         self._tokens = tokens
         self._stored_bin = stored_bin
         self._templates: dict[str, tuple[object, list[bins.Part]]] = {}
+        self._constant: dict[str, LocalAnswer] = {}
+        self._constant_of = -1
 
     async def handle(self, request: LocalRequest) -> LocalAnswer:
         """The answer to any request; 404 for what is no URL of the project."""
@@ -128,6 +130,16 @@ class ProjectHandler:
             return _plain(404, "there is nothing at this URL")
         return answer
 
+    def constant(self, method: str, url: str) -> LocalAnswer | None:
+        """The document of a bin of the project without template tags: the same for every request."""
+        if method not in {"GET", "POST"}:
+            return None
+        self._project.refresh()
+        if self._constant_of != self._project.generation:
+            self._constant.clear()
+            self._constant_of = self._project.generation
+        return self._constant.get(urlsplit(url).path)
+
     # ---- documents ----------------------------------------------------------------------------------------
 
     def _voice(self, request: LocalRequest, parsed: _Parsed) -> LocalAnswer:
@@ -145,7 +157,18 @@ class ProjectHandler:
         except (OSError, UnicodeDecodeError) as error:
             log.warning("a bin cannot be read", name=name, error=str(error))
             return _plain(500, "the bin cannot be read")
-        return self._render(request, parsed, item.path, key, text)
+        answer = self._render(request, parsed, item.path, key, text)
+        template = self._templates.get(item.path)
+        if answer.status == 200 and template is not None:
+            self._keep_constant(urlsplit(request.url).path, parsed.path, template[1], answer)
+        return answer
+
+    def _keep_constant(self, sent: str, path: str, template: list[bins.Part], answer: LocalAnswer) -> None:
+        """Keep a document for ``constant``, by the path as it was sent: it must be the path that was meant."""
+        is_constant = sent == path and all(isinstance(part, bins.Text) for part in template)
+        is_current = self._constant_of == self._project.generation
+        if is_constant and is_current and len(self._constant) < limits.PROJECT_FILES:
+            self._constant[path] = answer
 
     def _bin_row(self, request: LocalRequest, parsed: _Parsed, sid: str) -> LocalAnswer | None:
         text = self._stored_bin(sid)

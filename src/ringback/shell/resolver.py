@@ -12,6 +12,7 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from ringback.sip.flow import Hop
@@ -101,6 +102,15 @@ class Resolver:
             for service in services
         ]
         return self.dead_hops.ordered(dict.fromkeys(hops))[:HOPS_MAX]
+
+    def known(self, uri: Uri) -> Hop | None:
+        """The only hop of a URI that names an IP address; None where names are to be looked up, or refused."""
+        host, transport = uri.host.strip("[]").lower(), uri.transport or "UDP"
+        if not uri.is_sip or "maddr" in uri.params or transport == "TLS" or not _is_literal(host):
+            return None
+        if transport not in self._transports:
+            return None
+        return Hop(transport, host, uri.port if uri.port is not None else PORTS[transport])
 
     def _wanted_transport(self, uri: Uri) -> str | None:
         if not uri.is_sip:
@@ -224,6 +234,7 @@ class Resolver:
         return [str(record.address) for task in tasks for record in task.result()]
 
 
+@lru_cache(maxsize=1_000)
 def _is_literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

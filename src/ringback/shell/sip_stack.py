@@ -10,8 +10,11 @@
 from __future__ import annotations
 
 import asyncio
+<<<<<<< ours
 import re
 import secrets
+=======
+>>>>>>> theirs
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -24,6 +27,7 @@ from ringback.shell.guard import Guard
 from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
+from ringback.shell.tokens import tokens
 from ringback.shell.transport import SipTransports
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
@@ -109,6 +113,7 @@ class SipStack:
         guard: Guard | None = None,
     ) -> None:
         self._host = host
+<<<<<<< ours
         self.guard = guard
         self.agent = UserAgent(
             lambda: secrets.token_hex(8),
@@ -116,6 +121,9 @@ class SipStack:
             extensions=EXTENSIONS,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
         )
+=======
+        self.agent = UserAgent(tokens().__next__, user_agent, extensions=EXTENSIONS)
+>>>>>>> theirs
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
         self.transports = SipTransports(

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from ringback.sip.errors import SipSyntaxError
@@ -190,6 +191,9 @@ class SipTransports:
             if udp is not None:
                 return udp
         family = _family(hop.host)
+        if len(self._udp) == 1:
+            only = next(iter(self._udp.values()))
+            return only if only.family == family else None
         candidates = [udp for udp in self._udp.values() if udp.family == family]
         if len(candidates) > 1:
             source = self._source_for(hop.host)
@@ -243,6 +247,7 @@ async def _flush(udp: UdpSocket, grace: float) -> None:
         return
 
 
+@lru_cache(maxsize=ROUTES_KEPT)
 def _family(host: str) -> int | None:
     """The address family of an IP literal; None for anything else, which would be looked up, and block."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

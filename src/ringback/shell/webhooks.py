@@ -22,7 +22,7 @@ from yarl import URL
 
 from ringback.rest.signatures import sign
 from ringback.shell import webhook_errors as codes
-from ringback.shell.local_http import LocalHandler, LocalRequest
+from ringback.shell.local_http import LocalDocuments, LocalHandler, LocalRequest
 from ringback.shell.webhook_cache import DocumentCache
 from ringback.shell.webhook_errors import Failure
 from ringback.shell.webhook_memory import Login, Memories
@@ -89,10 +89,12 @@ class WebhookClient:
         *,
         base_domain: str = "",
         local: LocalHandler | None = None,
+        documents: LocalDocuments | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._base_domain = base_domain.lower()
         self._local = local
+        self._constant = documents
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._memories = Memories()
@@ -125,6 +127,22 @@ class WebhookClient:
     def forget(self, call: str) -> None:
         """Drops a call's cookies and log-in; to be told when the call has ended."""
         self._memories.forget(call)
+
+    def fetch_constant(self, method: str, url: str) -> WebhookAnswer | None:
+        """The answer, at once, of a document of this server that is the same for every request; None otherwise.
+
+        Nobody reads the parameters or checks the signature of such a request, so none are made.
+        """
+        if self._constant is None or "#" in url or not self._base_domain:
+            return None
+        scheme, _, rest = url.partition("://")
+        if scheme != "http" or rest.partition("/")[0].partition(":")[0] != self._base_domain:
+            return None
+        answer = self._constant(method.upper(), url)
+        if answer is None:
+            return None
+        kind, charset = _media_type(answer.content_type)
+        return WebhookAnswer(answer.status, kind, answer.body, url, 0.0, charset=charset)
 
     async def fetch(self, request: WebhookRequest) -> WebhookAnswer:
         """Asks, and gives the answer or Twilio's error for why there is none."""
@@ -351,14 +369,13 @@ async def _ask_local(
     handler: LocalHandler, method: str, url: str, headers: Mapping[str, str], body: bytes
 ) -> _Reply:
     answer = await handler(LocalRequest(method, url, tuple(headers.items()), body))
-    kind, _, parameters = answer.content_type.partition(";")
-    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "') or "utf-8"
+    kind, charset = _media_type(answer.content_type)
     by_name = [(name.lower(), value) for name, value in answer.headers]
     is_too_large = len(answer.body) > (AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE)
     return _Reply(
         status=answer.status,
-        content_type=kind.strip().lower(),
-        charset=charset.lower(),
+        content_type=kind,
+        charset=charset,
         body=b"" if is_too_large else answer.body,
         location=next((value for name, value in by_name if name == "location"), ""),
         cookies=tuple(value for name, value in by_name if name == "set-cookie"),
@@ -368,6 +385,13 @@ async def _ask_local(
         error_text=answer.error_text,
         lines=tuple(answer.lines),
     )
+
+
+def _media_type(content_type: str) -> tuple[str, str]:
+    """The type and the charset of a Content-Type, in lower case."""
+    kind, _, parameters = content_type.partition(";")
+    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "') or "utf-8"
+    return kind.strip().lower(), charset.lower()
 
 
 def _without_userinfo(url: str) -> str:
