@@ -178,18 +178,22 @@ class UserAgent:
         reason: str | None = None,
         headers: Iterable[Header] = (),
     ) -> list[Effect]:
-        """One response and no memory of it (8.2.7); nothing for an ACK, or where there is no way back."""
-        if request.method == "ACK":
+        """One response and no memory of it (8.2.7); nothing for an ACK, or where there is no Via.
+
+        A Via that cannot be read is copied as it came, and the answer goes to where the request came from: that
+        leads nobody astray, and a phone that is being set up learns what is wrong (RFC 4475 section 3.1.2.1).
+        """
+        if request.method == "ACK" or request.get("Via") is None:
             return []
         try:
             request.stamp_via(*flow.remote)
-            via = request.via
+            hop = response_hop(request.via, flow)
         except PeerError:
-            return []
-        seed = f"{via.branch} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
+            hop = flow.hop()
+        seed = f"{request.raw('Via')[0]} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
         tag = blake2s(seed.encode("utf-8", "replace"), key=self._secret, digest_size=8).hexdigest()
         response = request.reply(status, reason, to_tag=tag, headers=(*headers, *self.server))
-        return [Send(response_hop(via, flow), response.render(), "")]
+        return [Send(hop, response.render(), "")]
 
     def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
         """Make a server transaction for an Incoming request, to be answered by ``respond``."""

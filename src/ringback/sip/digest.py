@@ -271,6 +271,8 @@ class Authenticator:
         values = [] if header is None else [header] if isinstance(header, str) else header
         malformed = False
         for value in values:
+            if value.partition(" ")[0].lower() != "digest":
+                continue  # another scheme is none of ours (RFC 4475 section 3.3.7)
             try:
                 credentials = Credentials.parse(value)
             except SipSyntaxError:
