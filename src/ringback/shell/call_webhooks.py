@@ -71,13 +71,9 @@ class CallWebhooks:
         if answer.error_code:
             return Fetched(fetch.token, answer.url, answer.status, None, answer.error_code, answer.error_text)
         try:
-<<<<<<< ours
             # What answers with audio is fetched once more to be played, and may ask who we are again.
             itself = with_login(self._vault.unmask(fetch.url), answer.url)
-            document = read_answer(answer.content_type, answer.body, itself, self._vault.hide)
-=======
-            document = self._documents.read(answer)
->>>>>>> theirs
+            document = self._documents.read(answer.content_type, answer.body, itself)
         except DocumentError as problem:
             return Fetched(fetch.token, answer.url, answer.status, None, problem.code, problem.text)
         return Fetched(fetch.token, answer.url, answer.status, document, 0, "")

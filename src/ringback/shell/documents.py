@@ -6,7 +6,6 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from ringback.shell.vault import Vault
-from ringback.shell.webhook_request import WebhookAnswer
 from ringback.twiml.document import read_answer
 
 KEPT: Final = 500
@@ -22,13 +21,13 @@ class Documents:
         self._vault = vault
         self._kept: OrderedDict[tuple[str, bytes], list[Any]] = OrderedDict()
 
-    def read(self, answer: WebhookAnswer) -> list[Any]:
-        """The document, its secrets hidden. Raises DocumentError.
+    def read(self, content_type: str, body: bytes, url: str) -> list[Any]:
+        """The document that an answer from ``url`` stands for, its secrets hidden. Raises DocumentError.
 
         Documents with secrets are read each time, so that a handle which the vault has forgotten is never
         given out; so is audio, which stands for a document that names its URL.
         """
-        key = (answer.content_type, answer.body)
+        key = (content_type, body)
         known = self._kept.get(key)
         if known is not None:
             self._kept.move_to_end(key)
@@ -39,10 +38,10 @@ class Documents:
             hidden.append(secret)
             return self._vault.hide(secret)
 
-        document = read_answer(answer.content_type, answer.body, answer.url, hide).plain()
+        document = read_answer(content_type, body, url, hide).plain()
         masked = self._vault.mask_document(document)
-        is_shared = masked == document and not hidden and not answer.content_type.startswith("audio/")
-        if is_shared and len(answer.body) <= LONGEST_KEPT:
+        is_shared = masked == document and not hidden and not content_type.startswith("audio/")
+        if is_shared and len(body) <= LONGEST_KEPT:
             self._kept[key] = masked
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -28,22 +28,15 @@ class Placing:
         self._vault = vault
 
     def known(self, call: LiveCall, place: Place) -> list[Branch] | None:
-<<<<<<< ours
-        """The branches of targets whose ways are all known (registered phones); None if DNS is to be asked."""
-        if not all(target["hop"] for target in place.targets):
-            return None
-        return [self._branch(call, place, target, _hops(target)) for target in place.targets]
-=======
-        """The branches of targets whose ways are all known (registered phones, IP addresses); None if DNS is to be asked."""
+        """The branches of targets whose ways are known (registered phones, IP addresses); None if DNS is to be asked."""
         branches: list[Branch] = []
         for target in place.targets:
             uri = Uri.parse(target["uri"])
-            hop = _hop(target["hop"]) if target["hop"] else self._resolver.known(uri)
-            if hop is None:
+            hops = _hops(target) if target["hop"] else self._resolver.known(uri)
+            if not hops:
                 return None
-            branches.append(self._branch(call, place, target, uri, (hop,)))
+            branches.append(self._branch(call, place, target, uri, hops))
         return branches
->>>>>>> theirs
 
     async def found(self, call: LiveCall, place: Place) -> tuple[list[Branch], list[Note]]:
         """The branches of all targets that have a way, and a line for each that has none."""

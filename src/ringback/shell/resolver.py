@@ -103,14 +103,14 @@ class Resolver:
         ]
         return self.dead_hops.ordered(dict.fromkeys(hops))[:HOPS_MAX]
 
-    def known(self, uri: Uri) -> Hop | None:
-        """The only hop of a URI that names an IP address; None where names are to be looked up, or refused."""
+    def known(self, uri: Uri) -> tuple[Hop, ...]:
+        """The hop of a URI that names an IP address; none where names are to be looked up, or refused."""
         host, transport = uri.host.strip("[]").lower(), uri.transport or "UDP"
         if not uri.is_sip or "maddr" in uri.params or transport == "TLS" or not _is_literal(host):
-            return None
+            return ()
         if transport not in self._transports:
-            return None
-        return Hop(transport, host, uri.port if uri.port is not None else PORTS[transport])
+            return ()
+        return (Hop(transport, host, uri.port if uri.port is not None else PORTS[transport]),)
 
     def _wanted_transport(self, uri: Uri) -> str | None:
         if not uri.is_sip:

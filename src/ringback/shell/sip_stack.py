@@ -10,11 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-<<<<<<< ours
 import re
-import secrets
-=======
->>>>>>> theirs
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -113,17 +109,13 @@ class SipStack:
         guard: Guard | None = None,
     ) -> None:
         self._host = host
-<<<<<<< ours
         self.guard = guard
         self.agent = UserAgent(
-            lambda: secrets.token_hex(8),
+            tokens().__next__,
             user_agent,
             extensions=EXTENSIONS,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
         )
-=======
-        self.agent = UserAgent(tokens().__next__, user_agent, extensions=EXTENSIONS)
->>>>>>> theirs
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
         self.transports = SipTransports(
