@@ -1,0 +1,194 @@
+"""Writes docs/conformance.md: which rule of which RFC is kept, by the names of the tests that show it.
+
+    python tools/conformance.py            write the file
+    python tools/conformance.py --check    fail when it is not what would be written
+
+A test is named by its clause: ``test_rfc3261_17_2_1_timer_g_doubles_to_t2`` is RFC 3261 section 17.2.1, "timer g
+doubles to t2". Deviations are the paragraphs of docstrings that begin with ``Deviation:``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "conformance.md"
+
+TITLES = {
+    3261: "SIP: Session Initiation Protocol",
+    3262: "Reliability of provisional responses",
+    3263: "Locating SIP servers",
+    3264: "An offer/answer model with SDP",
+    3311: "The SIP UPDATE method",
+    3323: "A privacy mechanism for SIP",
+    3325: "Asserted identity within trusted networks",
+    3326: "The Reason header field",
+    3327: "Registering non-adjacent contacts (Path)",
+    3428: "SIP extension for instant messaging",
+    3515: "The SIP REFER method",
+    3550: "RTP: a transport protocol for real-time applications",
+    3581: "Symmetric response routing (rport)",
+    3665: "SIP basic call flow examples",
+    3891: "The SIP Replaces header",
+    4028: "Session timers in SIP",
+    4320: "Actions addressing the non-INVITE transaction",
+    4475: "SIP torture test messages",
+    4488: "Suppression of the REFER subscription",
+    4733: "RTP payload for DTMF digits",
+    4916: "Connected identity in SIP",
+    5118: "SIP torture test messages for IPv6",
+    5393: "An amplification vulnerability in forking proxies",
+    5626: "Managing client-initiated connections (outbound)",
+    5954: "Correction for IPv6 ABNF and URI comparison",
+    6026: "Correct transaction handling for 2xx to INVITE",
+    6432: "Carrying Q.850 codes in Reason",
+    6665: "SIP-specific event notification",
+    8760: "SIP digest access authentication",
+}
+
+JUDGES = (  # what stands in a test, or in its module, and who then is the judge
+    ("module", re.compile(r"pjsua2|Pjsip|\bpjsip\b"), "PJSIP"),
+    ("module", re.compile(r"\bsipp\b", re.I), "SIPp"),
+    ("module", re.compile(r"ffmpeg|import av\b", re.I), "FFmpeg"),
+    ("test", re.compile(r"aioice"), "aioice"),
+    (
+        "test",
+        re.compile(r"messages\(|flow_of\(|_read\(|_request\(\"|CORPUS|Part\(|\.statuses\("),
+        "the RFC's messages",
+    ),
+)
+
+
+class Rule(NamedTuple):
+    """One test, as the name says it."""
+
+    rfc: int
+    clause: tuple[str, ...]
+    words: str
+    judge: str
+    path: str
+
+
+class Deviation(NamedTuple):
+    """What is done otherwise on purpose, and why."""
+
+    path: str
+    text: str
+
+
+def split_name(name: str) -> tuple[int, tuple[str, ...], str] | None:
+    """RFC, clause and words of a test's name; None for a test of no RFC."""
+    found = re.fullmatch(r"test_rfc(\d+)_(.+)", name)
+    if found is None:
+        return None
+    words = found[2].split("_")
+    clause: list[str] = []
+    if len(words) > 1 and re.fullmatch(r"[a-z]", words[0]) and words[1].isdigit():
+        clause.append(words.pop(0).upper())  # an appendix
+    while words and re.fullmatch(r"\d{1,2}", words[0]):
+        clause.append(words.pop(0))
+    return int(found[1]), tuple(clause), " ".join(words)
+
+
+def rules(path: Path) -> Iterator[Rule]:
+    """The rules that the tests of a module show."""
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        split = split_name(node.name)
+        if split is None:
+            continue
+        source = ast.get_source_segment(text, node) or ""
+        judge = next(
+            (
+                name
+                for where, pattern, name in JUDGES
+                if pattern.search(text if where == "module" else source)
+            ),
+            "",
+        )
+        yield Rule(*split, judge, str(path.relative_to(ROOT)))
+
+
+def deviations(path: Path) -> Iterator[Deviation]:
+    """The deviations that the docstrings of a module name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        docstring = ast.get_docstring(node) if isinstance(node, documented) else None
+        if docstring is None and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docstring = node.value.value if isinstance(node.value.value, str) else None
+        elif isinstance(node, ast.Expr):
+            docstring = None
+        for paragraph in re.split(r"\n\s*\n|\n(?=\s*Deviation:)", docstring or ""):
+            if paragraph.strip().startswith("Deviation:"):
+                text = " ".join(paragraph.split()).removeprefix("Deviation: ")
+                yield Deviation(str(path.relative_to(ROOT)), text)
+
+
+def _order(clause: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdigit() else (1000, part) for part in clause)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def document() -> str:
+    """The whole text."""
+    found = [rule for path in sorted((ROOT / "tests").rglob("test_*.py")) for rule in rules(path)]
+    by_rfc: dict[int, list[Rule]] = defaultdict(list)
+    for rule in found:
+        by_rfc[rule.rfc].append(rule)
+    sources = [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
+    differing = sorted({each for path in sources for each in deviations(path)})
+    judged = sum(bool(rule.judge) for rule in found)
+    lines = [
+        "# Conformance",
+        "",
+        "<!-- Written by tools/conformance.py from the names of the tests; do not edit. -->",
+        "",
+        "What Ringback keeps of the RFCs, rule by rule. Each line is a test; the last column says whose program or",
+        "whose bytes judge it, where these are not ours.",
+        "",
+        f"{len(found)} rules of {len(by_rfc)} RFCs, {judged} of them judged by others, {len(differing)} deviations.",
+        "",
+    ]
+    for number in sorted(by_rfc):
+        title = f": {TITLES[number]}" if number in TITLES else ""
+        lines += [f"## RFC {number}{title}", "", "| section | rule | judged by |", "|---|---|---|"]
+        for rule in sorted(by_rfc[number], key=lambda rule: (_order(rule.clause), rule.words, rule.path)):
+            lines.append(f"| {'.'.join(rule.clause)} | {_escaped(rule.words)} | {rule.judge} |")
+        lines.append("")
+    lines += [
+        "## Deviations",
+        "",
+        "Done otherwise on purpose, with the reason, and the test that pins it.",
+        "",
+    ]
+    lines += [f"- `{each.path}`: {_escaped(each.text)}" for each in differing]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the document: the exit status."""
+    text = document()
+    if arguments == ["--check"]:
+        if not DOCUMENT.exists() or DOCUMENT.read_text() != text:
+            print("docs/conformance.md is out of date: run python tools/conformance.py", file=sys.stderr)
+            return 1
+        return 0
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(text)
+    print(text.splitlines()[7])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
