@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ringback.call.events import Digit, Event, LegAnswered, LegEnded, LegRinging
+from ringback.call.failover import may_fail_over
 from ringback.call.info_digits import digit_of
 from ringback.call.outcome import failure_rank
 from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
@@ -81,6 +82,8 @@ class Branch:
     route: tuple[str, ...] = ()
     login: Login | None = None
     follow_redirects: bool = False
+    turn: int = 0
+    """Those of the lowest turn ring at once; those of the next when they all failed."""
     redirected: bool = False
     """It is on its way to the place that a 302 named."""
 
@@ -106,6 +109,7 @@ class Leg:
         "_branches",
         "_following",
         "_hanging_up",
+        "_later",
         "_rung",
         "_session_id",
         "_talk",
@@ -129,6 +133,7 @@ class Leg:
         self._answer = b""
         self._rung = 0
         self._hanging_up = False
+        self._later: list[Branch] = []
         self._branches: dict[InviteSession, _Trying] = {}
         self._following = 0
         self._best: sip.Ended | None = None
@@ -199,9 +204,14 @@ class Leg:
     # -- an outgoing leg -------------------------------------------------------------------------------
 
     def place(self, branches: Iterable[Branch], now: float) -> list[LegEffect]:
-        """Call each branch at once; with none that can be reached the leg ends."""
+        """Call the branches of the lowest turn at once; with none that can be reached the leg ends."""
         out: list[LegEffect] = []
-        for branch in branches:
+        reachable = [branch for branch in branches if branch.hops or branch.redirected]
+        turn = min((branch.turn for branch in reachable), default=0)
+        self._later += [branch for branch in reachable if branch.turn > turn]
+        for branch in reachable:
+            if branch.turn > turn:
+                continue
             self._following, branch.redirected = self._following - branch.redirected, False
             if not branch.hops or self._hanging_up or self.ended or self.session is not None:
                 continue
@@ -224,7 +234,7 @@ class Leg:
             hop = branch.hops[0]
             out.append(Wire(self, True, f"INVITE {branch.uri} to {hop.host}:{hop.port}/{hop.transport}"))
             out += given
-        return out + self._end_if_none_is_left()
+        return out + self._end_if_none_is_left(now)
 
     # -- both -------------------------------------------------------------------------------------------
 
@@ -241,7 +251,7 @@ class Leg:
         out: list[LegEffect] = []
         for branch in list(self._branches):
             out += [Wire(self, True, "CANCEL"), *branch.hangup(now)]
-        return out + self._end_if_none_is_left()
+        return out + self._end_if_none_is_left(now)
 
     def on(self, effect: sip.Effect, now: float) -> list[LegEffect]:
         """What the agent says of a session of this leg."""
@@ -383,13 +393,17 @@ class Leg:
             self._hanging_up = True
             for other in list(self._branches):
                 out += other.hangup(now)
-        return out + self._end_if_none_is_left()
+        return out + self._end_if_none_is_left(now)
 
-    def _end_if_none_is_left(self) -> list[LegEffect]:
-        """The end of an outgoing leg that nobody answered, when the last branch is gone."""
+    def _end_if_none_is_left(self, now: float) -> list[LegEffect]:
+        """The next turn of an outgoing leg that nobody answered, or its end, when the last branch is gone."""
         waiting = self._following > 0 and not self._hanging_up
         if self._branches or waiting or self.session is not None or self.ended:
             return []
+        best, later = self._best, self._later
+        if later and not self._hanging_up and (best is None or may_fail_over(best.cause, best.status)):
+            self._later, self._best = [], None
+            return self.place(later, now)
         if self._best is not None:
             return self._end(self._best)
         self.ended = True

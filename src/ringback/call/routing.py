@@ -4,20 +4,23 @@ A plan is plain data, because it comes back to the script as an event and stays 
 
     {"error_code": 0, "error_text": "", "to": "+1555...", "from": "+1650...",
      "from_user": "+1650...", "from_domain": "...", "display_name": "",
-     "targets": [{"uri", "hop", "headers", "route", "username", "password", "follow_redirects"}]}
+     "targets": [{"uri", "hop", "headers", "route", "username", "password", "follow_redirects",
+                  "turn"}]}
 
 ``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it. ``spare``,
-where it is there, are further Hops to the same phone.
+where it is there, are further Hops to the same phone. Targets of turn 0 ring at once; those of the next turn when they all failed.
 ``password`` is a handle, never the secret.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 from ringback.call.directory import Directory, Registered, Registrations, Row
+from ringback.call.failover import in_turn
 from ringback.call.numbers import is_e164, normalize
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.uri import Uri
@@ -50,12 +53,21 @@ class Unroutable(Exception):
         self.text = text
 
 
-def plan(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
-    """The plan for a dialed noun or a REST call's To; see ``ringback.twiml.verbs.nouns`` for ``wanted``."""
+def plan(
+    wanted: dict[str, Any],
+    directory: Directory,
+    registrations: Registrations,
+    now: float,
+    chance: Callable[[], float] = lambda: 0.0,
+) -> Plan:
+    """The plan for a dialed noun or a REST call's To; see ``ringback.twiml.verbs.nouns`` for ``wanted``.
+
+    ``chance`` gives numbers of [0, 1), by which targets of one priority are drawn.
+    """
     try:
         if wanted["kind"] == "sip":
             return _plan_sip(wanted, directory, registrations, now)
-        return _plan_number(wanted, directory)
+        return _plan_number(wanted, directory, chance)
     except Unroutable as problem:
         return {
             "error_code": problem.code,
@@ -86,7 +98,9 @@ def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
     return target
 
 
-def _target(uri: str, *, hop: list[Any] | None = None, headers: list[list[str]] | None = None) -> Target:
+def _target(
+    uri: str, *, hop: list[Any] | None = None, headers: list[list[str]] | None = None, turn: int = 0
+) -> Target:
     return {
         "uri": uri,
         "hop": hop,
@@ -95,13 +109,14 @@ def _target(uri: str, *, hop: list[Any] | None = None, headers: list[list[str]] 
         "username": "",
         "password": "",
         "follow_redirects": hop is None,
+        "turn": turn,
     }
 
 
 # -- numbers ---------------------------------------------------------------------------------------------
 
 
-def _plan_number(wanted: dict[str, Any], directory: Directory) -> Plan:
+def _plan_number(wanted: dict[str, Any], directory: Directory, chance: Callable[[], float]) -> Plan:
     number = normalize(wanted["address"], wanted["country"])
     if number is None:
         raise Unroutable(
@@ -115,7 +130,10 @@ def _plan_number(wanted: dict[str, Any], directory: Directory) -> Plan:
         raise Unroutable(
             21300 if sid else 32010, f"there is no BYOC trunk {sid}" if sid else "the account has no carrier"
         )
-    targets = [_target(_towards(row["target"], number)) for row in carrier.targets]
+    targets = [
+        _target(_towards(row["target"], number), turn=turn)
+        for turn, row in enumerate(in_turn(carrier.targets, chance))
+    ]
     if not targets:
         raise Unroutable(32010, f"the carrier {carrier.trunk['friendly_name']} has no enabled target")
     domain = _from_domain(carrier.trunk, directory)

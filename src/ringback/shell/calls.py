@@ -50,6 +50,8 @@ log = structlog.get_logger("ringback.calls")
 KEPT_WITHIN = 1.0
 """Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records."""
 
+_random = secrets.SystemRandom()
+
 RECENT = 1_000
 """Finished calls that REST still reads from memory, until the writer has them on disk."""
 
@@ -295,7 +297,7 @@ class Calls:
         self.deliver(call, await self.webhooks.ask(call, fetch))
 
     def _plan(self, call: LiveCall, asked: fx.Plan) -> None:
-        planned = plan(asked.wanted, self._store.configuration, self._registrar, time.time())
+        planned = plan(asked.wanted, self._store.configuration, self._registrar, time.time(), _random.random)
         self.deliver(call, events.Planned(asked.token, planned))
 
     def arm(self, call: LiveCall, arm: fx.Arm) -> None:

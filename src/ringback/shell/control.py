@@ -148,7 +148,8 @@ class LiveControl:
             "username": params.sip_auth_username or "",
             "password": self._exchange.vault.hide(params.sip_auth_password or ""),
         }
-        return plan(wanted, self._store.configuration, self._exchange.registrar, time.time())
+        configuration, registrar = self._store.configuration, self._exchange.registrar
+        return plan(wanted, configuration, registrar, time.time(), secrets.SystemRandom().random)
 
     async def update(self, account_sid: str, call_sid: str, changes: CallUpdate) -> Row:
         """End or redirect a live call."""

@@ -100,6 +100,7 @@ class Placing:
             route=tuple(target["route"]),
             login=login,
             follow_redirects=target["follow_redirects"],
+            turn=target["turn"],
         )
         self.refresh(branch, hops)
         return branch

@@ -81,6 +81,11 @@ def domain_row(name: str = DOMAIN, **changes: Any) -> dict[str, Any]:
     return {**row, **changes}
 
 
+def target_row(target: str, *, priority: int = 10, weight: int = 10) -> dict[str, Any]:
+    """A target of a connection policy."""
+    return {"target": target, "priority": priority, "weight": weight}
+
+
 def trunk_row(**changes: Any) -> dict[str, Any]:
     """A BYOC trunk."""
     row = {
@@ -122,7 +127,7 @@ class FakeDirectory:
     ip_rules: list[IPv4Network | IPv6Network] | None = None
     carriers: dict[str, Carrier] = field(
         default_factory=lambda: {
-            trunk_row()["sid"]: Carrier(trunk_row(), [{"target": "sip:sandbox.test;transport=tcp"}])
+            trunk_row()["sid"]: Carrier(trunk_row(), [target_row("sip:sandbox.test;transport=tcp")])
         }
     )
     sources: dict[str, Source] = field(default_factory=dict)

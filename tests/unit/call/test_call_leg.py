@@ -511,3 +511,36 @@ def test_wires_tell_the_call_in_words() -> None:
     alice.do(alice.session.hangup)
     assert exchange.wires() == [f"< INVITE sip:ringback@{HOST}", "> 180 Ringing", "> 200 OK", "< BYE"]
     exchange.finish()
+
+
+def test_outgoing_turns_are_tried_one_after_another() -> None:
+    exchange, (first, second, third), leg = outgoing(3)
+    first.rejecting(503)
+    second.answering()
+    third.answering()
+    exchange.do(leg.place, [phone.branch(turn=turn) for turn, phone in enumerate((first, second, third))])
+    assert [type(event) for event in exchange.events()] == [LegAnswered]
+    assert second.got[:1] == ["INVITE"]
+    assert third.got == []
+    exchange.do(leg.hang_up)
+    exchange.finish()
+
+
+@pytest.mark.parametrize("status", [404, 486, 603])
+def test_outgoing_next_turn_is_not_tried_when_the_callee_has_spoken(status: int) -> None:
+    exchange, (first, second), leg = outgoing(2)
+    first.rejecting(status)
+    second.answering()
+    exchange.do(leg.place, [first.branch(turn=0), second.branch(turn=1)])
+    assert exchange.ending().status == status
+    assert second.got == []
+    exchange.finish()
+
+
+def test_outgoing_hung_up_between_turns_tries_no_other() -> None:
+    exchange, (first, second), leg = outgoing(2)
+    first.ringing()
+    exchange.do(leg.place, [first.branch(turn=0), second.branch(turn=1)])
+    exchange.do(leg.hang_up)
+    assert second.got == []
+    exchange.finish()

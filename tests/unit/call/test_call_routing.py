@@ -16,6 +16,7 @@ from unit.call.fake_directory import (
     FakeDirectory,
     FakeRegistrations,
     domain_row,
+    target_row,
     trunk_row,
 )
 
@@ -60,7 +61,7 @@ def test_number_by_a_named_trunk_with_its_from_domain() -> None:
     trunk = trunk_row(sid="BY" + "2" * 32, from_domain_sid=domain_row()["sid"])
     directory = FakeDirectory()
     directory.carriers[trunk["sid"]] = Carrier(
-        trunk, [{"target": "sip:carrier.test"}, {"target": "sip:fixed@carrier.test:5070"}]
+        trunk, [target_row("sip:carrier.test"), target_row("sip:fixed@carrier.test:5070")]
     )
     found = planned(directory, byoc=trunk["sid"])
     assert found["from_domain"] == DOMAIN
@@ -73,7 +74,7 @@ def test_number_by_a_named_trunk_with_its_from_domain() -> None:
 def test_trunk_of_another_account_is_21300() -> None:
     directory = FakeDirectory()
     directory.carriers["BY2"] = Carrier(
-        trunk_row(sid="BY2", account_sid=OTHER_ACCOUNT), [{"target": "sip:x.test"}]
+        trunk_row(sid="BY2", account_sid=OTHER_ACCOUNT), [target_row("sip:x.test")]
     )
     assert planned(directory, byoc="BY2")["error_code"] == 21300
     assert planned(directory, byoc="BY3")["error_code"] == 21300
