@@ -1,0 +1,92 @@
+"""What weighs on a server in these tests, and how its process bears it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+import struct
+import sys
+import time
+
+FLOODERS = 200
+"""Addresses that a flood comes from, 127.9.x.y; each from ports of its own."""
+
+_SDP = (
+    "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+    "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+)
+
+
+def message(kind: str, number: int, host: str, port: int, domain: str) -> bytes:
+    """One datagram of a flood; each is new, so that none is a retransmission."""
+    if kind == "garbage":
+        return random.Random(number).randbytes(300)
+    method = kind
+    body = _SDP.format(host=host) if method == "INVITE" else ""
+    content = "Content-Type: application/sdp\r\n" if body else ""
+    return (
+        f"{method} sip:x{number}@{domain} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bKf{number}\r\n"
+        f"Max-Forwards: 70\r\nFrom: <sip:x@{domain}>;tag=f{number}\r\nTo: <sip:x{number}@{domain}>\r\n"
+        f"Call-ID: flood-{number}@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:x@{host}:{port}>\r\n"
+        f"User-Agent: flooder\r\n{content}Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def flood(
+    server: tuple[str, int], domain: str, seconds: float, rate: float, addresses: int
+) -> tuple[int, int]:
+    """Send REGISTER, INVITE, OPTIONS and garbage in turn: how many went out, and how many answers came back."""
+    socks = []
+    for n in range(addresses):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            sock.bind((f"127.9.{n // 250}.{n % 250 + 1}", 0))
+        sock.connect(server)
+        socks.append((sock, *sock.getsockname()))
+    kinds = ("REGISTER", "INVITE", "OPTIONS", "garbage")
+    sent = refused = 0
+    began_at = time.monotonic()
+    while (now := time.monotonic()) < began_at + seconds:
+        due = int((now - began_at) * rate)
+        for _ in range(min(due - sent, 500)):
+            sock, host, port = socks[sent % len(socks)]
+            try:
+                sock.send(message(kinds[sent % 4], sent, host, port, domain))
+            except OSError:
+                refused += 1
+            sent += 1
+        time.sleep(0.001)
+    answers = 0
+    for sock, _, _ in socks:
+        with contextlib.suppress(OSError):
+            while sock.recv(65_535):
+                answers += 1
+        sock.close()
+    return sent - refused, answers
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory of a process."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def reset(sock: socket.socket) -> None:
+    """Cut a connection with RST, as a machine does that was switched off and on."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+if __name__ == "__main__":
+    _, HOST, PORT, DOMAIN, SECONDS, RATE, ADDRESSES = sys.argv
+    print(*flood((HOST, int(PORT)), DOMAIN, float(SECONDS), float(RATE), int(ADDRESSES)))
