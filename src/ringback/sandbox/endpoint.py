@@ -263,7 +263,7 @@ class Endpoint:
         return call
 
     def _new_call(self) -> EndpointCall:
-        port = self.pump.open("0.0.0.0")
+        port = self.pump.open("::" if ":" in self.address[0] else "0.0.0.0")
         name = f"{self.name}-{next(self.ids)}"
         call = EndpointCall(self, Leg(self.stack.agent, name, port.id, port.port, secrets.randbits(31)), port)
         self._calls[name] = self._by_port[port.id] = call

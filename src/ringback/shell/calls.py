@@ -147,7 +147,7 @@ class Calls:
 
     def receive(self, setup: CallSetup, request: Request, flow: Flow, phone_number_sid: str = "") -> LiveCall:
         """An INVITE that was admitted becomes a call. Raises Overload or PortsExhausted."""
-        call = self._open(setup, phone_number_sid)
+        call = self._open(setup, phone_number_sid, flow.remote[0])
         host, port = self._placing.local(flow.hop())
         ours = contact(host, port, flow.transport)
         self._carry_out(call.leg.receive(request, flow, host, ours, self._now()))
@@ -174,10 +174,10 @@ class Calls:
             if parent is not None:
                 self.deliver(parent, events.Told(setup.sid, "ended", _failed_ending(503)))
 
-    def _open(self, setup: CallSetup, phone_number_sid: str = "") -> LiveCall:
+    def _open(self, setup: CallSetup, phone_number_sid: str = "", peer: str = "") -> LiveCall:
         if len(self._live) >= self._max_calls:
             raise Overload(f"{len(self._live)} calls are up, the limit of this server")
-        port = self.sound.open()
+        port = self.sound.open(peer)
         leg = Leg(self._agent, setup.sid, port.id, port.port, secrets.randbits(31))
         actor = CallActor(setup, script_of)
         row = self.records.new_row(setup, phone_number_sid)
@@ -267,7 +267,7 @@ class Calls:
     def _place(self, call: LiveCall, place: fx.Place) -> None:
         branches = self._placing.known(call, place)
         if branches is not None:
-            self._carry_out(call.leg.place(branches, self._now()))
+            self._carry_out(call.leg.place(self.sound.fit(call, branches), self._now()))
         else:
             self.tasks.start(self._find_and_place(call, place), f"ways of {call.sid}")
 
@@ -276,7 +276,7 @@ class Calls:
         for note in notes:
             self._note(call, note)
             self.remark(call, note)
-        self._carry_out(call.leg.place(branches, self._now()))
+        self._carry_out(call.leg.place(self.sound.fit(call, branches), self._now()))
 
     def follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
         """A redirect: find the way and place the branch again."""

@@ -123,6 +123,8 @@ class Exchange:
         host, port = self.settings.sip
         self.sip_address = transports.listen_udp(host, port or shared_port(host))
         transports.listen_tcp(host, self.sip_address[1])
+        if host == "0.0.0.0":
+            self._listen_on_ipv6(self.sip_address[1])
         if self.settings.sips is not None and self.settings.tls_context is not None:
             self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
         known = await self.store.registrations.load(time.time())
@@ -132,6 +134,17 @@ class Exchange:
         asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
         await close_left_behind(self.store, self.stack)
         self.tasks.start(self._sweep(), "expired registrations")
+
+    def _listen_on_ipv6(self, port: int) -> None:
+        """Every address means those of IPv6, too, where the machine has any."""
+        transports = self.stack.transports
+        try:
+            transports.listen_udp("::", port)
+            transports.listen_tcp("::", port)
+            if self.sips_address is None and self.settings.sips is not None and self.settings.tls_context:
+                transports.listen_tls("::", self.settings.sips[1], self.settings.tls_context)
+        except OSError as problem:
+            log.info("no SIP over IPv6", problem=str(problem))
 
     async def _sweep(self) -> None:
         while True:

@@ -8,7 +8,9 @@ from typing import Any
 
 from ringback.call import events
 from ringback.call.effects import Note, info
+from ringback.call.leg import Branch
 from ringback.media.clips import Clip, ClipError
+from ringback.media.errors import PortsExhausted
 from ringback.media.library import Library
 from ringback.media.pump import Port, PortStats, Pump
 from ringback.sdp import Negotiated
@@ -42,9 +44,32 @@ class Sound:
         self._tap_ids = count(1)
         self._taps: dict[int, Callable[[bytes, int], None]] = {}
 
-    def open(self) -> Port:
-        """A port on every address of this machine. Raises PortsExhausted."""
-        return self._pump.open("0.0.0.0")
+    def open(self, peer: str = "") -> Port:
+        """A port on every address of this machine, of the family of the peer's address. Raises PortsExhausted."""
+        return self._pump.open("::" if ":" in peer else "0.0.0.0")
+
+    def fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
+        """Let a call's port be of the family of its first branch, as its signalling is.
+
+        A leg has one port, so branches of the other family cannot be reached: their hops are taken away.
+        """
+        first = next((branch.address for branch in branches if branch.hops), "")
+        if first and (":" in first) != (":" in call.port.host):
+            try:
+                port = self.open(first)
+            except PortsExhausted:
+                port = call.port
+            if port is not call.port:
+                self._calls.pop(call.port.id, None)
+                self._pump.close_port(call.port.id)
+                call.port = port
+                call.leg.port_id, call.leg.port = port.id, port.port
+                self.attach(call)
+        for branch in branches:
+            if branch.hops and (":" in branch.address) != (":" in call.port.host):
+                self._remark(call, Note("sip", f"{branch.uri}: IPv4 and IPv6 at once", "warning", 0))
+                branch.hops = ()
+        return branches
 
     def attach(self, call: LiveCall) -> None:
         """Events of the call's port are for this call from now on."""
