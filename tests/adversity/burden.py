@@ -11,7 +11,7 @@ import sys
 import time
 
 FLOODERS = 200
-"""Addresses that a flood comes from, 127.9.x.y; each from ports of its own."""
+"""Addresses that a flood comes from, 127.9.x.y; the first is 127.0.0.1, that of the phones."""
 
 _SDP = (
     "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
@@ -43,7 +43,7 @@ def flood(
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         with contextlib.suppress(OSError):
-            sock.bind((f"127.9.{n // 250}.{n % 250 + 1}", 0))
+            sock.bind((f"127.9.{n // 250}.{n % 250 + 1}" if n else "127.0.0.1", 0))
         sock.connect(server)
         socks.append((sock, *sock.getsockname()))
     kinds = ("REGISTER", "INVITE", "OPTIONS", "garbage")

@@ -56,7 +56,7 @@ class FrontDesk:
         self._calls = calls
         self._carry_out = carry_out
         self._mask = mask
-        self._guard = guard or Guard()
+        self._guard = Guard() if guard is None else guard
         self.draining = False
 
     def on_request(self, request: Request, flow: Flow) -> None:
