@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 
-FLOODERS = 200
+FLOODERS = int(os.environ.get("RINGBACK_ADVERSITY_FLOODERS", "40"))
 """Addresses that a flood comes from, 127.9.x.y; the first is 127.0.0.1, that of the phones."""
 
 _SDP = (
@@ -47,7 +47,7 @@ def flood(
         sock.connect(server)
         socks.append((sock, *sock.getsockname()))
     kinds = ("REGISTER", "INVITE", "OPTIONS", "garbage")
-    sent = refused = 0
+    sent = refused = answers = 0
     began_at = time.monotonic()
     while (now := time.monotonic()) < began_at + seconds:
         due = int((now - began_at) * rate)
@@ -58,14 +58,29 @@ def flood(
             except OSError:
                 refused += 1
             sent += 1
+            answers += _waiting(sock)
         time.sleep(0.001)
-    answers = 0
+    time.sleep(0.5)
     for sock, _, _ in socks:
-        with contextlib.suppress(OSError):
-            while sock.recv(65_535):
-                answers += 1
+        answers += _waiting(sock)
         sock.close()
     return sent - refused, answers
+
+
+def _waiting(sock: socket.socket) -> int:
+    """How many answers wait; they are taken."""
+    answers = 0
+    with contextlib.suppress(OSError):
+        while sock.recv(65_535):
+            answers += 1
+    return answers
+
+
+def dropped(port: int) -> int:
+    """Datagrams that the kernel dropped at a UDP port, because nobody took them in time."""
+    with open("/proc/net/udp") as file:
+        rows = [line.split() for line in file][1:]
+    return sum(int(row[-1]) for row in rows if int(row[1].partition(":")[2], 16) == port)
 
 
 def resident(pid: int) -> int:
