@@ -23,6 +23,12 @@ Source = tuple[str, int]
 """Address and port that a message came from."""
 
 
+LATENESS_WEIGHT: Final = 0.2
+"""Of the newest lateness in the mean: that of about half a second."""
+LONGEST_LATENESS: Final = 1.0
+"""Seconds; a pause counts no more, so that one alone stays below the limit."""
+
+
 class GuardLimits(NamedTuple):
     """Bounds with their reasons; rates in messages a second, times in seconds."""
 
@@ -219,8 +225,11 @@ class Guard:
         return answer_size <= request_size + self.limits.answer_excess
 
     def late(self, seconds: float) -> None:
-        """The event loop came so late to something; to be told ten times a second."""
-        self._lag = max(seconds, 0.7 * self._lag)
+        """The event loop came so late to something; to be told ten times a second.
+
+        One pause, however long, is no overload: only lateness that lasts for seconds is.
+        """
+        self._lag += LATENESS_WEIGHT * (min(seconds, LONGEST_LATENESS) - self._lag)
         if self._lag > self.limits.lag:
             self.is_overloaded = True
         elif self._lag < self.limits.lag_over:

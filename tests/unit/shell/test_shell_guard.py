@@ -98,16 +98,24 @@ def test_answers_to_strangers_are_hardly_longer_than_their_requests() -> None:
     assert not guard.may_answer(300, 501)
 
 
-def test_lateness_is_overload_until_it_is_really_over() -> None:
+def test_lateness_that_lasts_is_overload_until_it_is_really_over() -> None:
     guard = Guard()
-    guard.late(0.2)
+    for _ in range(100):
+        guard.late(0.2)
     assert not guard.is_overloaded
-    guard.late(0.3)
+    for _ in range(10):
+        guard.late(0.4)
     assert guard.is_overloaded
     guard.late(0.0)
     assert guard.is_overloaded
-    for _ in range(5):
+    for _ in range(10):
         guard.late(0.0)
+    assert not guard.is_overloaded
+
+
+def test_one_long_pause_is_no_overload() -> None:
+    guard = Guard()
+    guard.late(30.0)
     assert not guard.is_overloaded
 
 
