@@ -13,12 +13,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import signalling
+from tests.bench import relay, signalling
 from tests.bench.report import Fact, Row, show
 
 Measured = tuple[list[Row], list[Fact]]
 GROUPS: list[tuple[tuple[str, ...], Callable[[list[str], int], Measured]]] = [
     (signalling.LINES, signalling.measure),
+    (relay.LINES, relay.measure),
 ]
 
 

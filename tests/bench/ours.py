@@ -92,7 +92,7 @@ class Ours:
 @contextmanager
 def ringback(**settings: Any) -> Iterator[Ours]:
     """A server on the server's core, with a project of its own, as it comes but for its log."""
-    given = {"log_level": "warning", "rtp": "30000-39999", **settings}
+    given = {"log_level": "warning", "rtp": "10000-29999", **settings}
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with on_core(SERVER_CORE):
