@@ -96,7 +96,7 @@ class Dialler:
 
     def _at_callee(self, data: bytes, rtp: int) -> int:
         """Answer a request at once; the RTP port of an offer."""
-        if data.startswith((b"ACK", b"SIP/2.0")):
+        if data.startswith((b"ACK", b"SIP/2.0")) or not data[:1].isalpha():  # RTCP goes beside every RTP port
             return 0
         lines = data.decode().splitlines()
         kept = [line for line in lines if line.startswith(("Via:", "From:", "Call-ID:", "CSeq:"))]
