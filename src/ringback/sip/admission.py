@@ -54,12 +54,16 @@ class Admission:
 
     def inside(self, request: Request) -> Refusal | None:
         """Rules for every request: Require (8.2.2.3), and what an offer may be written in (8.2.3)."""
-        if request.get("Require") is not None:
+        if request.has("Require"):
             known = REGISTRATION if request.method == "REGISTER" else self._extensions
             unknown = [tag for tag in request.all("Require") if tag.lower() not in known]
             if unknown:
                 return 420, None, [("Unsupported", ", ".join(unknown))]
-        if self._min_se and (request.method == "INVITE" or request.method == "UPDATE"):
+        if (
+            self._min_se
+            and request.has("Session-Expires")
+            and (request.method == "INVITE" or request.method == "UPDATE")
+        ):
             wanted = parse_session_expires(request)
             if wanted is not None and wanted.interval < self._min_se and _has_timers(request):
                 return 422, None, [("Min-SE", str(self._min_se))]  # RFC 4028 section 9
@@ -86,7 +90,7 @@ class Admission:
         if merge_key(request) in tables.merged or (len(request.vias) > 1 and _is_looped(request, tables)):
             return 482, None, []
         if method == "INVITE":
-            if request.get("Accept") is not None and not _takes_sdp(request):
+            if request.has("Accept") and not _takes_sdp(request):
                 return 406, None, []
             if self._forwards and request.max_forwards == 0:
                 return 483, None, []

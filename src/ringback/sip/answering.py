@@ -65,9 +65,9 @@ class IncomingInvite:
         """Read what the first INVITE says of its answers: 100rel, and how long it may ring (Expires)."""
         request = self.transaction.request
         if self.session.agent.is_reliable:
-            self.requires = request.get("Require") is not None and EXTENSION in request.tokens("Require")
+            self.requires = EXTENSION in request.tokens("Require")
             self.prefers = self.requires or EXTENSION in request.tokens("Supported")
-        expires = request.expires
+        expires = request.expires if request.has("Expires") else None
         if expires is not None:
             self._expires = True
             out.append(Arm(("expires", self.session.dialog.local_tag), now + expires))

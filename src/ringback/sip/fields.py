@@ -14,6 +14,7 @@ from ringback.sip.errors import SipSyntaxError, UsageError
 from ringback.sip.headers import (
     KNOWN_NAMES,
     LIST_FIELDS,
+    SPELLINGS,
     CSeq,
     NameAddr,
     Via,
@@ -38,6 +39,10 @@ _SINGLE: Final = frozenset(
     ("To", "From", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
 )
 
+_NONE: Final[frozenset[str]] = frozenset()
+_NAMES: Final = ""
+"""Key of the set of all names among the typed fields; no field has it."""
+
 Header = tuple[str, str]
 
 
@@ -52,7 +57,8 @@ class Message:
     __slots__ = ("_typed", "body", "encoding", "headers")
 
     def __init__(self, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        self.headers: list[Header] = [(canonical_name(name), value) for name, value in headers]
+        known = SPELLINGS.get  # every message comes by here: a call for each field would cost as much again
+        self.headers: list[Header] = [(known(name) or canonical_name(name), value) for name, value in headers]
         self.body = body
         self.encoding = "utf-8"
         self._typed: dict[str, Any] = {}
@@ -73,6 +79,14 @@ class Message:
                 return value
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether there is a field of this name, in its canonical spelling; cheap, for the many that are not there."""
+        try:
+            names: set[str] = self._typed[_NAMES]
+        except KeyError:
+            names = self._typed[_NAMES] = {header[0] for header in self.headers}
+        return name in names
+
     def raw(self, name: str) -> list[str]:
         """Every value of a field, line by line, as they came."""
         wanted = canonical_name(name)
@@ -90,24 +104,29 @@ class Message:
 
     def tokens(self, name: str) -> frozenset[str]:
         """The values of Supported, Require, Allow and their like, in lower case."""
+        if name in KNOWN_NAMES and not self.has(name):
+            return _NONE
         return frozenset([value.lower() for value in self.all(name)])
 
     def add(self, name: str, value: str) -> None:
         """Append a field."""
         name = canonical_name(name)
         self._typed.pop(name, None)
+        self._typed.pop(_NAMES, None)
         self.headers.append((name, value))
 
     def prepend(self, name: str, value: str) -> None:
         """Put a field in front of all others (Via, Route, Record-Route)."""
         name = canonical_name(name)
         self._typed.pop(name, None)
+        self._typed.pop(_NAMES, None)
         self.headers.insert(0, (name, value))
 
     def remove(self, name: str) -> None:
         """Take every field of this name away."""
         name = canonical_name(name)
         self._typed.pop(name, None)
+        self._typed.pop(_NAMES, None)
         lower = name.lower()
         self.headers = [header for header in self.headers if header[0].lower() != lower]
 
@@ -115,6 +134,7 @@ class Message:
         """Put `value` in the place of the first field of this name, take the others away; append when new."""
         name = canonical_name(name)
         self._typed.pop(name, None)
+        self._typed.pop(_NAMES, None)
         lower = name.lower()
         at = next((i for i, header in enumerate(self.headers) if header[0].lower() == lower), None)
         if at is None:
@@ -297,6 +317,8 @@ def check_contacts(values: list[str]) -> tuple[NameAddr, ...]:
 
 
 def check_number(value: str, name: str) -> int:
+    if len(value) < 10 and value.isascii() and value.isdigit():
+        return int(value)
     number = delta_seconds(value, -1)
     if number < 0:
         raise SipSyntaxError(f"Malformed {name}")

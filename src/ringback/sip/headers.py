@@ -70,7 +70,7 @@ TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # RFC 3261 section 25.1
 _TOKEN_ALONE: Final = re.compile(rf"{TOKEN}++")
 
 # Names as they came -> names as they are kept. Grows up to its limit; what does not fit is worked out each time.
-_spellings: Final[dict[str, str]] = {name: name for name in KNOWN_NAMES}
+SPELLINGS: Final[dict[str, str]] = {name: name for name in KNOWN_NAMES}
 
 
 def canonical_name(name: str) -> str:
@@ -79,14 +79,14 @@ def canonical_name(name: str) -> str:
     Compact forms are written out. Unknown names keep their letters (Twilio's SipHeader_X-... parameters show
     them) and are compared without regard to case. Raises SipSyntaxError for what is not a token.
     """
-    kept = _spellings.get(name)
+    kept = SPELLINGS.get(name)
     if kept is None:
         kept = name.rstrip(" \t")
         if not _TOKEN_ALONE.fullmatch(kept):
             raise SipSyntaxError("Malformed header name")
         kept = _KNOWN.get(kept.lower(), kept)
-        if len(_spellings) < MAX_REMEMBERED_NAMES and len(name) < MAX_KEY:
-            _spellings[name] = kept
+        if len(SPELLINGS) < MAX_REMEMBERED_NAMES and len(name) < MAX_KEY:
+            SPELLINGS[name] = kept
     return kept
 
 

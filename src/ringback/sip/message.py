@@ -14,6 +14,7 @@ from typing import Any, Final
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.fields import Header, Message, check_call_id, check_contacts, check_number
 from ringback.sip.headers import (
+    SPELLINGS,
     TOKEN,
     canonical_name,
     parse_cseq,
@@ -238,12 +239,13 @@ def _read_fields(message: Request | Response, lines: list[str]) -> None:
     headers = message.headers
     to_read: dict[str, list[str]] = {}
     wrong: SipSyntaxError | None = None
+    spellings = SPELLINGS.get
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         try:
             if not colon:
                 raise SipSyntaxError("Header field without a colon")
-            kept = canonical_name(name)
+            kept = spellings(name) or canonical_name(name)
         except SipSyntaxError as error:
             wrong = wrong or error
             continue

@@ -40,6 +40,8 @@ SESSION_EXPIRED: Final = Reason("SIP", 408, "Session expired")
 
 def reasons_of(message: Message) -> tuple[Reason, ...]:
     """The reasons that a message gives, one a protocol; what cannot be read is passed over."""
+    if not message.has("Reason"):
+        return ()
     found: dict[str, Reason] = {}
     try:
         values = message.all("Reason")

@@ -37,9 +37,9 @@ class SessionExpires(NamedTuple):
 
 def parse_session_expires(message: Message) -> SessionExpires | None:
     """Read it; None when there is none, or it makes no sense."""
-    value = message.get("Session-Expires")
-    if value is None:
+    if not message.has("Session-Expires"):
         return None
+    value = message.get("Session-Expires") or ""
     seconds, semicolon, rest = value.partition(";")
     interval = _seconds(seconds)
     if interval is None:
@@ -55,8 +55,9 @@ def parse_session_expires(message: Message) -> SessionExpires | None:
 
 def min_se_of(message: Message) -> int:
     """Min-SE in seconds; 0 when there is none."""
-    value = message.get("Min-SE")
-    return 0 if value is None else _seconds(value.partition(";")[0]) or 0
+    if not message.has("Min-SE"):
+        return 0
+    return _seconds((message.get("Min-SE") or "").partition(";")[0]) or 0
 
 
 def _seconds(text: str) -> int | None:

@@ -16,7 +16,7 @@ from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Arm, Disarm, Effect, Reanswered, Send
 from ringback.sip.errors import PeerError
 from ringback.sip.limits import MAX_RELIABLE_QUEUE
-from ringback.sip.message import Request, Response
+from ringback.sip.message import Response
 from ringback.sip.timers import FORKS_MAX, SOON
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def parse_rack(value: str) -> RAck | None:
 
 def rseq_of(response: Response) -> int | None:
     """The RSeq of a 1xx that must be acknowledged; None for the others."""
-    if response.get("Require") is None or EXTENSION not in response.tokens("Require"):
+    if EXTENSION not in response.tokens("Require"):
         return None
     value = response.get("RSeq") or ""
     number = int(value) if value.isascii() and value.isdigit() and len(value) <= 10 else 0
@@ -236,13 +236,3 @@ class EarlyDialogs:
         if body:
             headers.append(("Content-Type", "application/sdp"))
         self._session.start("PRACK", headers, body, now, out, dialog=early.dialog)
-
-
-def must_be_reliable(request: Request) -> bool:
-    """Whether the caller wants every provisional answer but 100 reliable."""
-    return request.get("Require") is not None and EXTENSION in request.tokens("Require")
-
-
-def may_be_reliable(request: Request) -> bool:
-    """Whether the caller can acknowledge provisional answers."""
-    return EXTENSION in request.tokens("Supported") or must_be_reliable(request)

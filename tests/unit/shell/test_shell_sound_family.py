@@ -41,7 +41,7 @@ def made() -> tuple[FakePump, Sound, Any, list[str]]:
     def remark(call: Any, note: Any) -> None:
         remarks.append(note.text)
 
-    sound = Sound(pump, None, None, lambda call, event: None, remark)  # type: ignore[arg-type]
+    sound = Sound(pump, None, None, lambda call, event: None, remark, str)  # type: ignore[arg-type]
     port = sound.open()
     call = SimpleNamespace(port=port, leg=SimpleNamespace(port_id=port.id, port=port.port))
     sound.attach(call)  # type: ignore[arg-type]

@@ -303,7 +303,8 @@ def test_missing_and_malformed() -> None:
     assert _check(authenticator, []) is Outcome.MISSING
     assert _check(authenticator, foreign) is Outcome.MISSING
     assert _check(authenticator, [foreign, header]) is Outcome.OK
-    assert _check(authenticator, "Basic abc") is Outcome.MALFORMED
+    assert _check(authenticator, "Basic abc") is Outcome.MISSING  # RFC 4475 section 3.3.7
+    assert _check(authenticator, "Digest abc") is Outcome.MALFORMED
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_what_is_no_token_is_no_name(name: str) -> None:
 def test_invented_names_cannot_fill_the_memory() -> None:
     for number in range(MAX_REMEMBERED_NAMES + 100):
         assert canonical_name(f"X-Invented-{number}") == f"X-Invented-{number}"
-    assert len(headers._spellings) <= MAX_REMEMBERED_NAMES
+    assert len(headers.SPELLINGS) <= MAX_REMEMBERED_NAMES
 
 
 def test_lists_are_split_at_commas_outside_quotes_and_brackets() -> None:
