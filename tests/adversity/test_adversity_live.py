@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -230,6 +231,32 @@ async def test_slow_writers_and_readers_keep_nobody_waiting(scene: Scene) -> Non
     finally:
         for sock in (*writers, *readers):
             sock.close()
+
+
+async def test_a_stream_that_asks_without_end_is_held_up(scene: Scene) -> None:
+    limits, seconds = GuardLimits(), 2.0
+    options = burden.message("OPTIONS", 3, "127.8.1.1", 5060, scene.server.domain).replace(b"UDP", b"TCP")
+
+    def ask() -> tuple[int, int]:
+        asked = answered = 0
+        with _open(scene.server.sip, "127.8.1.1") as sock:
+            sock.setblocking(False)
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                try:
+                    asked += sock.send(options * 20)
+                except BlockingIOError:
+                    time.sleep(0.005)
+                with contextlib.suppress(BlockingIOError):
+                    answered += sock.recv(1 << 20).count(b"SIP/2.0 200")
+        return asked // len(options), answered
+
+    asked, answers = await asyncio.to_thread(ask)
+    one_turn = 16_384 / len(options) + 1
+    assert asked > answers
+    assert limits.burst <= answers <= limits.burst + limits.rate * seconds + 2 * one_turn
+    async with wire_to(scene.server, "UDP") as wire:
+        assert await wire.is_alive()
 
 
 async def test_two_thousand_idle_streams_do_not_slow_calls(scene: Scene) -> None:
