@@ -8,6 +8,7 @@ import random
 import socket
 import threading
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ringback.media.errors import PortsExhausted, UsageError
@@ -61,6 +62,7 @@ class PortPairs:
             self._taken.discard((host, port))
 
 
+@lru_cache(maxsize=1_000)
 def canonical(host: str) -> str:
     """An IP literal as the kernel writes it; raises UsageError for anything else."""
     try:

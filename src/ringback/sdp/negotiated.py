@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from .description import Direction, Media, Session
@@ -141,7 +142,7 @@ def target(session: Session, media: Media, own_address: str) -> Target:
     if connection is None:
         raise SdpRefused("address", "the stream has no c= line")
     address = _address(connection.address)
-    if not address.is_unspecified and address.version != ipaddress.ip_address(own_address).version:
+    if not address.is_unspecified and address.version != ip(own_address).version:
         raise SdpRefused("address", "the stream's address is of another IP version")
     host = str(address)
     rtcp = media.rtcp
@@ -157,14 +158,23 @@ def target(session: Session, media: Media, own_address: str) -> Target:
     )
 
 
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
+
+@lru_cache(maxsize=1_000)
+def ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address, read once: reading one takes as long as the rest of a stream's negotiation. Raises ValueError."""
+    return ipaddress.ip_address(text)
+
+
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        address = ipaddress.ip_address(text)
+        address = ip(text)
     except ValueError:
         raise SdpRefused("address", "the stream's address is not an IP address") from None
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
-    if address.is_multicast or address == ipaddress.IPv4Address("255.255.255.255"):
+    if address.is_multicast or address == _BROADCAST:
         raise SdpRefused("address", "the stream's address is of a group")
     return address
 

@@ -12,7 +12,6 @@ It gives bodies (bytes) and `negotiated`; a refused or broken description leaves
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from .negotiated import (
     Match,
     Negotiated,
     choose,
+    ip,
     match,
     our_direction,
     packet_time,
@@ -67,7 +67,7 @@ class OfferAnswer:
     ) -> None:
         if not codecs or any(codec not in STATIC for codec in codecs):
             raise UsageError(f"codecs must be some of {', '.join(STATIC)}")
-        self._address = str(ipaddress.ip_address(address))
+        self._address = str(ip(address))
         self._port = port
         self._session_id = session_id
         self._codecs = tuple(codecs)
@@ -183,7 +183,7 @@ class OfferAnswer:
 
     def move(self, address: str, port: int) -> None:
         """Receive somewhere else from the next offer or answer on (take-over, a new network address)."""
-        self._address = str(ipaddress.ip_address(address))
+        self._address = str(ip(address))
         self._port = port
 
     def record(self) -> dict[str, Any]:

@@ -243,6 +243,8 @@ class Configuration:
 
         The most exact record wins: one with this port before one for any port, then the longest prefix.
         """
+        if not self._sources():
+            return None
         try:
             address = ip_address(ip)
         except ValueError:
