@@ -84,6 +84,7 @@ class Branch:
     follow_redirects: bool = False
     turn: int = 0
     """Those of the lowest turn ring at once; those of the next when they all failed."""
+    max_forwards: int = 70
     redirected: bool = False
     """It is on its way to the place that a 302 named."""
 
@@ -229,6 +230,7 @@ class Leg:
                 now=now,
                 sent_by=branch.sent_by,
                 route=branch.route,
+                max_forwards=branch.max_forwards,
             )
             self._branches[session] = _Trying(branch, talk)
             hop = branch.hops[0]

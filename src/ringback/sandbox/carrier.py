@@ -32,6 +32,7 @@ from ringback.sandbox.endpoint import CallEnded, Endpoint, EndpointCall
 from ringback.sandbox.through import Through
 from ringback.shell.addresses import contact, sent_by
 from ringback.sip.flow import Flow, Hop
+from ringback.sip.forwarding import bounds
 from ringback.sip.headers import NameAddr
 from ringback.sip.message import Request
 from ringback.sip.uri import Uri
@@ -112,6 +113,7 @@ class SandboxCarrier:
             owner=through,
             now=now,
             sent_by=sent_by(host, port),
+            max_forwards=bounds(request, 1).max_forwards,
         )
         stack.carry_out([*effects, *more])
 

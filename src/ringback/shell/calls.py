@@ -39,7 +39,9 @@ from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
 from ringback.sip.agent import UserAgent
+from ringback.sip.errors import PeerError
 from ringback.sip.flow import Flow
+from ringback.sip.forwarding import bounds
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
 from ringback.store import Store
@@ -267,7 +269,7 @@ class Calls:
     def _place(self, call: LiveCall, place: fx.Place) -> None:
         branches = self._placing.known(call, place)
         if branches is not None:
-            self._carry_out(call.leg.place(self.sound.fit(call, branches), self._now()))
+            self._carry_out(call.leg.place(self._fit(call, branches), self._now()))
         else:
             self.tasks.start(self._find_and_place(call, place), f"ways of {call.sid}")
 
@@ -276,7 +278,21 @@ class Calls:
         for note in notes:
             self._note(call, note)
             self.remark(call, note)
-        self._carry_out(call.leg.place(self.sound.fit(call, branches), self._now()))
+        self._carry_out(call.leg.place(self._fit(call, branches), self._now()))
+
+    def _fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
+        """Give the branches what their caller's INVITE leaves of hops, and the sound their address family."""
+        parent = self._live.get(call.setup.parent_sid)
+        session = None if parent is None else parent.leg.session
+        try:
+            left = bounds(None if session is None else session.request, len(branches))
+        except PeerError as problem:
+            self.remark(call, error("sip", f"the call has come too far: {problem}", 32006))
+            return []
+        for branch in branches:
+            branch.max_forwards = left.max_forwards
+            branch.headers = (*branch.headers, *left.headers)
+        return self.sound.fit(call, branches)
 
     def follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
         """A redirect: find the way and place the branch again."""

@@ -39,6 +39,8 @@ def bounds(request: Request | None, branches: int) -> Bounds:
     forwards = FULL if request.max_forwards is None else min(request.max_forwards, FULL)
     if forwards < 1:
         raise PeerError(483, "Too Many Hops")
+    if not request.has("Max-Breadth"):
+        return Bounds(forwards - 1, None)
     value = (request.get("Max-Breadth") or "").strip(" \t")
     if not (value.isascii() and value.isdigit()):
         return Bounds(forwards - 1, None)

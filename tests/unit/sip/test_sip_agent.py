@@ -193,7 +193,7 @@ def test_what_has_no_way_back_is_dropped(bob: Node) -> None:
 
 def test_503_when_there_are_too_many_transactions(bob: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     tag = dialog(bob)
-    monkeypatch.setattr("ringback.sip.agent.TRANSACTIONS_MAX", len(bob.agent.tables.servers))
+    monkeypatch.setattr("ringback.sip.dispatch.TRANSACTIONS_MAX", len(bob.agent.tables.servers))
     (response,) = bob.feed(make_request("INFO", branch="z9hG4bKi", to_tag=tag, cseq=2))
     assert statuses([response]) == [503]
     assert response.get("Retry-After") == "32"
