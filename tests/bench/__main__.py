@@ -1,6 +1,6 @@
 """``python -m tests.bench [line ...]``: what an operation costs us, beside a peer measured in the same run.
 
-Lines: register call webhook function relay-pump relay prompt capacity crowd; without any, all of them.
+Lines: register call webhook function relay-pump relay prompt crowd capacity; without any, all of them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import relay, signalling
+from tests.bench import capacity, relay, signalling
 from tests.bench.report import Fact, Row, show
 
 Measured = tuple[list[Row], list[Fact]]
 GROUPS: list[tuple[tuple[str, ...], Callable[[list[str], int], Measured]]] = [
     (signalling.LINES, signalling.measure),
     (relay.LINES, relay.measure),
+    (capacity.LINES, capacity.measure),
 ]
 
 
