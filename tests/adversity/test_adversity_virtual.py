@@ -11,8 +11,9 @@ from adversity.proxy import Weather
 from unit.sip.virtual_network import Network, Node
 
 from ringback.sip.effects import Arm, Disarm, Effect, Ended, Established, Ringing, Send
+from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow
-from ringback.sip.message import parse
+from ringback.sip.message import Request, parse
 from ringback.sip.session import InviteSession
 
 CALLS = int(os.environ.get("RINGBACK_ADVERSITY_CALLS", "2000"))
@@ -40,16 +41,34 @@ class Light(Node):
                 self.run(self.on[kind](effect) or [])
 
     def receive(self, data: bytes, flow: Flow) -> None:
-        self.run(self.agent.on_message(parse(data), flow, self.network.now))
+        try:
+            message = parse(data)
+        except SipSyntaxError as error:
+            if isinstance(error.message, Request):
+                self.run(self.agent.reply_statelessly(error.message, flow, error.status, error.reason))
+            return
+        self.run(self.agent.on_message(message, flow, self.network.now))
+
+
+class Damaging(Network):
+    """A network that also changes bytes on their way."""
+
+    def __init__(self, weather: Weather, seed: int) -> None:
+        dice = random.Random(seed)
+        super().__init__(lambda data: weather.delays(dice))
+        self._damage = weather
+        self._dice = dice
+
+    def carry(self, sender: Node, effect: Send) -> None:
+        super().carry(sender, effect._replace(data=self._damage.damaged(effect.data, self._dice)))
 
 
 class Traffic:
     """Calls from one node to another, some hung up by the caller, some by the callee, some refused or given up."""
 
-    def __init__(self, seed: int, calls: int) -> None:
+    def __init__(self, seed: int, calls: int, weather: Weather) -> None:
         self.dice = random.Random(seed)
-        weather = random.Random(seed + 1)
-        self.network = Network(lambda data: STORM.delays(weather))
+        self.network = Damaging(weather, seed + 1)
         self.alice = Light(self.network, "alice", "192.0.2.1")
         self.bob = Light(self.network, "bob", "192.0.2.2")
         for node in (self.alice, self.bob):
@@ -110,7 +129,7 @@ class Traffic:
 
 
 def test_calls_come_about_in_a_storm_and_each_ends_once(record_property: Any) -> None:
-    traffic = Traffic(20, CALLS)
+    traffic = Traffic(20, CALLS, STORM)
     traffic.network.run(CALLS * EVERY + 2 * TALK + 5)
     traffic.network.run()
     rate = traffic.answered / traffic.answerable
@@ -119,4 +138,18 @@ def test_calls_come_about_in_a_storm_and_each_ends_once(record_property: Any) ->
     assert rate >= 0.999
     assert len(traffic.sessions) >= 2 * 0.99 * CALLS
     assert Counter(traffic.endings[id(session)] for session in traffic.sessions) == {1: len(traffic.sessions)}
+    traffic.network.assert_idle()
+
+
+def test_calls_through_a_network_that_changes_bytes_each_end_once() -> None:
+    traffic = Traffic(21, 500, Weather(loss=0.05, repeat=0.05, corrupt=0.1, delay=0.02))
+    traffic.network.run(500 * EVERY + 2 * TALK + 5)
+    for session in list(traffic.sessions):  # a damaged message may have made a call that nobody knows of
+        for node in (traffic.alice, traffic.bob):
+            if node.agent.sessions.get(session.dialog.local_tag) is session:
+                traffic.hang_up(node, session)
+    traffic.network.run()
+    counts = Counter(traffic.endings[id(session)] for session in traffic.sessions)
+    assert counts == {1: len(traffic.sessions)}
+    assert traffic.answered > 0.8 * traffic.answerable
     traffic.network.assert_idle()
