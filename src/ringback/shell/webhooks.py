@@ -10,11 +10,12 @@ Twilio's rules: 15 s for everything, 5 s to connect, one retry when no connectio
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode, urljoin
+from urllib.parse import quote_plus, urljoin
 
 import aiohttp
 import structlog
@@ -276,7 +277,7 @@ class _Asked:
         """URL, body and headers. Twilio leaves userinfo out of what it signs."""
         request = self.request
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
-        encoded = urlencode(self.params)
+        encoded = _form(self.params)
         body = b""
         if self.method == "POST":
             url, body = self.target.url, encoded.encode("ascii")
@@ -328,6 +329,18 @@ class _Asked:
         return WebhookAnswer(
             reply.status, kind, reply.body, self.target.url, 0.0, code, text, reply.charset, 0, reply.lines
         )
+
+
+_quoted_name = lru_cache(maxsize=1_000)(quote_plus)
+"""The names of parameters are few and come with every request."""
+
+
+def _form(params: Iterable[tuple[str, str]]) -> str:
+    """What urllib's urlencode gives; half of it, names and SIDs, needs no work."""
+    return "&".join(
+        f"{_quoted_name(name)}={value if value.isascii() and value.isalnum() else quote_plus(value)}"
+        for name, value in params
+    )
 
 
 def _is_playable(kind: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,7 +14,7 @@ from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler
 from ringback.shell.resolver import Resolver
 from ringback.shell.tokens import DRAWN, tokens
-from ringback.shell.webhooks import WebhookClient
+from ringback.shell.webhooks import WebhookClient, _form
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
 
@@ -108,3 +109,9 @@ def test_tokens_are_all_different_beyond_one_drawing() -> None:
     drawn = list(islice(tokens(), 2 * DRAWN + 1))
     assert len(set(drawn)) == len(drawn)
     assert all(len(token) == 16 and set(token) <= set("0123456789abcdef") for token in drawn)
+
+
+@pytest.mark.parametrize("value", ["", "CA12", "+1 650&x=y", "sip:a@b.test;x=1", "é%", "~._-", "٣"])
+def test_forms_are_written_as_urllib_writes_them(value: str) -> None:
+    params = [("From", value), ("SipHeader_X-Ä b", "1")]
+    assert _form(params) == urlencode(params)
