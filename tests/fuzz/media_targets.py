@@ -226,7 +226,7 @@ def _has_core() -> bool:
 TARGETS = (
     Target("rtp packet", rtp, seeds.RTP, share=14),
     Target("rtcp compound", rtcp, seeds.RTCP, share=14),
-    Target("rtp events", events, seeds.EVENTS, share=8),
+    Target("rtp events", events, seeds.EVENTS, share=4),
     *(
         (Target("pump, compiled", compiled_pump, (*seeds.RTP, *seeds.RTCP), share=10, is_guided=False),)
         if _has_core()

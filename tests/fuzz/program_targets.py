@@ -193,8 +193,8 @@ def journal(data: bytes) -> None:
 TARGETS = (
     Target("twiml document", twiml, seeds.TWIML, share=10),
     Target("twiml script", script, seeds.TWIML, share=2),
-    Target("webhook answer", webhook, seeds.ANSWERS, share=4),
-    Target("rest form", forms, seeds.FORMS, share=6),
+    Target("webhook answer", webhook, seeds.ANSWERS, share=2),
+    Target("rest form", forms, seeds.FORMS, share=5),
     Target("bin template", template, seeds.BINS, share=10),
     Target("call journal", journal, seeds.JOURNALS, share=6),
 )

@@ -107,6 +107,10 @@ RTP = (
     bytes.fromhex("000100002112a442") + bytes(12),
     bytes.fromhex("16fefd0000000000000000"),
 )
+STUN = (
+    bytes.fromhex("000100002112a442") + bytes(range(12)),
+    bytes.fromhex("000100082112a442") + bytes(range(12)) + bytes.fromhex("80220004746573740a"),
+)
 RTCP = (
     render_compound(
         [

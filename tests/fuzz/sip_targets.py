@@ -16,6 +16,7 @@ from ringback.sdp import OfferAnswer
 from ringback.sdp import PeerError as SdpPeerError
 from ringback.sdp import parse as parse_sdp
 from ringback.sdp.errors import SdpSyntaxError
+from ringback.sip import stun
 from ringback.sip.agent import UserAgent
 from ringback.sip.digest import Authenticator, Challenge, Credentials, answer
 from ringback.sip.effects import Arm, Disarm, Ended, Incoming, InfoReceived, Reoffered, Resolve, Send
@@ -307,6 +308,13 @@ def _learnt() -> tuple[bytes, ...]:
     return (*sent, b"\0\0".join([*_IN_DIALOG[:3]]), b"\0\0".join([sent[0], sent[1], _IN_DIALOG[2]]))
 
 
+def binding(data: bytes) -> None:
+    """A STUN keep-alive: one short answer, or none."""
+    for source in (("192.0.2.7", 65_535), ("2001:db8::7", 1)):
+        found = stun.answer(data, source)
+        assert found is None or (stun.is_stun(data) and len(found) <= len(data) + 24)
+
+
 def sdp(data: bytes) -> None:
     """A description, as an offer and as an answer."""
     try:
@@ -345,10 +353,11 @@ TARGETS = (
         (*seeds.SIP, *seeds.corpus("rfc4475", "*.dat"), *seeds.corpus("rfc5118", "*.dat")),
         share=16,
     ),
-    Target("sip stream", stream, (*seeds.SIP, b"\r\n\r\n".join(seeds.SIP[:4]), seeds.INVITE * 3), share=6),
+    Target("sip stream", stream, (*seeds.SIP, b"\r\n\r\n".join(seeds.SIP[:4]), seeds.INVITE * 3), share=3),
     Target("sip uri", uri, seeds.URIS, share=16),
     Target("sip fields", fields, (*seeds.FIELDS, *seeds.URIS), share=12),
     Target("sip digest", digest, seeds.DIGEST, share=12),
-    Target("sip agent", agent, (*seeds.SIP, *_IN_DIALOG, *_learnt()), share=2),
-    Target("sdp", sdp, (seeds.OFFER, seeds.BROWSER_OFFER), share=8),
+    Target("sip agent", agent, (*seeds.SIP, *_IN_DIALOG, *_learnt()), share=1),
+    Target("stun", binding, seeds.STUN, share=2),
+    Target("sdp", sdp, (seeds.OFFER, seeds.BROWSER_OFFER), share=4),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Target:
     """``run`` takes one input, catches the errors that are documented there, and raises for all else.
 
-    ``share``: parts of all inputs that a campaign gives to it. ``is_guided``: coverage guidance helps; it does not
+    ``share``: parts of all inputs that a campaign gives to it, fewer where each takes long. ``is_guided``: coverage guidance helps; it does not
     where a socket or a thread stands between the input and the code.
     """
 

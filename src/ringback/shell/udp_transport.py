@@ -227,7 +227,6 @@ class UdpSocket:
         finally:
             self._counters.at_hand = 0
 
-
     def _answer_stun(self, data: bytes, address: tuple[str, int]) -> None:
         """A keep-alive that asks for its own address (RFC 5626 section 8); it is repeated when this is lost."""
         self._counters.keep_alives += 1
