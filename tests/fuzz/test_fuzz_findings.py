@@ -8,6 +8,10 @@ from fuzz.targets import TARGETS
 
 STREAM = b"<Response><Start><Stream url='%b'/></Start></Response>"
 FOUND = {
+    "brackets without a colon were an address that could not be written again": (
+        "sip uri",
+        b"sip:a@[.1]:9",
+    ),
     "a stream's URL with an open bracket ended its call": ("twiml script", STREAM % b"wss://a.[b/s"),
     "a link with an open bracket ended its call": (
         "twiml script",

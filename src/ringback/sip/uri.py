@@ -22,13 +22,13 @@ _SIP_URI: Final = re.compile(
     rf"(?i:(sips?)):"
     rf"(?:((?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]++|{_HEX})++)"
     rf"(?::((?:[A-Za-z0-9\-_.!~*'()&=+$,]++|{_HEX})*+))?@)?"
-    r"([A-Za-z0-9_][A-Za-z0-9\-_.]*+|\[[0-9A-Fa-f:.]{2,64}\])"
+    r"([A-Za-z0-9_][A-Za-z0-9\-_.]*+|\[(?=[^\]:]*+:)[0-9A-Fa-f:.]{2,64}\])"
     r"(?::([0-9]{1,5}))?"
     rf"((?:;(?:[{_PARAM_CHARS}]++|{_HEX})++(?:=(?:[{_PARAM_CHARS}=]++|{_HEX})++)?)*+)"
     r'(?:\?([^\s<>"]++))?'
 )
 _OTHER_URI: Final = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*+):([^\s<>"]++)')
-_HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9\-_.]*+|[0-9A-Fa-f:.]{2,64}")
+_HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9\-_.]*+|(?=[^:]*+:)[0-9A-Fa-f:.]{2,64}")
 _VISUAL_SEPARATORS: Final = str.maketrans("", "", "-.()")  # RFC 3966 section 3
 
 _SAFE_USER: Final = "-_.!~*'()&=+$,;?/"
