@@ -114,7 +114,7 @@ def uri(data: bytes) -> None:
     assert found.matches(Uri.parse(text))
     assert found.aor
     _ = found.transport, found.opaque, repr(found)
-    if found.is_sip and len(text) < 1_000:  # escapes may make it longer
+    if found.is_sip and len(text) < 600:  # escapes make a byte six characters
         again = Uri.parse(str(found.replace(port=5070)))
         assert (again.user, again.password, again.host) == (found.user, found.password, found.host)
 
