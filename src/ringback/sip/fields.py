@@ -67,7 +67,7 @@ class Message:
 
     def get(self, name: str) -> str | None:
         """The first value of a field, as it came; None when it is not there."""
-        wanted = canonical_name(name)
+        wanted = SPELLINGS.get(name) or canonical_name(name)
         if wanted in KNOWN_NAMES:
             for kept, value in self.headers:
                 if kept == wanted:
@@ -89,7 +89,7 @@ class Message:
 
     def raw(self, name: str) -> list[str]:
         """Every value of a field, line by line, as they came."""
-        wanted = canonical_name(name)
+        wanted = SPELLINGS.get(name) or canonical_name(name)
         if wanted in KNOWN_NAMES:
             return [value for kept, value in self.headers if kept == wanted]
         wanted = wanted.lower()

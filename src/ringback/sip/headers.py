@@ -333,12 +333,19 @@ def parse_vias(values: Iterable[str]) -> tuple[Via, ...]:
     return vias
 
 
-def parse_cseq(value: str) -> CSeq:
-    """Read a CSeq. Raises SipSyntaxError."""
+def _parse_cseq(value: str) -> CSeq:
     found = _CSEQ.fullmatch(value)
     if found is None or int(found[1]) > MAX_CSEQ:
         raise SipSyntaxError("Malformed CSeq")
     return CSeq(int(found[1]), found[2])
+
+
+_parse_cseq_remembered: Final = lru_cache(maxsize=REMEMBERED_ADDRESSES)(_parse_cseq)
+
+
+def parse_cseq(value: str) -> CSeq:
+    """Read a CSeq; those of one transaction are all the same. Raises SipSyntaxError."""
+    return _parse_cseq_remembered(value) if len(value) <= MAX_REMEMBERED_TEXT else _parse_cseq(value)
 
 
 def delta_seconds(value: str, malformed: int) -> int:
