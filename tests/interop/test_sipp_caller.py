@@ -223,7 +223,7 @@ def test_no_common_codec_is_488_from_the_start(ringback: Exchange) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("SUBSCRIBE", 405), ("FROBNICATE", 501)]
+    ("method", "status"), [("OPTIONS", 200), ("MESSAGE", 405), ("SUBSCRIBE", 489), ("FROBNICATE", 501)]
 )
 def test_methods_outside_a_dialog(ringback: Exchange, method: str, status: int) -> None:
     caller, domain = dialed(ringback)
