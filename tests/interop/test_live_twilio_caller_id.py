@@ -25,7 +25,7 @@ def carrier_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, carrier_port: int):
-    """A server whose carrier has a second way out: to a phone of this process."""
+    """A server whose carrier has another way out, tried first: to a phone of this process."""
     directory = tmp_path_factory.mktemp("caller-id") / "project"
     start_server(directory).stop()
     add_target(directory, carrier_port)
@@ -37,7 +37,7 @@ def add_target(directory: Path, port: int) -> None:
     with sqlite3.connect(directory / "data/ringback.db") as database:
         database.row_factory = sqlite3.Row
         row = dict(database.execute("select * from connection_policy_targets").fetchone())
-        row |= {"sid": "NE" + "9" * 32, "target": f"sip:127.0.0.1:{port}", "priority": 100}
+        row |= {"sid": "NE" + "9" * 32, "target": f"sip:127.0.0.1:{port}", "priority": 1}
         names = ", ".join(f'"{name}"' for name in row)
         marks = ", ".join("?" for _ in row)
         database.execute(

@@ -45,7 +45,7 @@ from ringback.shell.timelines import timeline_routes
 from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
-from ringback.store.seed import Starter, seed
+from ringback.store.seed import Starter, sandbox_port, seed
 
 log = structlog.get_logger("ringback.server")
 
@@ -209,7 +209,7 @@ class Server:
             owns=lambda number: self.store.configuration.number(number) is not None,
         )
         self._stack.push_async_callback(self.sandbox.close)
-        wanted = self._sandbox_port()
+        wanted = sandbox_port(self.store.configuration)
         try:
             self.sandbox.bind(wanted)
         except OSError as problem:
@@ -218,17 +218,6 @@ class Server:
                 "Stop the program that has the port"
             ) from None
         await self._first_start(self.sandbox.endpoint.address[1])
-
-    def _sandbox_port(self) -> int:
-        """The port that the database has for the sandbox carrier; 0 before the first start."""
-        accounts = self.store.configuration.accounts()
-        carrier = self.store.configuration.default_trunk(str(accounts[0]["sid"])) if accounts else None
-        for target in carrier.targets if carrier is not None else ():
-            _, _, address = str(target["target"]).rpartition("@")
-            host, _, port = address.removeprefix("sip:").partition(";")[0].partition(":")
-            if host == "127.0.0.1" and port.isdigit():
-                return int(port)
-        return 0
 
     async def _first_start(self, sandbox_port: int) -> None:
         settings, directory = self.settings, self.directory

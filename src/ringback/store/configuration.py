@@ -260,6 +260,10 @@ class Configuration:
                     return Source(trunk, domain)
         return None
 
+    def ip_records(self) -> list[Stored]:
+        """Return the addresses that carriers send from, oldest first."""
+        return list(self._rows("ip_records").values())
+
     def _sources(self) -> list[tuple[Network, int | None, str]]:
         if self._records is None:
             rows = self._rows("ip_records").values()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ringback.store.configuration import Configuration
 from ringback.store.credentials import digests
 from ringback.store.errors import UsageError
 from ringback.store.rows import Row
@@ -17,6 +18,9 @@ from ringback.store.sids import new_auth_token, new_sid
 from ringback.store.store import Store
 
 LOOPBACK = "127.0.0.1"
+
+SANDBOX = "Sandbox carrier"
+"""The name of the rows by which the sandbox carrier is known, whatever carriers come beside it."""
 
 FIRST_NUMBER = 16505550100
 """Numbers come from +1 650 555 0100 to 0199, which the numbering plan keeps for fiction."""
@@ -148,19 +152,19 @@ def _number(rows: _Rows, digits: int, name: str, base_domain: str, user: str | N
 
 def _sandbox(rows: _Rows, store: Store, port: int, trunk: str) -> None:
     """Add the sandbox carrier: the way out to it, and the source address by which its calls are known."""
-    policy = rows.add("connection_policies", sid=new_sid("NY"), friendly_name="Sandbox carrier")
+    policy = rows.add("connection_policies", sid=new_sid("NY"), friendly_name=SANDBOX)
     rows.add(
         "connection_policy_targets",
         sid=new_sid("NE"),
         connection_policy_sid=policy,
-        friendly_name="Sandbox carrier",
+        friendly_name=SANDBOX,
         target=f"sip:{LOOPBACK}:{port}",
     )
     domain = new_sid("SD")
     rows.add(
         "byoc_trunks",
         sid=trunk,
-        friendly_name="Sandbox carrier",
+        friendly_name=SANDBOX,
         connection_policy_sid=policy,
         from_domain_sid=domain,
     )
@@ -168,14 +172,22 @@ def _sandbox(rows: _Rows, store: Store, port: int, trunk: str) -> None:
         "sip_domains",
         sid=domain,
         domain_name=store.configuration.full_domain_name("sandbox"),
-        friendly_name="Sandbox carrier",
+        friendly_name=SANDBOX,
         byoc_trunk_sid=trunk,
     )
     record = rows.add(
         "ip_records",
         sid=new_sid("IL"),
-        friendly_name="Sandbox carrier",
+        friendly_name=SANDBOX,
         ip_address=LOOPBACK,
         port=port,
     )
     rows.add("source_ip_mappings", sid=new_sid("IB"), ip_record_sid=record, sip_domain_sid=domain)
+
+
+def sandbox_port(configuration: Configuration) -> int:
+    """Return the port that the sandbox carrier has had since the first start; 0 when there is none."""
+    for record in configuration.ip_records():
+        if record["friendly_name"] == SANDBOX and record["ip_address"] == LOOPBACK and record["port"]:
+            return int(record["port"])
+    return 0
