@@ -23,7 +23,10 @@ PHONES = 1_000
 
 
 class Lag(threading.Thread):
-    """Asks OPTIONS beside the load: the time to the answer is what an event waits in the loop."""
+    """Asks OPTIONS beside the load: the time to the answer is what an event waits in the loop.
+
+    The server reads strangers after all others, so under overload it is what is left for them: 2 s is no answer.
+    """
 
     def __init__(self, server: tuple[str, int]) -> None:
         super().__init__(daemon=True)
@@ -71,12 +74,17 @@ def measure(lines: list[str], rounds: int) -> tuple[list[Row], list[Fact]]:
         ours.configure(PHONES, bench=ours.bin("bench", dial))
         users = users_file(Path(folder), PHONES, DOMAIN)
         settle(ours.pid)
-        empty = resident_kib(ours.pid)
+        empty = resident_kib(ours.pid, children=False)
         sipp.run(
             "register", ours.server.sip, count=PHONES, rate=200, users=users, auth_uri=DOMAIN, timeout=30
         )
         settle(ours.pid)
-        facts.append(Fact("memory of a registration", f"{(resident_kib(ours.pid) - empty) / PHONES:.1f} KiB"))
+        facts.append(
+            Fact(
+                "memory of a registration",
+                f"{(resident_kib(ours.pid, children=False) - empty) / PHONES:.1f} KiB",
+            )
+        )
         best = 0.0
         for rate in RATES:
             lag = Lag(ours.server.sip)
@@ -95,11 +103,11 @@ def measure(lines: list[str], rounds: int) -> tuple[list[Row], list[Fact]]:
                     f"{rate} calls a second",
                     f"{share:.1%} failed, {busy:.0%} of a core, post-dial delay p50 "
                     f"{quantile(outcome.delays, 0.5) * 1e3:.0f} p99 {quantile(outcome.delays, 0.99) * 1e3:.0f} ms, "
-                    f"event-loop lag p99 {quantile(lag.delays, 0.99) * 1e3:.0f} ms",
+                    f"OPTIONS of a stranger p99 {quantile(lag.delays, 0.99) * 1e3:.0f} ms",
                 )
             )
             if share > FAILURES:
                 break
             best = rate
-    facts.append(Fact("calls a second at 1 % failures", f"{best:.0f}"))
+    facts.append(Fact("calls a second offered at 1 % failures", f"{best:.0f}"))
     return [], facts

@@ -51,10 +51,10 @@ def cpu_seconds(root: int) -> float:
     return sum(stat.ticks for stat in tree(root).values()) / TICK
 
 
-def resident_kib(root: int) -> int:
-    """Memory of a tree of processes that is theirs alone or shared in proportion, in KiB."""
+def resident_kib(root: int, *, children: bool = True) -> int:
+    """Memory of a process, and of those that come from it, theirs alone or shared in proportion, in KiB."""
     total = 0
-    for pid in tree(root):
+    for pid in tree(root) if children else {root}:
         try:
             with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
                 total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
