@@ -230,6 +230,7 @@ class Leg:
                 now=now,
                 sent_by=branch.sent_by,
                 route=branch.route,
+                has_others=bool(self._later),
                 max_forwards=branch.max_forwards,
             )
             self._branches[session] = _Trying(branch, talk)

@@ -185,13 +185,15 @@ class UserAgent(Dispatch):
         content_type: str = "application/sdp",
         call_id: str = "",
         expires: int = 0,
+        has_others: bool = False,
     ) -> tuple[InviteSession, list[Effect]]:
         """Call somebody. ``from_`` and ``to`` have no tags; an empty ``body`` asks for their offer.
 
         ``expires`` (seconds; 0: none) is told to the callee, and then the call is withdrawn: Ended("timeout").
 
         Hops are tried in order, as long as no hop gave a provisional answer: on silence (``hop_patience``,
-        the last one 64*T1), failure of the transport and 503.
+        the last one 64*T1, or as briefly when the user ``has_others`` to call instead), failure of the transport
+        and 503.
         """
         out: list[Effect] = []
         dialog = self._new_dialog(uri, from_, to, call_id)
@@ -209,7 +211,7 @@ class UserAgent(Dispatch):
             fields.append(("Expires", str(expires)))
         if hops:
             self.sessions[dialog.local_tag] = session
-            session.call = OutgoingCall(session, hops, fields, body, max_forwards, expires)
+            session.call = OutgoingCall(session, hops, fields, body, max_forwards, expires, has_others)
             session.call.start(now, out)
         else:
             session.end("unreachable", 503, "Service Unavailable", None, now, out)

@@ -53,6 +53,7 @@ class OutgoingCall:
         "_body",
         "_cancel_headers",
         "_expires",
+        "_has_others",
         "_headers",
         "_hops",
         "_losers",
@@ -75,6 +76,7 @@ class OutgoingCall:
         body: bytes,
         max_forwards: int,
         expires: int = 0,
+        has_others: bool = False,
     ) -> None:
         self._session = session
         self._hops = Hops(hops, session.agent.takes_tcp)
@@ -82,6 +84,7 @@ class OutgoingCall:
         self._body = body
         self._max_forwards = max_forwards
         self._expires = expires
+        self._has_others = has_others
         self._seq = 0
         self._raised = 0
         self._tried: tuple[tuple[str, str], ...] = ()
@@ -121,7 +124,8 @@ class OutgoingCall:
             hop = better
         self.transaction = transaction
         transaction.tried = self._tried
-        transaction.start(now, out, agent.timers.hop_patience if self._hops.has_more else None)
+        is_brief = self._hops.has_more or self._has_others
+        transaction.start(now, out, agent.timers.hop_patience if is_brief else None)
 
     def cancel(self, headers: Iterable[Header], now: float, out: list[Effect]) -> None:
         """Withdraw. Before a 1xx nothing can be sent; the CANCEL goes out when one comes."""

@@ -544,3 +544,17 @@ def test_outgoing_hung_up_between_turns_tries_no_other() -> None:
     exchange.do(leg.hang_up)
     assert second.got == []
     exchange.finish()
+
+
+def test_outgoing_silence_goes_on_to_the_next_turn_after_four_seconds() -> None:
+    """Twilio: the next origination URI after 4 s without an answer (sip.md section 6)."""
+    exchange, (silent, second), leg = outgoing(2)
+    del exchange.network.nodes[silent.node.address]
+    second.answering()
+    exchange.do(leg.place, [silent.branch(turn=0), second.branch(turn=1)])
+    exchange.network.run(2)
+    assert exchange.events() == []
+    exchange.network.run(2)
+    assert [type(event) for event in exchange.events()] == [LegAnswered]
+    exchange.do(leg.hang_up)
+    exchange.finish()
