@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 MAX_SECRETS = 100_000
-"""Handles that are remembered: every call of a busy hour with a password of its own."""
+"""Handles that are remembered, those hidden last: every call of a busy hour with a password of its own."""
 
 _USERINFO: Final = re.compile(r"(?i)\b((?:https?|wss?)://)([^/?#\s]+)@")
 """User and password of a URL, RFC 3986 section 3.2.1."""
@@ -38,6 +38,8 @@ class Vault:
             if len(self._secrets) > MAX_SECRETS:
                 _, oldest = self._secrets.popitem(last=False)
                 del self._handles[oldest]
+        else:
+            self._secrets.move_to_end(handle)
         return handle
 
     def reveal(self, handle: str) -> str:

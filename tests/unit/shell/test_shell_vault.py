@@ -68,3 +68,13 @@ def test_a_document_is_masked_in_its_attributes_and_texts() -> None:
     assert masked[2][0][2][0] == "sip:a@b"
     assert vault.unmask(masked[2][0][1]["action"]) == "http://u:p@h/a"
     assert document[2][0][1] == {"action": "http://u:p@h/a"}
+
+
+def test_what_is_in_use_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.shell.vault.MAX_SECRETS", 2)
+    vault = Vault()
+    masked = vault.mask("http://user:pass@program/")
+    vault.hide("one")
+    assert vault.mask("http://user:pass@program/") == masked
+    vault.hide("two")
+    assert vault.unmask(masked) == "http://user:pass@program/"
