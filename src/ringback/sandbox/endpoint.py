@@ -90,6 +90,7 @@ class EndpointCall:
         await self._playing(lambda play_id: self._endpoint.pump.send_digits(self.port.id, digits, play_id), 1)
 
     async def _playing(self, start: Callable[[int], None], loops: int) -> None:
+        self.check()
         play_id = next(self._endpoint.ids)
         if loops == 0:
             start(play_id)
@@ -98,6 +99,11 @@ class EndpointCall:
         self._plays[play_id] = done
         start(play_id)
         await self.unless_ended(done)
+
+    def check(self) -> None:
+        """Raise CallEnded when the call is over: it has no port any more."""
+        if self.ended.done():
+            raise CallEnded(self.ended.result())
 
     def listen(self) -> None:
         """Keep what is heard from now on."""
@@ -280,20 +286,21 @@ class Endpoint:
         """Send back what is heard: a second port, whose peer is itself, is the mirror."""
         mirror = self.pump.open("127.0.0.1")
         where = (mirror.host, mirror.port)
-        self.pump.configure(
-            mirror.id,
-            remote=where,
-            rtcp_remote=None,
-            payload_type=0,
-            codec="PCMU",
-            dtmf_payload_type=None,
-            dtmf_receive_payload_type=None,
-            send=True,
-            receive=True,
-            signalling_host=None,
-        )
-        self.pump.connect(call.port.id, mirror.id)
         try:
+            self.pump.configure(
+                mirror.id,
+                remote=where,
+                rtcp_remote=None,
+                payload_type=0,
+                codec="PCMU",
+                dtmf_payload_type=None,
+                dtmf_receive_payload_type=None,
+                send=True,
+                receive=True,
+                signalling_host=None,
+            )
+            call.check()
+            self.pump.connect(call.port.id, mirror.id)
             yield
         finally:
             self.pump.close_port(mirror.id)
