@@ -152,7 +152,11 @@ class Calls:
         call = self._open(setup, phone_number_sid, flow.remote[0])
         host, port = self._placing.local(flow.hop())
         ours = contact(host, port, flow.transport)
-        self._carry_out(call.leg.receive(request, flow, host, ours, self._now()))
+        try:
+            self._carry_out(call.leg.receive(request, flow, host, ours, self._now()))
+        except Exception as problem:  # noqa: BLE001 - as in _step: no script is there yet to let go of the port
+            self._crash(call, problem)
+            return call
         self._start(call)
         return call
 
@@ -230,7 +234,11 @@ class Calls:
         log.error("a call's script failed", call=call.sid, exc_info=problem)
         self.remark(call, error("call", f"internal error: {problem!r}", 12400))
         call.actor.finished = True
-        self._carry_out(call.leg.hang_up(self._now(), status=500))
+        try:
+            self._carry_out(call.leg.hang_up(self._now(), status=500))
+        except Exception as again:
+            # The leg may be what is broken; all the rest is let go of all the same.
+            log.error("a failed call could not be hung up", call=call.sid, exc_info=again)
         status = "completed" if call.actor.call.answered_at is not None else "failed"
         self.records.changed(call, {"status": status, "end_time": time.time()}, time.time())
         parent = self._live.get(call.setup.parent_sid)
@@ -275,6 +283,8 @@ class Calls:
 
     async def _find_and_place(self, call: LiveCall, place: fx.Place) -> None:
         branches, notes = await self._placing.found(call, place)
+        if call.sid not in self._live:
+            return  # it ended meanwhile: nothing would let go of a port that it gets now
         for note in notes:
             self._note(call, note)
             self.remark(call, note)

@@ -84,8 +84,9 @@ class Conferences:
         self._carry_out(found, found.conference.on_end(time.time()))
 
     def _carry_out(self, found: _Room, effects: list[ConferenceEffect]) -> None:
+        """What members are told comes last: they may come back at once, and the room must be closed by then."""
         sid = found.conference.sid
-        for effect in effects:
+        for effect in sorted(effects, key=lambda effect: isinstance(effect, Tell)):
             match effect:
                 case room.Mix(call_sid, muted, deaf):
                     call = self._calls.get(call_sid)

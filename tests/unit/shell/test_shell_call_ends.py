@@ -1,0 +1,185 @@
+"""What ends in the middle of something lets go of all it had, and of nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ringback.call.effects import Tell
+from ringback.call.setup import CallSetup, Page, StatusCallback
+from ringback.shell.calls import Calls
+from ringback.shell.conferences import Conferences
+from ringback.shell.timelines import Timelines
+from ringback.sip.agent import UserAgent
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+
+ACCOUNT = "AC" + "0" * 32
+SID = "CA" + "1" * 32
+
+
+class FakeFacts:
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, dict[str, Any]]] = []
+
+    def put(self, table: str, row: dict[str, Any]) -> bool:
+        self.rows.append((table, dict(row)))
+        return True
+
+    async def flush(self) -> bool:
+        return True
+
+
+class FakeSound:
+    def __init__(self) -> None:
+        self.open_ports = 0
+        self.fitted = 0
+
+    def open(self, peer: str = "") -> Any:
+        self.open_ports += 1
+        return SimpleNamespace(id=1, host="0.0.0.0", port=4000)
+
+    def attach(self, call: Any) -> None:
+        """Nothing comes from these ports."""
+
+    def fit(self, call: Any, branches: list[Any]) -> list[Any]:
+        self.fitted += 1
+        return branches
+
+    def close(self, call: Any) -> Any:
+        self.open_ports -= 1
+        return SimpleNamespace(packets_in=0, lost=0, jitter=0.0, mos=None, packets_out=0)
+
+
+def setup_of() -> CallSetup:
+    page = Page("http://program.test/", "POST", "", "POST")
+    return CallSetup(
+        kind="inbound",
+        sid=SID,
+        account_sid=ACCOUNT,
+        seed="00",
+        started_at=1_000.0,
+        direction="inbound",
+        from_="sip:a@x.test",
+        to="sip:b@x.test",
+        country="US",
+        parameters={},
+        page=page,
+        status_callback=StatusCallback("", "POST"),
+    )
+
+
+def calls_of(carry_out: Any, **placing: Any) -> tuple[Calls, FakeSound, FakeFacts]:
+    sound, facts, stub = FakeSound(), FakeFacts(), SimpleNamespace()
+    stub.close_all = stub.leave = stub.disarm = stub.arm = lambda *given: None
+    stub.ask_constant = lambda call, fetch: None
+    agent = UserAgent(iter(f"token{number}" for number in range(1_000)).__next__, "test")
+    unused: Any = SimpleNamespace(facts=facts)
+    calls = Calls(
+        store=unused,
+        agent=agent,
+        registrar=unused,
+        placing=SimpleNamespace(local=lambda hop: ("192.0.2.1", 5060), **placing),  # type: ignore[arg-type]
+        webhooks=stub,  # type: ignore[arg-type]
+        timers=stub,  # type: ignore[arg-type]
+        carry_out=carry_out,
+        max_calls=1,
+    )
+    calls.sound, calls.conferences, calls.streams = sound, stub, stub  # type: ignore[assignment]
+    return calls, sound, facts
+
+
+def invite() -> Request:
+    return Request(
+        "INVITE",
+        "sip:b@192.0.2.1",
+        [
+            ("Via", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1"),
+            ("From", "<sip:a@x.test>;tag=1"),
+            ("To", "<sip:b@x.test>"),
+            ("Call-ID", "1"),
+            ("CSeq", "1 INVITE"),
+            ("Contact", "<sip:a@192.0.2.9>"),
+        ],
+    )
+
+
+def test_a_call_that_fails_before_its_script_starts_keeps_no_port_and_no_place() -> None:
+    def fail(effects: Any) -> None:
+        raise ZeroDivisionError
+
+    calls, sound, facts = calls_of(fail)
+    flow = Flow("UDP", ("192.0.2.1", 5060), ("192.0.2.9", 5060), 0)
+    calls.receive(setup_of(), invite(), flow)
+    assert (len(calls), sound.open_ports) == (0, 0)
+    assert calls.row(SID)["status"] == "failed"  # type: ignore[index]
+    assert [row["body"] for table, row in facts.rows if table == "journals"]
+
+
+async def test_a_way_that_is_found_after_the_call_has_ended_opens_nothing() -> None:
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def find(call: Any, place: Any) -> Any:
+        return await found
+
+    calls, sound, _ = calls_of(lambda effects: None, found=find)
+    call = calls._open(setup_of())
+    placing = asyncio.create_task(calls._find_and_place(call, SimpleNamespace()))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    calls._finish(call)
+    found.set_result(([], []))
+    await placing
+    assert (sound.open_ports, sound.fitted) == (0, 0)
+
+
+def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
+    mixers = iter(range(1, 9))
+    closed: list[int] = []
+    pump: Any = SimpleNamespace(
+        open_mixer=lambda: next(mixers),
+        close_mixer=closed.append,
+        mix=lambda mixer, port, **how: None,
+        unmix=lambda mixer, port: None,
+    )
+    call: Any = SimpleNamespace(
+        sid=SID, setup=SimpleNamespace(account_sid=ACCOUNT), conference_sid="", port=SimpleNamespace(id=1)
+    )
+
+    def options(number: int) -> dict[str, Any]:
+        return {
+            "conference_sid": f"CF{number}",
+            "max_participants": 10,
+            "label": "",
+            "muted": False,
+            "start_on_enter": True,
+            "end_on_exit": False,
+            "beep": "false",
+            "status_callback": "",
+            "status_callback_method": "POST",
+            "status_callback_events": [],
+        }
+
+    def tell(sender: str, told: Tell) -> None:
+        if told.subject == "conference-ended":
+            conferences.join(call, "room", options(2))
+
+    calls: Any = SimpleNamespace(get=lambda sid: call, tell=tell)
+    conferences = Conferences(pump, calls, lambda *given: None)
+    conferences.join(call, "room", options(1))
+    conferences.end("CF1")
+    (room,) = conferences.of_account(ACCOUNT)
+    assert (room.sid, list(room.members), call.conference_sid) == ("CF2", [SID], "CF2")
+    assert closed == [1]
+
+
+@pytest.mark.parametrize("row", [None, {"body": None, "dialogs": [{}]}])
+async def test_a_call_that_was_cut_off_by_a_kill_has_no_journal(row: Any) -> None:
+    async def fetch(*given: Any) -> Any:
+        return row
+
+    store: Any = SimpleNamespace(facts=FakeFacts(), fetch=fetch)
+    calls: Any = SimpleNamespace(get=lambda sid: None)
+    assert await Timelines(store, calls).journal(ACCOUNT, SID) is None
