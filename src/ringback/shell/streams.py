@@ -93,7 +93,8 @@ class Streams:
                     self._carry_out(running, stream.on_opened(time.time()))
                     self._tap(running)
                     await self._talk(running, socket)
-        except (OSError, TimeoutError, WebSocketException) as failure:
+        except (OSError, TimeoutError, ValueError, WebSocketException) as failure:
+            # ValueError is of the URL: a port over 65535, a host that no name can be.
             problem = self._vault.mask(f"{type(failure).__name__}: {failure}")
             self._remark(running, Note("media", f"stream {stream.name}: {problem}", "error", 31920))
         finally:
