@@ -14,7 +14,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -249,6 +249,18 @@ class Calls:
                 self.deliver(child, events.Told(call.sid, "release", {"status": "canceled"}))
         self._finish(call)
 
+    def _work(self, call: LiveCall, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start what a call waits for; if it fails, the call is ended, because it would wait for ever."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as problem:  # noqa: BLE001 - as in _step
+                if call.sid in self._live:
+                    self._crash(call, problem)
+
+        self.tasks.start(guarded(), f"{name} of {call.sid}")
+
     # -- effects ---------------------------------------------------------------------------------------------------
 
     def _answer(self, call: LiveCall, _: fx.Answer) -> None:
@@ -279,7 +291,7 @@ class Calls:
         if branches is not None:
             self._carry_out(call.leg.place(self._fit(call, branches), self._now()))
         else:
-            self.tasks.start(self._find_and_place(call, place), f"ways of {call.sid}")
+            self._work(call, self._find_and_place(call, place), "ways")
 
     async def _find_and_place(self, call: LiveCall, place: fx.Place) -> None:
         branches, notes = await self._placing.found(call, place)
@@ -306,7 +318,7 @@ class Calls:
 
     def follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
         """A redirect: find the way and place the branch again."""
-        self.tasks.start(self._follow(call, branch, uri), f"redirect of {call.sid}")
+        self._work(call, self._follow(call, branch, uri), "redirect")
 
     async def _follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
         self._placing.refresh(branch, await self._placing.ways(uri))
@@ -317,7 +329,7 @@ class Calls:
         if known is not None:
             self.deliver(call, known)
         else:
-            self.tasks.start(self._ask(call, fetch), f"webhook of {call.sid}")
+            self._work(call, self._ask(call, fetch), "webhook")
 
     async def _ask(self, call: LiveCall, fetch: fx.Fetch) -> None:
         self.deliver(call, await self.webhooks.ask(call, fetch))

@@ -135,6 +135,20 @@ async def test_a_way_that_is_found_after_the_call_has_ended_opens_nothing() -> N
     assert (sound.open_ports, sound.fitted) == (0, 0)
 
 
+async def test_a_call_does_not_wait_for_what_has_failed() -> None:
+    calls, sound, _ = calls_of(lambda effects: None)
+
+    async def fail(call: Any, fetch: Any) -> Any:
+        raise ZeroDivisionError
+
+    calls.webhooks.ask = fail  # type: ignore[method-assign]
+    call = calls._open(setup_of())
+    calls._start(call)
+    await asyncio.wait_for(call.over.wait(), 5)
+    assert (len(calls), sound.open_ports) == (0, 0)
+    assert calls.row(SID)["status"] == "failed"  # type: ignore[index]
+
+
 def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
     mixers = iter(range(1, 9))
     closed: list[int] = []
