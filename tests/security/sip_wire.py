@@ -44,9 +44,10 @@ class Reply:
 class Wire:
     """A connected UDP socket or a stream to the server's SIP port."""
 
-    def __init__(self, transport: str, address: tuple[str, int]) -> None:
+    def __init__(self, transport: str, address: tuple[str, int], source: str = "127.0.0.1") -> None:
         self.transport = transport
         self.address = address
+        self.source = source
         self.local = ("", 0)
         self._received: asyncio.Queue[str] = asyncio.Queue()
         self._udp: asyncio.DatagramTransport | None = None
@@ -63,7 +64,7 @@ class Wire:
                     received.put_nowait(data.decode("utf-8", "replace"))
 
             self._udp, _ = await loop.create_datagram_endpoint(
-                Datagrams, local_addr=("127.0.0.1", 0), remote_addr=self.address
+                Datagrams, local_addr=(self.source, 0), remote_addr=self.address
             )
             self.local = self._udp.get_extra_info("sockname")
             return self
@@ -72,7 +73,9 @@ class Wire:
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        reader, self._writer = await asyncio.open_connection(*self.address, ssl=context)
+        reader, self._writer = await asyncio.open_connection(
+            *self.address, ssl=context, local_addr=(self.source, 0)
+        )
         self.local = self._writer.get_extra_info("sockname")
         self._reading = asyncio.create_task(self._read(reader))
         return self
@@ -198,7 +201,7 @@ def credentials(
 
 
 @asynccontextmanager
-async def wire_to(server: LiveServer, transport: str) -> AsyncIterator[Wire]:
-    """A wire to the server's port for this transport."""
-    async with Wire(transport, server.sips if transport == "TLS" else server.sip) as wire:
+async def wire_to(server: LiveServer, transport: str, source: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """A wire to the server's port for this transport, from a loopback address."""
+    async with Wire(transport, server.sips if transport == "TLS" else server.sip, source) as wire:
         yield wire
