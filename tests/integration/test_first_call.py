@@ -63,6 +63,9 @@ def test_sigterm_ends_with_status_0_and_a_second_start_keeps_everything(tmp_path
     [
         ({"sip": "nowhere"}, "IP:PORT is wanted"),
         ({"rtp": "5-4"}, "LOW-HIGH is wanted"),
+        ({"rtp": "48000-48010"}, "too few ports"),
+        ({"log_level": "loud"}, "is no level"),
+        ({"database": "sqlite:////nowhere/at/all.db"}, "no folder /nowhere/at"),
         ({"public_address": "example"}, "no IP address"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -108,18 +109,33 @@ def test_a_pcma_far_end_and_a_pcmu_phone_hear_each_other(ringback: Exchange, ali
         call.ended()
 
 
+def moves_to(uri: str) -> list[str]:
+    """Redirects to this place alone."""
+    steps = refuses(302, "Moved Temporarily", f"Contact: <{uri}>")
+    ours = "Contact: <sip:[local_ip]:[local_port];transport=[transport]>\r\n"
+    return [step.replace(ours, "") for step in steps]
+
+
+def test_a_redirect_to_the_carrier_is_refused(ringback: Exchange, alice: Phone) -> None:
+    """Who is dialed by <Sip> may not send the call to a number at the account's cost."""
+    database = sqlite3.connect(f"file:{ringback.server.directory}/data/ringback.db?mode=ro", uri=True)
+    (carrier,) = database.execute("select port from ip_records").fetchone()
+    database.close()
+    action = ringback.hooks.give("moved", "<Reject/>")
+    with far_end(ringback, moves_to(f"sip:+15005550001@127.0.0.1:{carrier}")) as sipp:
+        call = alice.call(f"sip:x@{dial(ringback, f'<Sip>sip:y@127.0.0.1:{sipp.port}</Sip>', action)}")
+        assert ringback.hooks.expect("moved")["DialCallStatus"] == "failed"
+        call.ended()
+
+
 def test_a_redirect_is_followed_once(ringback: Exchange, alice: Phone) -> None:
-    with far_end(ringback, answers()) as second:
-        moved = refuses(302, "Moved Temporarily", f"Contact: &lt;sip:there@127.0.0.1:{second.port}&gt;")
-        moved = [
-            step.replace("Contact: <sip:[local_ip]:[local_port];transport=[transport]>\r\n", "")
-            for step in moved
-        ]
-        moved = [step.replace("&lt;", "<").replace("&gt;", ">") for step in moved]
-        with far_end(ringback, moved) as first:
-            call = alice.call(f"sip:x@{dial(ringback, f'<Sip>sip:here@127.0.0.1:{first.port}</Sip>')}").up()
-            call.hang_up()
-            call.ended()
+    with (
+        far_end(ringback, answers()) as second,
+        far_end(ringback, moves_to(f"sip:there@127.0.0.1:{second.port}")) as first,
+    ):
+        call = alice.call(f"sip:x@{dial(ringback, f'<Sip>sip:here@127.0.0.1:{first.port}</Sip>')}").up()
+        call.hang_up()
+        call.ended()
 
 
 @pytest.mark.parametrize("status", [401, 407])

@@ -52,8 +52,10 @@ def print_card(console: Console, server: Server, reachable: str) -> None:
         if user in server.passwords:
             dial.add_row(number, f"rings {user}")
 
+    local = server.domain.endswith(".localhost")
+    where = "resolves on this machine alone" if local else "need not resolve"
     note = (
-        f"[dim]The name {server.domain} resolves on this machine alone: phones use the address above. "
+        f"[dim]The name {server.domain} {where}: phones use the address above. "
         f"Functions, bins and settings are in {server.directory.path}[/dim]"
     )
     console.print(Panel(Group(access, "", phones, "", dial, "", note), title="Ringback", expand=False))

@@ -113,6 +113,9 @@ class Server:
 
     async def _start_store(self) -> None:
         url = self.settings.database or self.directory.database_url
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        if url.startswith("sqlite:///") and not folder.is_dir():
+            raise Unusable(f"the database {_public(url)} cannot be made: there is no folder {folder}")
         try:
             self.store = await Store.open(url, base_domain=self.settings.base_domain)
         except SchemaTooNew as problem:
@@ -215,7 +218,7 @@ class Server:
         except OSError as problem:
             raise Unusable(
                 f"the sandbox carrier cannot listen at 127.0.0.1:{wanted}: {problem.strerror}. "
-                "Stop the program that has the port"
+                "Perhaps a server of this project runs already: stop it, or the program that has the port"
             ) from None
         await self._first_start(self.sandbox.endpoint.address[1])
 
@@ -277,6 +280,8 @@ class Server:
             )
         )
         self._stack.callback(self.directory.retire)
+        # The first to stop: the last status callbacks may be for Functions of this server.
+        self._stack.push_async_callback(self.exchange.end_calls)
 
     # -- answers for the parts ----------------------------------------------------------------------------------------
 

@@ -21,6 +21,11 @@ from ringback.app.errors import Unusable
 SETTINGS_FILE = "ringback.toml"
 DATA_FOLDER = "data"
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+LEAST_RTP = 500
+"""Ports of sound: the sandbox carrier has 400 of them, and a call takes two for each leg."""
+
 _HOST_NAME = re.compile(
     r"(?=.{1,200}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\Z"
 )
@@ -100,7 +105,18 @@ class Settings(BaseSettings):
         match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value.strip())
         if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
             raise ValueError(f"{value!r} is no range of ports: LOW-HIGH is wanted, such as 10000-20000")
+        if int(match[2]) - int(match[1]) + 1 < LEAST_RTP:
+            raise ValueError(
+                f"{value!r} are too few ports: {LEAST_RTP} at least, for calls and the sandbox carrier"
+            )
         return value.strip()
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.lower() not in LOG_LEVELS:
+            raise ValueError(f"{value!r} is no level: {', '.join(LOG_LEVELS)} are")
+        return value.lower()
 
     @field_validator("public_address")
     @classmethod

@@ -365,6 +365,8 @@ class Leg:
         self._following += 1
         branch = trying.branch
         branch.follow_redirects, branch.redirected = False, True
+        if where.host.lower() != branch.uri.host.lower():
+            branch.login = None  # another host draws no digests of a password that was meant for this one
         branch.uri, branch.hops, branch.route = where, (), ()
         return [Wire(self, False, f"redirect to {where}"), Follow(self, branch, where)]
 

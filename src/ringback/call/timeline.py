@@ -12,6 +12,8 @@ from ringback.call import events
 from ringback.call.effects import Note
 from ringback.call.journal import Plain, Record, Recorded
 
+UNANSWERED = ("failed", "busy", "no-answer", "canceled")
+
 
 class Line(NamedTuple):
     """One line of a timeline."""
@@ -106,9 +108,19 @@ def _clip(source: Plain) -> str:
 
 
 def verdict(every: list[Line]) -> Line | None:
-    """The line that explains the call best: the first error, else the first warning."""
+    """The line that explains the call best: the first error, else the first warning, else a Dial that failed.
+
+    What a program printed explains less than what came of it.
+    """
     for level in ("error", "warning"):
-        for line in every:
-            if line.level == level:
-                return line
-    return None
+        found = [line for line in every if line.level == level]
+        if found:
+            return next((line for line in found if line.lane != "function"), found[0])
+    return next(
+        (
+            line
+            for line in every
+            if line.lane == "call" and line.text.startswith("Dial: ") and line.text[6:] in UNANSWERED
+        ),
+        None,
+    )

@@ -18,7 +18,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -30,6 +30,10 @@ log = structlog.get_logger("ringback.functions")
 
 _LENGTH = struct.Struct(">I")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+STOPPED: Final = "the server stops"
+"""Why a worker ends when nothing is wrong."""
 
 
 class _Channel(asyncio.Protocol):
@@ -195,7 +199,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Ends the process and waits until it is gone."""
-        self.kill("the server stops")
+        self.kill(STOPPED)
         for task in self._tasks:
             await task
 
@@ -290,7 +294,8 @@ class Worker:
         if self._channel is not None:
             self._channel.close()
         why = self._death or _cause(self._stderr, status)
-        log.info("a Functions worker ended", pid=self.pid, status=status, why=why)
+        tell = log.debug if why == STOPPED else log.info
+        tell("a Functions worker ended", pid=self.pid, status=status, why=why)
         if not self.ready.done():
             self.ready.set_result(why)
         for handle in self._giving_up.values():

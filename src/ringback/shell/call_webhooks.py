@@ -93,18 +93,20 @@ class CallWebhooks:
 
     async def _deliver(self, call: LiveCall, queue: asyncio.Queue[Notify]) -> None:
         """Send what waits, in order; end when nothing does."""
-        while not queue.empty():
-            notify = queue.get_nowait()
-            request = self._request(
-                call.setup.account_sid, call.sid, notify.url, notify.method, notify.params
-            )
-            answer = await self._client.notify(request)
-            event = dict(notify.params).get("CallStatus", "")
-            self._report(call, f"{notify.method} {public(notify.url)} ({event})", answer)
-        if call.callbacks is queue:
-            call.callbacks = None
-        if call.actor.finished:
-            self._client.forget(call.sid)
+        try:
+            while not queue.empty():
+                notify = queue.get_nowait()
+                request = self._request(
+                    call.setup.account_sid, call.sid, notify.url, notify.method, notify.params
+                )
+                answer = await self._client.notify(request)
+                event = dict(notify.params).get("CallStatus", "")
+                self._report(call, f"{notify.method} {public(notify.url)} ({event})", answer)
+        finally:
+            if call.callbacks is queue:
+                call.callbacks = None
+            if call.actor.finished:
+                self._client.forget(call.sid)
 
     def notify_for(self, call: LiveCall | None, account_sid: str, notify: Notify) -> None:
         """Send a callback of something that is no call: a conference, a stream."""

@@ -14,7 +14,8 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -40,10 +41,11 @@ from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
 from ringback.sip.agent import UserAgent
 from ringback.sip.errors import PeerError
-from ringback.sip.flow import Flow
+from ringback.sip.flow import Flow, Hop
 from ringback.sip.forwarding import bounds
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
+from ringback.sip.uri import Uri
 from ringback.store import Store
 from ringback.twiml.scripts import script_of
 
@@ -320,9 +322,30 @@ class Calls:
         """A redirect: find the way and place the branch again."""
         self._work(call, self._follow(call, branch, uri), "redirect")
 
-    async def _follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
-        self._placing.refresh(branch, await self._placing.ways(uri))
-        self._carry_out(call.leg.place([branch], self._now()))
+    async def _follow(self, call: LiveCall, branch: Branch, uri: Uri) -> None:
+        hops = await self._placing.ways(uri)
+        if call.setup.to.startswith("sip:") and await self._leads_to_us_or_a_carrier(uri, hops):
+            note = error(
+                "sip",
+                f"the redirect to {uri} is refused: it leads to a carrier or back to this server",
+                32219,
+            )
+            self._note(call, note)
+            self.remark(call, note)
+            hops = ()
+        self._placing.refresh(branch, hops)
+        self._carry_out(call.leg.place(self.sound.fit(call, [branch]) if hops else [branch], self._now()))
+
+    async def _leads_to_us_or_a_carrier(self, uri: Uri, hops: tuple[Hop, ...]) -> bool:
+        """Whether a far end sends us where only a number with a checked caller ID may go: that would be toll fraud."""
+        configuration = self._store.configuration
+        if configuration.domain(uri.host) is not None:
+            return True
+        there = _places(hops)
+        for target in configuration.carrier_targets():
+            if there & _places(await self._placing.ways(Uri.parse(str(target["target"])))):
+                return True
+        return any(configuration.trunk_for_source(hop.host, hop.port) is not None for hop in hops)
 
     def _fetch(self, call: LiveCall, fetch: fx.Fetch) -> None:
         known = self.webhooks.ask_constant(call, fetch)
@@ -406,6 +429,11 @@ class Calls:
 
     def _now(self) -> float:
         return time.monotonic()
+
+
+def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:
+    """Where hops lead: hosts whatever the port, but on this machine, where ports tell carriers apart."""
+    return {(hop.host, hop.port if ip_address(hop.host.partition("%")[0]).is_loopback else 0) for hop in hops}
 
 
 def _failed_ending(sip_status: int) -> dict[str, Any]:

@@ -161,12 +161,16 @@ class Exchange:
             return False
         return True
 
-    async def close(self) -> None:
-        """End what still runs, and let go of everything but the store."""
+    async def end_calls(self) -> None:
+        """End every call that is up, and send its last status callbacks."""
         self.calls.end_all("the server stops")
         if not await self.drain(LAST_WORDS):
             log.warning("calls were cut off", count=len(self.calls))
         await self.webhooks.close(LAST_WORDS)
+
+    async def close(self) -> None:
+        """End what still runs, and let go of everything but the store."""
+        await self.end_calls()
         await self.calls.tasks.close()
         await self.tasks.close()
         asyncio.get_running_loop().remove_reader(self._pump.fileno())

@@ -91,10 +91,13 @@ class Sound:
     async def _fetch_and_play(self, call: LiveCall, token: str, source: list[Any], loops: int) -> None:
         try:
             clip = await self._library.clip(self._source(source), owner=call.setup.account_sid)
-        except ClipError as problem:
+        except (ClipError, OSError, ValueError, RuntimeError) as problem:
+            code, reason = (
+                (problem.code, problem.reason) if isinstance(problem, ClipError) else (12400, repr(problem))
+            )
             if call.playing == token:
                 call.playing = ""
-                self._deliver(call, events.PlayFailed(token, problem.code, problem.reason))
+                self._deliver(call, events.PlayFailed(token, code, reason))
             return
         if call.playing == token and call.port.id in self._calls:
             self._start(call, token, clip, loops)

@@ -82,7 +82,9 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
 
     async def timeline(request: Request, account_sid: str) -> Response:
         sid = request.path_params["sid"]
-        if request.query_params.get("wait") == "over":
+        family = [call for call in calls if sid in (call.sid, call.setup.parent_sid)]
+        own = all(call.setup.account_sid == account_sid for call in family)
+        if own and request.query_params.get("wait") == "over":
             await calls.until_over(sid)
         records = await timelines.records(account_sid, sid) if is_sid(sid, "CA") else []
         if not records:

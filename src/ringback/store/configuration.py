@@ -260,6 +260,10 @@ class Configuration:
                     return Source(trunk, domain)
         return None
 
+    def carrier_targets(self) -> list[Stored]:
+        """Return where calls to carriers may go, of all connection policies."""
+        return list(self._rows("connection_policy_targets").values())
+
     def ip_records(self) -> list[Stored]:
         """Return the addresses that carriers send from, oldest first."""
         return list(self._rows("ip_records").values())
