@@ -10,7 +10,7 @@ from ringback.call import events
 from ringback.call.effects import Note, info
 from ringback.call.leg import Branch
 from ringback.media.clips import Clip, ClipError
-from ringback.media.errors import PortsExhausted
+from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.library import Library
 from ringback.media.pump import Port, PortStats, Pump
 from ringback.sdp import Negotiated
@@ -45,8 +45,14 @@ class Sound:
         self._taps: dict[int, Callable[[bytes, int], None]] = {}
 
     def open(self, peer: str = "") -> Port:
-        """A port on every address of this machine, of the family of the peer's address. Raises PortsExhausted."""
-        return self._pump.open("::" if ":" in peer else "0.0.0.0")
+        """A port on every address of this machine, of the family of the peer's address.
+
+        Raises PortsExhausted, also where the system has no socket to give (descriptors, an address family).
+        """
+        try:
+            return self._pump.open("::" if ":" in peer else "0.0.0.0")
+        except (Overload, OSError) as problem:
+            raise PortsExhausted(f"no sound for another call: {problem}") from problem
 
     def fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
         """Let a call's port be of the family of its first branch, as its signalling is.

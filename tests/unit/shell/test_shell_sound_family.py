@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from ringback.call.leg import Branch
-from ringback.media.errors import PortsExhausted
+from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.pump import Port
 from ringback.shell.sound import Sound
 from ringback.sip.flow import Hop
@@ -19,8 +21,11 @@ class FakePump:
         self.hosts: list[str] = []
         self.closed: list[int] = []
         self.exhausted = False
+        self.failure: Exception | None = None
 
     def open(self, host: str) -> Port:
+        if self.failure is not None:
+            raise self.failure
         if self.exhausted:
             raise PortsExhausted("none left")
         self.hosts.append(host)
@@ -73,3 +78,12 @@ def test_without_a_port_left_the_call_keeps_what_it_has() -> None:
     pump.exhausted = True
     (only,) = sound.fit(call, [branch("2001:db8::1")])
     assert (only.hops, call.port.id, pump.closed) == ((), 1, [])
+
+
+@pytest.mark.parametrize("failure", [OSError(24, "Too many open files"), Overload("no more ports")])
+def test_a_system_that_gives_no_socket_is_no_room_for_a_call(failure: Exception) -> None:
+    """So that an INVITE is answered 503 and a dialed leg fails, instead of nothing being said."""
+    pump, sound, _, _ = made()
+    pump.failure = failure
+    with pytest.raises(PortsExhausted):
+        sound.open("2001:db8::1")
