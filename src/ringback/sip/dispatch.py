@@ -5,6 +5,7 @@ message -> transaction? -> session? -> Incoming, or refused here (400 405 415 41
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -88,10 +89,8 @@ class Dispatch:
         """Take one parsed message from the wire."""
         out: list[Effect] = []
         if isinstance(message, Response):
-            try:
+            with contextlib.suppress(PeerError):  # a malformed response is dropped, RFC 3261 8.1.3
                 self._on_response(message, flow, now, out)
-            except PeerError:
-                return []  # a malformed response is dropped, RFC 3261 8.1.3
             return out
         try:
             self._on_request(message, flow, now, out)
@@ -164,6 +163,7 @@ class Dispatch:
             return
         if not client.is_sent_by(vias[0], response.get("Via") or ""):  # 18.1.2
             return
+        response.validate()  # before anything is changed by it
         client.on_response(response, flow, now, out)
 
     def _on_request(self, request: Request, flow: Flow, now: float, out: list[Effect]) -> None:
