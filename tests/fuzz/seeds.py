@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ringback import __version__
 from ringback.rtp.dtmf import Event
 from ringback.rtp.packet import Packet
 from ringback.rtp.rtcp import (
@@ -176,7 +175,7 @@ JOURNALS = (
     "\n".join(
         json.dumps(line)
         for line in (
-            {"ringback": __version__, "setup": _SETUP, "truncated": False},
+            {"ringback": "0.1.0", "setup": _SETUP, "truncated": False},
             ["start", 0.0, [["Fetch", "t1"]]],
             ["event", 0.5, ["Digit", "5"], []],
             ["event", 1.0, ["Fetched", "t1", "http://example.com/", 200, ["Response", {}, ["x"]], 0, ""], []],
