@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,9 +21,8 @@ def server(tmp_path_factory: pytest.TempPathFactory):
 
 def ringback(*words: str, within: float = 60) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "ringback.app.cli", *words]
-    return subprocess.run(
-        line, capture_output=True, text=True, timeout=within, env={"COLUMNS": "160", "PATH": ""}
-    )
+    env = {"COLUMNS": "160", "PATH": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    return subprocess.run(line, capture_output=True, text=True, timeout=within, env=env)
 
 
 def test_the_demo_verifies_sound_both_ways_and_prints_the_ladder(server: LiveServer) -> None:
@@ -46,6 +46,12 @@ def test_a_traced_call_replays_to_the_same_effects(server: LiveServer, tmp_path:
     assert "the same" in replayed.stdout
     file.write_text(journal.stdout.replace("+15005550001", "+15005550004", 1))
     assert ringback("replay", str(file)).returncode == 1
+
+
+def test_a_call_to_a_phone_that_is_off_is_no_success(server: LiveServer) -> None:
+    done = ringback("call", "+16505550101", "--from-sandbox", "--project", str(server.directory))
+    assert done.returncode == 1, done.stdout
+    assert "nobody is registered as alice" in done.stdout.splitlines()[-1]
 
 
 def test_sigterm_ends_with_status_0_and_a_second_start_keeps_everything(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def call(
     ] = False,
     project: ProjectOption = Path("project"),
 ) -> None:
-    """Call a number of the running server from outside."""
+    """Call a number of the running server from outside; exit 0 only if it was answered and nothing went wrong."""
     from ringback.app.client import ServerClient
     from ringback.app.ladder import print_ladder
 
@@ -150,9 +150,12 @@ def call(
             with console.status(f"The sandbox carrier calls {to} ..."):
                 outcome = await server.call_from_sandbox(to)
             console.print(f"{outcome['status']} after {outcome['after']} s {outcome['detail']}".rstrip())
-            if outcome["sid"]:
-                print_ladder(console, await server.timeline(outcome["sid"]))
-            return bool(outcome["status"] == "answered")
+            if not outcome["sid"]:
+                return False
+            with console.status("Until one side hangs up ..."):
+                timeline = await server.timeline(outcome["sid"], whole=True)
+            print_ladder(console, timeline)
+            return outcome["status"] == "answered" and timeline["verdict"] is None
 
     if not run(place):
         raise typer.Exit(1)

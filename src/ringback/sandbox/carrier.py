@@ -45,6 +45,12 @@ DIGITS_WITHIN = 20.0
 RING_FOR_EVER = 600.0
 """Seconds of ringing for ever: longer than any Dial may wait (600 s at most, TwiML Dial timeout)."""
 
+TALKS_FOR = 60.0
+"""Seconds after which the carrier hangs up a call of its own that was answered."""
+
+BEEP_EVERY = 3.0
+"""Seconds from beep to beep of such a call: whoever answers hears that it is up."""
+
 GREETING = "Hello. This is the sandbox carrier of Ringback. Your call works. Goodbye."
 EARLY = "The number you have dialed is being connected."
 ASK = "Please enter four digits."
@@ -122,7 +128,8 @@ class SandboxCarrier:
             await behaviour(call)
         except CallEnded:
             return
-        call.hang_up()
+        finally:
+            call.hang_up()
 
     # -- what the numbers do ---------------------------------------------------------------------------------------
 
@@ -165,7 +172,7 @@ class SandboxCarrier:
         try:
             async with asyncio.timeout(DIGITS_WITHIN):
                 while len(digits) < 4:
-                    digits += await call.unless_ended(asyncio.ensure_future(call.digits.get()))
+                    digits += await call.unless_ended(call.digits.get())
         except TimeoutError:
             await call.play(await self._spoken("No digits came. Goodbye."))
             return
@@ -182,7 +189,15 @@ class SandboxCarrier:
     # -- calls to the exchange -----------------------------------------------------------------------------------
 
     def call(self, number: str, *, caller: str = "+15005550009") -> EndpointCall:
-        """Call one of the server's numbers from outside."""
+        """Call one of the server's numbers from outside; the call ends by itself, see ``TALKS_FOR``."""
         hop = Hop("UDP", *self._exchange)
         uri = Uri(user=number, host=hop.host, port=hop.port)
-        return self.endpoint.call(uri, hop, caller=Uri(user=caller, host=hop.host))
+        call = self.endpoint.call(uri, hop, caller=Uri(user=caller, host=hop.host))
+        self.endpoint.tasks.start(self._behave(self._talk, call), f"{number} is called from outside")
+        return call
+
+    async def _talk(self, call: EndpointCall) -> None:
+        """Beep until the other side has had enough, or the time is over."""
+        await call.unless_ended(call.answered)
+        await call.play(tones.beep() + tones.silence(BEEP_EVERY - 0.5), loops=0)
+        await asyncio.wait({call.ended}, timeout=TALKS_FOR)

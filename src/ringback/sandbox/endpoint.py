@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from errno import EADDRINUSE
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from ringback import __version__
 from ringback.call import events
@@ -32,9 +29,7 @@ from ringback.sip.uri import Uri
 LISTEN_SECONDS = 60
 """Sound that a call keeps of what it hears: enough to verify it, bounded for calls that stay up."""
 
-
-FREE_PORT_TRIES = 100
-"""Ports that are tried for one that UDP and TCP both have."""
+Wanted = TypeVar("Wanted")
 
 
 class CallEnded(Exception):
@@ -115,19 +110,21 @@ class EndpointCall:
         wanted = start + int(seconds * 8000)
         while len(self.heard) < wanted:
             self._heard_more.clear()
-            waiting = asyncio.ensure_future(self._heard_more.wait())
-            try:
-                await self.unless_ended(waiting)
-            finally:
-                waiting.cancel()
+            await self.unless_ended(self._heard_more.wait())
         return bytes(self.heard[start:wanted])
 
-    async def unless_ended(self, wanted: asyncio.Future[Any]) -> Any:
-        """Wait for something, or raise CallEnded when the call ends before."""
-        await asyncio.wait({wanted, self.ended}, return_when=asyncio.FIRST_COMPLETED)
-        if wanted.done():
-            return wanted.result()
-        raise CallEnded(self.ended.result())
+    async def unless_ended(self, wanted: Awaitable[Wanted]) -> Wanted:
+        """Wait for something, or raise CallEnded when the call ends before. A coroutine ends with the waiting."""
+        waiting = asyncio.ensure_future(wanted)
+        try:
+            either: set[asyncio.Future[Any]] = {waiting, self.ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise CallEnded(self.ended.result())
+        finally:
+            if waiting is not wanted:
+                waiting.cancel()
 
     # -- told by the endpoint ----------------------------------------------------------------------------------
 
@@ -370,21 +367,3 @@ class Endpoint:
             call = self._by_port.get(event[1])
             if call is not None:
                 call.on_pump(event)
-
-
-def _free_port(host: str) -> int:
-    """A port that is free for UDP and TCP: the kernel looks for one of them at a time."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(FREE_PORT_TRIES):
-        with (
-            socket.socket(family, socket.SOCK_DGRAM) as udp,
-            socket.socket(family, socket.SOCK_STREAM) as tcp,
-        ):
-            udp.bind((host, 0))
-            port: int = udp.getsockname()[1]
-            try:
-                tcp.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
