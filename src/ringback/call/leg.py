@@ -7,19 +7,18 @@
                              | all failed ---------------------------------->
 
 The first branch that answers wins; the others are cancelled, and one that answered at the same moment is
-hung up. Effects: those of the SIP agent, and here Configure (sound was negotiated), Happened (an event for
-the call's inbox), Wire (a line for the timeline) and Follow (a redirect to be resolved and placed).
+hung up. Effects: those of the SIP agent and those of ringback.call.leg_effects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from ringback.call.events import Digit, Event, LegAnswered, LegEnded, LegRinging
+from ringback.call.events import Digit, LegAnswered, LegEnded, LegRinging
 from ringback.call.failover import may_fail_over
 from ringback.call.info_digits import digit_of
+from ringback.call.leg_effects import Configure, Follow, Happened, LegEffect, Wire
 from ringback.call.outcome import failure_rank
 from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
 from ringback.sip import effects as sip
@@ -31,40 +30,6 @@ from ringback.sip.message import Message, Request
 from ringback.sip.reason import COMPLETED_ELSEWHERE
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
-
-
-class Configure(NamedTuple):
-    """The sound of this leg was negotiated: tell the pump. ``signalling_host`` is where SIP comes from."""
-
-    leg: Leg
-    negotiated: Negotiated
-    signalling_host: str
-
-
-class Happened(NamedTuple):
-    """An event for the inbox of the leg's call."""
-
-    leg: Leg
-    event: Event
-
-
-class Wire(NamedTuple):
-    """A SIP message of this leg, in words; ``outgoing`` is its direction."""
-
-    leg: Leg
-    outgoing: bool
-    text: str
-
-
-class Follow(NamedTuple):
-    """The far end redirected (302): find the hops of ``uri`` and place ``branch`` with them."""
-
-    leg: Leg
-    branch: Branch
-    uri: Uri
-
-
-LegEffect = sip.Effect | Configure | Happened | Wire | Follow
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ringback import __version__
 from ringback.call import events
-from ringback.call import leg as legs
+from ringback.call import leg_effects as legs
 from ringback.call.leg import Branch, Leg
 from ringback.media.pump import Port, Pump
 from ringback.shell.addresses import contact, sent_by, shared_port

@@ -5,7 +5,7 @@ As the telephone network brings a call from one subscriber to another: what one 
 
 from __future__ import annotations
 
-from ringback.call.leg import LegEffect
+from ringback.call.leg_effects import LegEffect
 from ringback.sip import effects as sip
 from ringback.sip.session import InviteSession
 

@@ -25,7 +25,8 @@ from ringback.call import events
 from ringback.call.actor import CallActor
 from ringback.call.effects import Note, error, info
 from ringback.call.errors import Overload
-from ringback.call.leg import Branch, Leg, LegEffect
+from ringback.call.leg import Branch, Leg
+from ringback.call.leg_effects import LegEffect
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from ringback import __version__
-from ringback.call import leg as legs
+from ringback.call import leg_effects as legs
 from ringback.call.effects import Note
 from ringback.call.events import LegAnswered
 from ringback.media.library import Library

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from ringback.call import leg as legs
-from ringback.call.leg import LegEffect
+from ringback.call import leg_effects as legs
+from ringback.call.leg_effects import LegEffect
 from ringback.shell.guard import Guard
 from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks

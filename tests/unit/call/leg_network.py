@@ -8,7 +8,8 @@ from typing import Any
 from unit.sip.virtual_network import Network
 
 from ringback.call.events import Event, LegEnded
-from ringback.call.leg import Branch, Configure, Follow, Happened, Leg, Wire
+from ringback.call.leg import Branch, Leg
+from ringback.call.leg_effects import Configure, Follow, Happened, Wire
 from ringback.sdp import OfferAnswer
 from ringback.sip import effects as sip
 from ringback.sip.effects import Effect

@@ -1,0 +1,47 @@
+"""What a leg gives besides effects of the SIP agent: for the sound, for its call, for the timeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ringback.call.events import Event
+from ringback.sdp import Negotiated
+from ringback.sip import effects as sip
+from ringback.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from ringback.call.leg import Branch, Leg
+
+
+class Configure(NamedTuple):
+    """The sound of this leg was negotiated: tell the pump. ``signalling_host`` is where SIP comes from."""
+
+    leg: Leg
+    negotiated: Negotiated
+    signalling_host: str
+
+
+class Happened(NamedTuple):
+    """An event for the inbox of the leg's call."""
+
+    leg: Leg
+    event: Event
+
+
+class Wire(NamedTuple):
+    """A SIP message of this leg, in words; ``outgoing`` is its direction."""
+
+    leg: Leg
+    outgoing: bool
+    text: str
+
+
+class Follow(NamedTuple):
+    """The far end redirected (302): find the hops of ``uri`` and place ``branch`` with them."""
+
+    leg: Leg
+    branch: Branch
+    uri: Uri
+
+
+LegEffect = sip.Effect | Configure | Happened | Wire | Follow
