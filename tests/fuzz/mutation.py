@@ -76,11 +76,13 @@ _NUMBERS = (b"0", b"1", b"255", b"65535", b"65536", b"2147483648", b"4294967295"
 
 
 class Mutator:
-    """Makes mutants of seeds. The same seed of the dice gives the same mutants."""
+    """Makes mutants of seeds, of lines or of other pieces. The same seed of the dice gives the same mutants."""
 
-    def __init__(self, seeds: Sequence[bytes], dice: random.Random) -> None:
+    def __init__(self, seeds: Sequence[bytes], dice: random.Random, separator: bytes = b"") -> None:
         self._seeds = list(seeds)
         self._dice = dice
+        self._separator = separator
+        self._largest = max(LARGEST, *(len(seed) + 256 for seed in seeds))
 
     def next(self) -> bytes:
         """One more input."""
@@ -94,11 +96,14 @@ class Mutator:
             data[start:start] = piece * (HUGE // max(len(piece), 1))
             del data[dice.choice((HUGE, HUGE, 33_000, 10_000)) :]
         else:
-            del data[LARGEST:]
+            del data[self._largest :]
         return bytes(data)
 
     def _change(self, data: bytearray) -> None:
         dice = self._dice
+        if self._separator and dice.randrange(3) == 0:
+            self._move(data, self._separator)
+            return
         at = dice.randrange(len(data) + 1)
         match dice.randrange(10):
             case 0 if at < len(data):
@@ -117,7 +122,7 @@ class Mutator:
                 size = dice.randrange(1, 60)
                 data[at:at] = data[at : at + size] * dice.choice((1, 1, 2, 10, 50))
             case 7:
-                self._line(data)
+                self._move(data, b"\n")
             case 8:
                 found = list(_NUMBER.finditer(data))
                 if found:
@@ -126,16 +131,19 @@ class Mutator:
             case _:
                 data[at:at] = dice.randbytes(dice.choice((1, 2, 4, 12)))
 
-    def _line(self, data: bytearray) -> None:
-        """A whole line doubled, moved or lost."""
+    def _move(self, data: bytearray, separator: bytes) -> None:
+        """A whole line or piece doubled, taken from another seed, moved or lost."""
         dice = self._dice
-        lines = bytes(data).split(b"\n")
-        line = dice.randrange(len(lines))
-        match dice.randrange(3):
+        pieces = bytes(data).split(separator)
+        which = dice.randrange(len(pieces))
+        match dice.randrange(4):
             case 0:
-                lines.insert(dice.randrange(len(lines) + 1), lines[line])
+                pieces.insert(dice.randrange(len(pieces) + 1), pieces[which])
             case 1:
-                del lines[line]
+                others = dice.choice(self._seeds).split(separator)
+                pieces.insert(which, dice.choice(others))
+            case 2:
+                del pieces[which]
             case _:
-                lines.insert(dice.randrange(len(lines)), lines.pop(line))
-        data[:] = b"\n".join(lines)
+                pieces.insert(dice.randrange(len(pieces)), pieces.pop(which))
+        data[:] = separator.join(pieces)

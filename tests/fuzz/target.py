@@ -11,7 +11,8 @@ class Target:
     """``run`` takes one input, catches the errors that are documented there, and raises for all else.
 
     ``share``: parts of all inputs that a campaign gives to it, fewer where each takes long. ``is_guided``: coverage guidance helps; it does not
-    where a socket or a thread stands between the input and the code.
+    where a socket or a thread stands between the input and the code. ``separator``: between the pieces of an input,
+    where there are any; they are doubled, moved and lost as a whole, too.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Target:
     seeds: tuple[bytes, ...]
     share: int = 4
     is_guided: bool = True
+    separator: bytes = b""
 
 
 def text_of(data: bytes) -> str:

@@ -5,24 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from fuzz import seeds
 from fuzz.judge import judge_time, seconds
+from fuzz.stories import Story
 from fuzz.targets import TARGETS
 
 
 def _answered_without_to() -> bytes:
     """180 to the call that the agent placed, 200 that lacks To, and a BYE in that dialog."""
-    ringing, answered = (
-        next(seed for seed in TARGETS["sip agent"].seeds if seed.startswith(b"SIP/2.0 %d" % status))
-        for status in (180, 200)
-    )
-    ours = re.search(rb"\r\nFrom: .*;tag=(\w+)", ringing)
-    call_id = re.search(rb"\r\nCall-ID: (\S+)", ringing)
-    assert ours is not None
-    assert call_id is not None
-    bye = seeds.request(b"BYE", to_tag=ours[1])
-    bye = bye.replace(b";tag=far\r\n", b";tag=far2\r\n").replace(b"a84b4c76e66710", call_id[1])
-    return b"\0\0".join([ringing, re.sub(rb"\r\nTo: [^\r]*", b"", answered), bye])
+    story = Story().hear(b"!c").reply("INVITE", 180).reply("INVITE", 200).ask("BYE", 1)
+    story.pieces[3] = re.sub(rb"\r\nTo: [^\r]*", b"", story.pieces[3])
+    return story.told()
 
 
 STREAM = b"<Response><Start><Stream url='%b'/></Start></Response>"

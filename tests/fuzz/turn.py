@@ -20,7 +20,7 @@ def turn(name: str, seed: int, lasting: float) -> int:
     target = TARGETS[name]
     for data in target.seeds:
         target.run(data)
-    mutator = Mutator(target.seeds, random.Random(f"{seed} {name}"))
+    mutator = Mutator(target.seeds, random.Random(f"{seed} {name}"), target.separator)
     before = growth()
     until = time.monotonic() + lasting
     done = 0

@@ -81,7 +81,7 @@ def unguided(name: str, runs: int, seed: int, folder: Path) -> None:
     from fuzz.targets import TARGETS
 
     target = TARGETS[name]
-    mutator, piece = Mutator(target.seeds, random.Random(seed)), Slice(folder)
+    mutator, piece = Mutator(target.seeds, random.Random(seed), target.separator), Slice(folder)
     for _ in range(runs):
         piece.run(target.run, mutator.next(), SLOWEST)
 

@@ -95,7 +95,7 @@ class Dispatch:
         try:
             self._on_request(message, flow, now, out)
         except PeerError as error:
-            return self.reply_statelessly(message, flow, error.status, error.reason)
+            out += self.reply_statelessly(message, flow, error.status, error.reason)
         return out
 
     def on_timer(self, key: TimerKey, now: float) -> list[Effect]:
@@ -200,8 +200,13 @@ class Dispatch:
         session = self._find(request, tag)
         if session is None:
             out += self.reply_statelessly(request, flow, 481)
-        else:
-            session.on_request(self.serve(request, flow), flow, now, out)
+            return
+        transaction = self.serve(request, flow)
+        try:
+            session.on_request(transaction, flow, now, out)
+        except PeerError as error:
+            # What was done before it stands, and the transaction must not wait for ever.
+            self.answer(transaction, error.status, now, out, reason=error.reason)
 
     def _find(self, request: Request, tag: str) -> InviteSession | None:
         session = self.sessions.get(tag)

@@ -26,7 +26,7 @@ from ringback.sip.headers import (
     parse_vias,
     split_list,
 )
-from ringback.sip.limits import MAX_CALL_ID
+from ringback.sip.limits import MAX_CALL_ID, MAX_LIST_VALUES
 
 if TYPE_CHECKING:
     from ringback.sip.message import Request, Response
@@ -103,10 +103,14 @@ class Message:
         return values
 
     def tokens(self, name: str) -> frozenset[str]:
-        """The values of Supported, Require, Allow and their like, in lower case."""
+        """The values of Supported, Require, Allow and their like, in lower case; what is no token is kept as it is.
+
+        Never raises: a 2xx with such a field must still be acknowledged.
+        """
         if name in KNOWN_NAMES and not self.has(name):
             return _NONE
-        return frozenset([value.lower() for value in self.all(name)])
+        found = [each.strip(" \t") for value in self.raw(name) for each in value.split(",", MAX_LIST_VALUES)]
+        return frozenset([each.lower() for each in found if each])
 
     def add(self, name: str, value: str) -> None:
         """Append a field."""

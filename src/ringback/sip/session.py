@@ -162,7 +162,11 @@ class InviteSession(SessionCommands):
         """A response to a request inside the dialog."""
         status = response.status
         method = transaction.request.method
-        if (status == 401 or status == 407) and self._retry(transaction, response, now, out):
+        if (
+            (status == 401 or status == 407)
+            and (self.state is not _ENDED or method == "BYE")
+            and self._retry(transaction, response, now, out)
+        ):
             return
         if method == "BYE":
             self.forget()
@@ -170,7 +174,7 @@ class InviteSession(SessionCommands):
             self.reoffers.on_response(transaction, response, flow, now, out)
         elif method == "UPDATE":
             self._on_update_response(transaction, response, flow, now, out)
-        elif method == "REFER":
+        elif method == "REFER" and self.state is not _ENDED:
             self.referrals.on_response(transaction, response, out)
             self.end_if_gone(status, response, now, out)
         elif method == "INFO" and self.state is not _ENDED:
