@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import stat
-import zlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from live import LiveServer, live_server
 from live_scene import MAIN_NUMBER, Hit, Scene, answered, basic, over, scene_of, twiml
 from security.sip_wire import SDP, Wire, credentials, wire_to
 from twilio.rest import Client
+
+from ringback.store.packing import unpacked
 
 NOUN_PASSWORD = "Noun-Secret-90210"
 REST_PASSWORD = "Rest-Secret-31337"
@@ -181,8 +182,8 @@ async def test_passwords_and_urls_are_not_in_the_database(scene: Scene) -> None:
         for table in tables:
             for row in database.execute(f'select * from "{table}"'):
                 text = " ".join(
-                    zlib.decompress(value).decode()
-                    if isinstance(value, bytes) and value[:1] == b"x"
+                    unpacked(value).decode()
+                    if isinstance(value, bytes) and value[:1] == b"\x01"
                     else str(value)
                     for value in row
                 )

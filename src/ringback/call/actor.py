@@ -17,7 +17,7 @@ from collections.abc import Callable
 from ringback.call.effects import Effect, Finish
 from ringback.call.errors import ScriptStalled
 from ringback.call.events import Event, LegEnded
-from ringback.call.journal import CLOCK_DIGITS, Journal
+from ringback.call.journal import Journal, clock
 from ringback.call.limits import MAX_EFFECTS_A_STEP
 from ringback.call.script import Call, Interrupted, Script, interrupt_of
 from ringback.call.setup import CallSetup
@@ -49,7 +49,7 @@ class CallActor:
         if self.finished:
             return []
         call = self.call
-        call.elapsed = elapsed = round(elapsed, CLOCK_DIGITS)
+        call.elapsed = elapsed = clock(elapsed)
         interrupt = interrupt_of(event) if call.ended is None else None
         if isinstance(event, LegEnded):
             if call.ended is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from ringback.shell.live import LiveCall
 from ringback.shell.vault import public
 from ringback.store import Store, new_sid
 from ringback.store.limits import JOURNAL_BYTES
+from ringback.store.packing import packed
 
 MORE_INFO = "https://www.twilio.com/docs/errors/"
 MOMENTS = ("start_time", "end_time")
@@ -92,7 +92,7 @@ class Records:
 
     def closed(self, call: LiveCall) -> None:
         """The call is over: keep its journal."""
-        body = zlib.compress(call.actor.journal.encode(), 1)
+        body = packed(call.actor.journal.encode())
         if len(body) <= JOURNAL_BYTES:
             self._store.facts.put(
                 "journals",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from ringback.rest.sid import is_sid
 from ringback.shell.api.authentication import identify
 from ringback.shell.calls import Calls
 from ringback.store import Store
+from ringback.store.packing import unpacked
 
 CHILDREN = 100
 """Dialed legs whose lines are merged into their parent's timeline."""
@@ -40,7 +40,7 @@ class Timelines:
         await self._store.facts.flush()
         row = await self._store.fetch("journals", call_sid, account_sid)
         # A call that the server left behind when it was killed has a row, for its dialogs, and no journal.
-        return zlib.decompress(row["body"]) if row is not None and row["body"] is not None else None
+        return unpacked(row["body"]) if row is not None and row["body"] is not None else None
 
     async def records(self, account_sid: str, call_sid: str) -> list[Record]:
         """The call's journal and those of the legs that it dialed; [] if there is none."""

@@ -183,6 +183,21 @@ def test_journal_is_read_as_it_was_written() -> None:
     assert (found.difference, found.events, found.actor.finished) == (None, 3, True)
 
 
+class Secret(str):
+    """Text of a kind of its own, as the store gives it."""
+
+
+@pytest.mark.parametrize("odd", ["caf\udce9", Secret("bob")])
+def test_text_that_is_unusual_survives_the_journal(odd: str) -> None:
+    journal = Journal(SETUP)
+    journal.started([fx.Tell("CA2", "ended", {"headers": {"X": odd}})])
+    journal.append(1.0, ev.Told("CA2", odd, {}), [fx.Arm("a", 14400.0)])
+    record = decode(journal.encode())
+    assert record.setup == SETUP
+    assert record.lines[0].effects == [["Tell", "CA2", "ended", {"headers": {"X": odd}}]]
+    assert record.lines[1].event == ev.Told("CA2", odd, {})
+
+
 def test_setup_with_everything_survives() -> None:
     setup = CallSetup(
         **{**SETUP.plain(), "page": Page("u", document=["Response", {}, []])}

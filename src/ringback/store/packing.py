@@ -1,0 +1,46 @@
+"""Journals as they are stored: compressed with a sample for dictionary, because all journals look alike.
+
+    0x01, then a Zstandard frame (RFC 8878) whose dictionary is journal_sample_1.txt
+    0x78...   a zlib stream (RFC 1950), as versions before wrote it
+
+A call's two journals of 7 kB become 0.9 kB, for a sixth of what zlib takes to make 2.7 kB of them. A sample never
+changes, or what was packed with it could not be read: a better one gets a number, and a first byte, of its own.
+"""
+
+import zlib
+from pathlib import Path
+
+import zstandard
+
+from ringback.store.errors import UsageError
+
+_LEVEL = -1
+"""Faster than the levels from 1 on, and with the sample as small."""
+
+_FIRST = b"\x01"
+
+_sample = zstandard.ZstdCompressionDict(
+    (Path(__file__).parent / "journal_sample_1.txt").read_bytes(),
+    dict_type=zstandard.DICT_TYPE_RAWCONTENT,
+)
+_sample.precompute_compress(level=_LEVEL)
+_packer = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_sample, write_dict_id=False)
+_unpacker = zstandard.ZstdDecompressor(dict_data=_sample)
+
+
+def packed(journal: bytes) -> bytes:
+    """Return a journal as it is stored. Belongs to one thread."""
+    return _FIRST + _packer.compress(journal)
+
+
+def unpacked(body: bytes) -> bytes:
+    """Return the journal that `packed` was given; raise UsageError on what no version wrote."""
+    try:
+        match body[:1]:
+            case b"\x01":
+                return _unpacker.decompress(body[1:])
+            case b"\x78":
+                return zlib.decompress(body)
+    except (zstandard.ZstdError, zlib.error) as error:
+        raise UsageError(f"a journal that cannot be read: {error}") from error
+    raise UsageError("a journal of an unknown form")
