@@ -37,7 +37,7 @@ def rtp(data: bytes) -> None:
         return
     assert Packet.parse(packet.render()) == packet
     reception, lock = Reception(packet.ssrc, 5), SourceLock()
-    lock.configure(("192.0.2.7", 4000), None, {0, 101})
+    lock.configure(("192.168.2.7", 4000), "192.0.2.8", {0, 101})
     for at in range(4):
         lock.offer(("192.0.2.9", 4000), packet.payload_type, packet.ssrc, packet.sequence + at & 0xFFFF)
         reception.receive(packet.sequence + at & 0xFFFF)

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import cmath
 import os
-import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
 
 import pytest
+from pump_scene import HERE, PORTS, TELEPHONE_EVENT, WAIT, Setup, is_pure, setup
 
-from ringback.media import (
-    CoreMissing,
-    Port,
-    PortsExhausted,
-    Pump,
-    UnknownPort,
-    UsageError,
-    create_pump,
-)
+from ringback.media import PortsExhausted, UnknownPort, UsageError, create_pump
 from ringback.media.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW, decode_ulaw
 from ringback.rtp.dtmf import DtmfReceiver, Event
 from ringback.rtp.packet import Packet, sequence_step, timestamp_step
@@ -38,140 +28,10 @@ from ringback.rtp.rtcp import (
     render_compound,
 )
 
-PORTS = (21000, 21998)
+__all__ = ["is_pure", "setup"]
+
 OWN = 22000 + os.getpid() % 250 * 8
 """Eight ports of this very process, where a test needs to know which are free."""
-WAIT = 5.0
-HERE = "127.0.0.1"
-ELSEWHERE = "127.0.0.7"
-TELEPHONE_EVENT = 101
-
-
-class Ear:
-    """Collects a pump's events until the wanted one came."""
-
-    def __init__(self, pump: Pump) -> None:
-        self._pump = pump
-        self.seen: list[tuple[Any, ...]] = []
-
-    def wait(self, matches: Callable[[tuple[Any, ...]], bool], count: int = 1) -> list[tuple[Any, ...]]:
-        until = time.monotonic() + WAIT
-        while True:
-            found = [event for event in self.seen if matches(event)]
-            if len(found) >= count:
-                return found
-            left = until - time.monotonic()
-            assert left > 0, f"{len(found)} of {count} came; all events: {self.seen[-20:]}"
-            if select.select([self._pump.fileno()], [], [], left)[0]:
-                self.seen += self._pump.events()
-
-    def kind(self, name: str, count: int = 1) -> list[tuple[Any, ...]]:
-        return self.wait(lambda event: event[0] == name, count)
-
-
-class Phone:
-    """A far end: an RTP and an RTCP socket, and a stream of its own."""
-
-    def __init__(self, host: str = HERE) -> None:
-        self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for udp in (self.rtp, self.rtcp):
-            udp.bind((host, 0))
-            udp.settimeout(WAIT)
-        self.address = self.rtp.getsockname()
-        self.rtcp_address = self.rtcp.getsockname()
-        self.ssrc, self.sequence, self.timestamp = 0x1234_0000 + self.address[1], 65530, 0xFFFF_FF00
-
-    def close(self) -> None:
-        self.rtp.close()
-        self.rtcp.close()
-
-    def say(
-        self, port: Port, payload: bytes = b"\x55" * 160, payload_type: int = 0, marker: bool = False
-    ) -> Packet:
-        packet = Packet(payload_type, self.sequence, self.timestamp, self.ssrc, payload, marker)
-        self.sequence = (self.sequence + 1) & 0xFFFF
-        self.timestamp = (self.timestamp + len(payload)) & 0xFFFFFFFF
-        self.rtp.sendto(packet.render(), (port.host, port.port))
-        return packet
-
-    def event(
-        self, port: Port, code: int, ended: bool, duration: int, payload_type: int = TELEPHONE_EVENT
-    ) -> None:
-        payload = Event(code, ended, 10, duration).render()
-        packet = Packet(payload_type, self.sequence, self.timestamp, self.ssrc, payload)
-        self.sequence = (self.sequence + 1) & 0xFFFF
-        self.rtp.sendto(packet.render(), (port.host, port.port))
-
-    def hear(self) -> Packet:
-        return Packet.parse(self.rtp.recv(2048))
-
-    def hear_until(self, matches: Callable[[Packet], bool], limit: int = 200) -> Packet:
-        for _ in range(limit):
-            packet = self.hear()
-            if matches(packet):
-                return packet
-        raise AssertionError(f"not among {limit} packets")
-
-
-class Setup:
-    """A pump with configured ports and their phones."""
-
-    def __init__(self, pump: Pump) -> None:
-        self.pump = pump
-        self.ear = Ear(pump)
-        self.phones: list[Phone] = []
-
-    def leg(
-        self, host: str = HERE, announced: tuple[str, int] | None = None, **changes: Any
-    ) -> tuple[Port, Phone]:
-        phone = Phone(host)
-        self.phones.append(phone)
-        port = self.pump.open(HERE)
-        self.configure(port, announced or phone.address, rtcp_remote=phone.rtcp_address, **changes)
-        return port, phone
-
-    def configure(self, port: Port, remote: tuple[str, int], **changes: Any) -> None:
-        settings: dict[str, Any] = {
-            "rtcp_remote": None,
-            "payload_type": 0,
-            "codec": "PCMU",
-            "dtmf_payload_type": TELEPHONE_EVENT,
-            "dtmf_receive_payload_type": TELEPHONE_EVENT,
-            "send": True,
-            "receive": True,
-            "signalling_host": None,
-        }
-        self.pump.configure(port.id, remote=remote, **{**settings, **changes})
-
-
-def _has_core() -> bool:
-    try:
-        import ringback.media._core  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-@pytest.fixture(params=["pure", "core"])
-def is_pure(request: pytest.FixtureRequest) -> bool:
-    if request.param == "core" and not _has_core():
-        try:
-            create_pump(PORTS).close()  # an error, not a skip, where the core is required
-        except CoreMissing as error:
-            pytest.fail(str(error))
-        pytest.skip("the compiled core is not built")
-    return bool(request.param == "pure")
-
-
-@pytest.fixture
-def setup(is_pure: bool) -> Iterator[Setup]:
-    pump = create_pump(PORTS, pure=is_pure, report_after=0.2, silent_after=0.3)
-    made = Setup(pump)
-    yield made
-    pump.close()
-    for phone in made.phones:
-        phone.close()
 
 
 # Ports
@@ -399,116 +259,6 @@ def test_disconnect_ends_the_relay(setup: Setup) -> None:
     phone_a.say(a, b"\x03" * 160)
     assert phone_c.hear_until(lambda packet: packet.payload[0] == 3).payload[0] == 3
     assert setup.pump.stats(b.id).packets_out == 1
-
-
-# Whose packets are believed
-
-
-def test_a_stranger_is_dropped_and_counted(setup: Setup) -> None:
-    a, phone_a = setup.leg()
-    b, phone_b = setup.leg()
-    thief = Phone(ELSEWHERE)
-    setup.phones.append(thief)
-    setup.pump.connect(a.id, b.id)
-    for _ in range(4):
-        thief.say(a, b"\x66" * 160)
-    phone_a.say(a, b"\x01" * 160)
-    for _ in range(10):
-        thief.say(a, b"\x66" * 160)
-    phone_a.say(a, b"\x02" * 160)
-    assert [phone_b.hear().payload[0], phone_b.hear().payload[0]] == [1, 2]
-    stats = setup.pump.stats(a.id)
-    assert (stats.strangers, stats.source) == (14, phone_a.address)
-
-
-def test_five_consistent_packets_make_a_source_believed(setup: Setup) -> None:
-    a, phone_a = setup.leg(ELSEWHERE, announced=("192.0.2.9", 4000))
-    b, phone_b = setup.leg()
-    setup.pump.connect(a.id, b.id)
-    for n in range(6):
-        phone_a.say(a, bytes([n]) * 160)
-    assert [phone_b.hear().payload[0], phone_b.hear().payload[0]] == [4, 5]
-    assert setup.ear.kind("locked")[0] == ("locked", a.id, phone_a.address)
-    phone_b.say(b, b"\x09" * 160)
-    assert phone_a.hear().payload[0] == 9  # and what we send goes there
-
-
-def test_five_packets_of_another_payload_type_or_out_of_order_are_not_enough(setup: Setup) -> None:
-    a, phone_a = setup.leg(announced=("192.0.2.9", 4000))
-    for _ in range(6):
-        phone_a.say(a, payload_type=8)
-    for _ in range(6):
-        phone_a.say(a)
-        phone_a.sequence = (phone_a.sequence + 1) & 0xFFFF
-    for n in range(6):
-        phone_a.ssrc = n
-        phone_a.say(a)
-    for _ in range(4):
-        phone_a.say(a)
-    setup.ear.kind("locked")
-    stats = setup.pump.stats(a.id)
-    assert (stats.strangers, stats.packets_in) == (21, 1)
-
-
-def test_the_signalling_host_locks_at_once(setup: Setup) -> None:
-    a, phone_a = setup.leg(ELSEWHERE, announced=("192.0.2.9", 4000), signalling_host=ELSEWHERE)
-    b, phone_b = setup.leg()
-    setup.pump.connect(a.id, b.id)
-    phone_a.say(a, b"\x07" * 160)
-    assert phone_b.hear().payload[0] == 7
-
-
-def test_a_guess_gives_way_to_the_announced_address(setup: Setup) -> None:
-    a, phone_a = setup.leg()
-    thief = Phone(ELSEWHERE)
-    setup.phones.append(thief)
-    for _ in range(5):
-        thief.say(a)
-    setup.ear.wait(lambda event: event == ("locked", a.id, thief.address))
-    phone_a.say(a)
-    setup.ear.wait(lambda event: event == ("locked", a.id, phone_a.address))
-    thief.say(a)
-    phone_a.say(a)
-    setup.ear.wait(lambda event: event == ("heard", a.id))
-    assert setup.pump.stats(a.id).source == phone_a.address
-
-
-def test_a_new_offer_unlocks_learning(setup: Setup) -> None:
-    a, phone_a = setup.leg()
-    phone_a.say(a)
-    setup.ear.wait(lambda event: event == ("locked", a.id, phone_a.address))
-    moved = Phone(ELSEWHERE)
-    setup.phones.append(moved)
-    setup.configure(a, moved.address)
-    moved.say(a)
-    setup.ear.wait(lambda event: event == ("locked", a.id, moved.address))
-    setup.pump.play(a.id, 1, b"\x01" * 160, 1)
-    assert moved.hear().payload == b"\x01" * 160
-
-
-def test_an_offer_of_the_same_address_keeps_the_learnt_target(setup: Setup) -> None:
-    a, phone_a = setup.leg(announced=(HERE, 9), signalling_host=HERE)
-    phone_a.say(a)
-    setup.ear.kind("locked")
-    setup.configure(a, (HERE, 9), receive=False, signalling_host=HERE)  # the phone holds and sends no more
-    setup.pump.play(a.id, 1, b"\x0a" * 160, 1)
-    assert phone_a.hear().payload == b"\x0a" * 160
-
-
-def test_a_nat_that_changes_the_port_is_overcome_after_the_silence(setup: Setup) -> None:
-    a, phone_a = setup.leg(announced=("192.0.2.9", 4000), signalling_host=HERE)
-    moved, thief = Phone(), Phone(ELSEWHERE)
-    setup.phones += [moved, thief]
-    phone_a.say(a)
-    setup.ear.wait(lambda event: event == ("locked", a.id, phone_a.address))
-    moved.say(a)
-    setup.ear.kind("silent")
-    for _ in range(6):
-        thief.say(a)
-    moved.say(a)
-    setup.ear.kind("heard", 2)
-    assert [event[2] for event in setup.ear.kind("locked")] == [phone_a.address, moved.address]
-    assert setup.pump.stats(a.id).strangers == 7
 
 
 # Playing
@@ -882,42 +632,6 @@ def test_rfc3550_a_closed_port_says_bye(setup: Setup) -> None:
         reports = parse_compound(phone_a.rtcp.recv(2048))
         if any(isinstance(report, Bye) for report in reports):
             return
-
-
-def test_rtcp_of_a_stranger_is_dropped(setup: Setup) -> None:
-    a, phone_a = setup.leg()
-    thief = Phone(ELSEWHERE)
-    setup.phones.append(thief)
-    setup.pump.play(a.id, 1, bytes(160), 1)
-    ours = phone_a.hear().ssrc
-    block = ReportBlock(ours, 255, 100, 1, 80, 0, 0)
-    data = render_compound([ReceiverReport(1, (block,))])
-    thief.rtcp.sendto(data, (HERE, a.port + 1))
-    good = render_compound([ReceiverReport(1, (block._replace(fraction_lost=0, lost=0),))])
-    phone_a.rtcp.sendto(good, (HERE, a.port + 1))
-    until = time.monotonic() + WAIT
-    while (stats := setup.pump.stats(a.id)).remote is None:
-        assert time.monotonic() < until
-    assert (stats.remote, stats.strangers) == ((0.0, 0, 0.01), 1)
-
-
-def test_ipv6(is_pure: bool) -> None:
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
-        try:
-            udp.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 here")
-        udp.settimeout(WAIT)
-        pump = create_pump(PORTS, pure=is_pure)
-        try:
-            port = pump.open("::1")
-            Setup(pump).configure(port, ("0:0:0:0:0:0:0:1", udp.getsockname()[1]))
-            udp.sendto(Packet(0, 1, 1, 1, b"\x01" * 160).render(), ("::1", port.port))
-            assert Ear(pump).kind("locked")[0][2] == ("::1", udp.getsockname()[1])
-            pump.play(port.id, 1, b"\x01" * 160, 1)
-            assert Packet.parse(udp.recv(2048)).payload == b"\x01" * 160
-        finally:
-            pump.close()
 
 
 def test_commands_from_many_threads(setup: Setup) -> None:

@@ -23,6 +23,7 @@ from ringback.media.sockets import PortPairs, canonical
 from ringback.rtp import tones
 from ringback.rtp.dtmf import checked
 from ringback.rtp.errors import UsageError as RtpUsageError
+from ringback.rtp.source import nat_is_evident
 
 include "_core_types.pxi"
 include "_core_sound.pxi"
@@ -285,6 +286,7 @@ cdef class CorePump:
         cdef Port* port
         cdef Configuration settings
         cdef Endpoint announced, signalling
+        cdef bint nat = False
         self._check()
         if codec not in ("PCMU", "PCMA"):
             raise UsageError(f"codec {codec!r}")
@@ -302,14 +304,16 @@ cdef class CorePump:
             settings.rtcp_remote = endpoint_of(rtcp_remote[0], rtcp_remote[1])
         if signalling_host is not None:
             signalling = endpoint_of(signalling_host, 0)
+            nat = nat_is_evident(canonical(remote[0]), canonical(signalling_host))
         with nogil:
             acquire(s)
             port = port_of(s, port_id)
             if port != NULL:
                 if not same_endpoint(&announced, &port.lock.remote):
                     port.rtcp_source.size = 0
+                port.rtcp_locked = False
                 port.settings = settings
-                lock_configure(&port.lock, &announced, &signalling)
+                lock_configure(&port.lock, &announced, &signalling, nat)
                 port.quiet_since = port.idle_since = monotonic()
                 if port.silent:
                     port.heard = port.silent = False

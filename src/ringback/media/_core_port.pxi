@@ -319,6 +319,7 @@ cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const En
         port.malformed += 1
         return
     if verdict == 1:
+        port.rtcp_locked = False
         emit_address(s, port, source)
     count_packet(port, ssrc, &stamp, size, codec != NO_CODEC and not is_event, now)
     if not settings.receive:
@@ -402,7 +403,6 @@ cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogi
     if port.settings.active and port.settings.receive and not port.silent and quiet >= s.silent_after:
         port.silent = True
         port.heard = False
-        port.lock.loose = True
         emit(s, SILENT, port.id, 0, 0, quiet, NULL, 0)
     if now >= port.report_at:
         send_report(port, now, wall, False)

@@ -164,16 +164,29 @@ cdef bint is_compound(const uint8_t* data, ssize_t size) noexcept nogil:
     return False
 
 
+cdef bint is_believed(Port* port, const Endpoint* source) noexcept nogil:
+    """The first that comes from the media's host, or was announced, until a new offer or another source."""
+    cdef const Endpoint* announced = &port.settings.rtcp_remote
+    if not port.settings.active:
+        return False
+    if port.rtcp_locked:
+        return same_endpoint(source, &port.rtcp_source)
+    if port.lock.source.size:
+        return same_host(source, &port.lock.source) or same_endpoint(source, announced)
+    return same_host(source, lock_target(&port.lock)) or same_host(source, announced)
+
+
 cdef void on_rtcp(Port* port, const uint8_t* data, ssize_t size, const Endpoint* source, double now, double wall) noexcept nogil:
-    """A datagram of the RTCP socket; only the media's host is believed."""
+    """A datagram of the RTCP socket."""
     cdef int start = 0, part, block, n
-    if not same_host(source, lock_target(&port.lock)) and not same_host(source, &port.settings.rtcp_remote):
+    if not is_believed(port, source):
         port.strangers += 1
         return
     if not is_compound(data, size):
         port.malformed += 1
         return
     port.rtcp_source = source[0]
+    port.rtcp_locked = True
     while start < size:
         part = 4 * (rb_get16(data + start + 2) + 1)
         if data[start + 1] == 200:

@@ -32,7 +32,7 @@ cdef bint may_be_sent_to(const Endpoint* target) noexcept nogil:
 
 # The source lock
 
-cdef void lock_configure(Lock* lock, const Endpoint* remote, const Endpoint* signalling) noexcept nogil:
+cdef void lock_configure(Lock* lock, const Endpoint* remote, const Endpoint* signalling, bint nat) noexcept nogil:
     if not same_endpoint(remote, &lock.remote):
         lock.kept.size = 0
         lock.kept_is_trusted = False
@@ -41,8 +41,9 @@ cdef void lock_configure(Lock* lock, const Endpoint* remote, const Endpoint* sig
         lock.kept_is_trusted = lock.trusted
     lock.remote = remote[0]
     lock.signalling = signalling[0]
+    lock.nat = nat
     lock.source.size = 0
-    lock.trusted = lock.loose = False
+    lock.trusted = False
     memset(lock.candidates, 0, sizeof(lock.candidates))
 
 
@@ -53,23 +54,31 @@ cdef inline const Endpoint* lock_target(const Lock* lock) noexcept nogil:
 
 
 cdef bint is_vouched_for(const Lock* lock, const Endpoint* source) noexcept nogil:
-    if lock.kept_is_trusted and same_endpoint(source, &lock.kept):
+    """The announced address; any port of the signalling host, where that is another host."""
+    if same_endpoint(source, &lock.remote) or (lock.kept_is_trusted and same_endpoint(source, &lock.kept)):
         return True
-    return same_host(source, &lock.remote) or same_host(source, &lock.signalling)
+    return same_host(source, &lock.signalling) and not same_host(source, &lock.remote)
 
 
-cdef bint is_consistent(Lock* lock, const Endpoint* source, uint32_t ssrc, uint16_t sequence) noexcept nogil:
-    cdef Candidate* found = NULL
-    cdef Candidate* oldest = &lock.candidates[0]
+cdef Candidate* candidate_of(Lock* lock, const Endpoint* source) noexcept nogil:
     cdef int n
     for n in range(CANDIDATES):
         if same_endpoint(source, &lock.candidates[n].source):
-            found = &lock.candidates[n]
-            break
-        if lock.candidates[n].heard < oldest.heard:
-            oldest = &lock.candidates[n]
+            return &lock.candidates[n]
+    return NULL
+
+
+cdef bint is_consistent(Lock* lock, const Endpoint* source, uint32_t ssrc, uint16_t sequence) noexcept nogil:
+    cdef Candidate* found = candidate_of(lock, source)
+    cdef Candidate* known
+    cdef int n
     if found == NULL:
-        found = oldest
+        # the one that is furthest from being believed, and of those the one unheard for longest
+        found = &lock.candidates[0]
+        for n in range(1, CANDIDATES):
+            known = &lock.candidates[n]
+            if known.count < found.count or (known.count == found.count and known.heard < found.heard):
+                found = known
         found.source = source[0]
         found.count = 0
     elif found.ssrc != ssrc or sequence != <uint16_t>(found.sequence + 1):
@@ -86,20 +95,25 @@ cdef int lock_offer(
     Lock* lock, const Endpoint* source, bint negotiated, uint32_t ssrc, uint16_t sequence
 ) noexcept nogil:
     """-1 a stranger, 0 the locked source, 1 locked by this packet."""
+    cdef Candidate* candidate
     cdef bint vouched
     if same_endpoint(source, &lock.source):
-        lock.loose = False
         return 0
+    if lock.trusted:
+        return -1
     if not negotiated:
+        candidate = candidate_of(lock, source)
+        if candidate != NULL:
+            memset(candidate, 0, sizeof(Candidate))
         return -1
     vouched = is_vouched_for(lock, source)
-    if lock.source.size and ((lock.trusted and not lock.loose) or not vouched):
-        return -1
-    if not vouched and not is_consistent(lock, source, ssrc, sequence):
-        return -1
+    if not vouched:
+        if lock.source.size or not (lock.nat or same_host(source, &lock.remote)):
+            return -1
+        if not is_consistent(lock, source, ssrc, sequence):
+            return -1
     lock.source = source[0]
     lock.trusted = vouched
-    lock.loose = False
     memset(lock.candidates, 0, sizeof(lock.candidates))
     return 1
 

@@ -207,7 +207,7 @@ cdef struct Lock:              # ringback.rtp.source.SourceLock
     Endpoint kept
     bint kept_is_trusted
     bint trusted
-    bint loose
+    bint nat                   # it is evident
     uint64_t order
     Candidate candidates[CANDIDATES]
 
@@ -326,6 +326,7 @@ cdef struct Port:
     Configuration settings
     Lock lock
     Endpoint rtcp_source
+    bint rtcp_locked
     Outbound out
     Reception reception
     Dtmf dtmf

@@ -76,6 +76,7 @@ class PurePort:
         self._lock = SourceLock()
         self._configuration: Configuration | None = None
         self._rtcp_source: Address | None = None
+        self._rtcp_locked = False
         self._reception: Reception | None = None
         self._dtmf = DtmfReceiver()
         self._playing: Playing | None = None
@@ -98,6 +99,7 @@ class PurePort:
         known = self._configuration
         if known is None or known.remote != configuration.remote:
             self._rtcp_source = None
+        self._rtcp_locked = False
         self._configuration = configuration
         types = {configuration.payload_type}
         if configuration.dtmf_receive_payload_type is not None:
@@ -155,6 +157,7 @@ class PurePort:
             self._malformed += 1
             return
         if verdict is Verdict.LOCKED:
+            self._rtcp_locked = False
             self._emit(("locked", self.id, source))
         self._count(packet, codec is not None and not is_event, now)
         if not configuration.receive:
@@ -213,12 +216,8 @@ class PurePort:
             self.peer.relay((self.id, packet.ssrc), packet, codec, now)
 
     def on_rtcp(self, data: bytes, source: Address, now: float, wall: float) -> None:
-        """A datagram on the RTCP socket; only the media's host is believed."""
-        configuration, target = self._configuration, self._lock.target
-        hosts = {target[0]} if target is not None else set()
-        if configuration is not None and configuration.rtcp_remote is not None:
-            hosts.add(configuration.rtcp_remote[0])
-        if source[0] not in hosts:
+        """A datagram on the RTCP socket."""
+        if not self._is_believed(source):
             self._strangers += 1
             return
         try:
@@ -226,8 +225,21 @@ class PurePort:
         except RtpSyntaxError:
             self._malformed += 1
             return
-        self._rtcp_source = source
+        self._rtcp_source, self._rtcp_locked = source, True
         self._reporter.receive(reports, self._stream.ssrc, now, wall)
+
+    def _is_believed(self, source: Address) -> bool:
+        """RTCP: the first that comes from the media's host, or was announced, until a new offer or another source."""
+        configuration, media = self._configuration, self._lock.source
+        if configuration is None:
+            return False
+        if self._rtcp_locked:
+            return source == self._rtcp_source
+        announced = configuration.rtcp_remote
+        if media is not None:
+            return source[0] == media[0] or source == announced
+        target = self._lock.target
+        return source[0] in (target and target[0], announced and announced[0])
 
     # To the peer
 
@@ -365,7 +377,6 @@ class PurePort:
         quiet = now - self._quiet_since
         if quiet >= self._silent_after:
             self._silent, self._heard = True, False
-            self._lock.loosen()
             self._emit(("silent", self.id, quiet))
 
     def _rtcp_target(self) -> Address | None:
