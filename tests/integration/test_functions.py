@@ -303,22 +303,6 @@ async def test_a_changed_file_counts_from_the_next_call_on(place: Place) -> None
     assert 'no function named "handler"' in (await place.call("it")).error
 
 
-async def test_the_system_tells_of_changes(tmp_path: Path) -> None:
-    (tmp_path / "functions").mkdir()
-    project = Project(tmp_path)
-    changed = asyncio.Event()
-    project.on_change = changed.set
-    watching = asyncio.create_task(project.watch())
-    await asyncio.sleep(0)  # lets the watcher begin
-    (tmp_path / "functions" / "new.js").write_text("x")
-    async with asyncio.timeout(20):
-        await changed.wait()
-    watching.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching
-    assert list(project.functions) == ["new"]
-
-
 # ---- misbehaviour -----------------------------------------------------------------------------------------
 
 
@@ -340,7 +324,6 @@ async def test_a_function_that_blocks_is_killed_while_others_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "EXECUTION_LIMIT", 2.0)
-    monkeypatch.setattr(limits, "ABANDON_GRACE", 0.2)
     place.put("functions/loops.js", "exports.handler = () => { for (;;); };")
     place.put("functions/fine.js", "exports.handler = (c, e, cb) => cb(null, 'fine');")
     await place.pool.start()
@@ -350,7 +333,9 @@ async def test_a_function_that_blocks_is_killed_while_others_run(
     others = await asyncio.gather(*(place.call("fine") for _ in range(50)))
     assert not looping.done()
     assert {answer.body for answer in others} == {b"fine"}
-    assert (await looping).status == 504
+    answer = await looping
+    assert answer.status == 504
+    assert before == set(place.pool.pids)  # answered at the limit, not once the worker is known to be blocked
     async with asyncio.timeout(20):
         while len(before & set(place.pool.pids)) != 1 or len(place.pool.pids) != 2:
             await place.call("fine")

@@ -245,6 +245,8 @@ class Server:
     async def _start_programs(self) -> None:
         """Functions, bins, the API and HTTP."""
         project = self._project = Project(self.directory.path)
+        project.watch()
+        self._stack.callback(project.close)
         self.functions = FunctionPool(
             project,
             domain=self.settings.base_domain,
@@ -267,7 +269,6 @@ class Server:
         await self.http.start(Starlette(routes=routes, exception_handlers=unserved))
         self.functions.base_url = self.http.url
         await self.functions.start()
-        self._tasks.start(project.watch(), "changes of the project's files")
         self._stack.push_async_callback(self._tasks.close)
         self.directory.announce(
             Running(

@@ -35,6 +35,9 @@ STDERR_TAIL: Final = 4_096
 ABANDON_GRACE: Final = 1.0
 """Seconds in which a worker must admit that it gave a call up; a worker that cannot is blocked and is killed."""
 
+LAST_WORDS: Final = 0.1
+"""Seconds after the limit in which a worker may say what an ended Function printed; then it is answered without."""
+
 START_LIMIT: Final = 20.0
 """Seconds a worker may take to start; a loaded machine needs about one."""
 

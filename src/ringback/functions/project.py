@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import structlog
-import watchfiles
 from dotenv import dotenv_values
 
 from ringback.functions import limits
+from ringback.functions.notices import Notices
 
 log = structlog.get_logger("ringback.functions")
 
@@ -47,23 +47,40 @@ class Project:
         self.assets: dict[str, ProjectFile] = {}
         self.bins: dict[str, ProjectFile] = {}
         self.env: dict[str, str] = {}
-        self.on_change: Callable[[], None] | None = None
-        """Called after a change was read, for those who show the project."""
         self._fingerprint: tuple[tuple[str, int, int], ...] | None = None
         self._checked_at = float("-inf")
-        self._is_watched = False
+        self._notices: Notices | None = None
         self.read()
 
+    def watch(self) -> None:
+        """Have the system tell of changes from now on, until ``close``: ``refresh`` then sees each at once."""
+        self._notices = Notices()
+        self.read()
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
+
     def refresh(self) -> None:
-        """Reads the directory anew if it changed; at most a few looks a second, whoever asks."""
-        now = time.monotonic()
-        if now - self._checked_at >= (limits.POLL_WATCHED if self._is_watched else limits.POLL_UNWATCHED):
-            self.read()
+        """Reads the directory anew if it changed.
+
+        What the system does not tell (on some network file systems) is found by looks a few times a second.
+        """
+        notices = self._notices
+        is_told = notices is not None and notices.is_complete
+        look_every = limits.POLL_WATCHED if is_told else limits.POLL_UNWATCHED
+        is_due = time.monotonic() - self._checked_at >= look_every
+        if (is_due or (notices is not None and notices.arrived())) and self.read():
+            log.info("the project changed", generation=self.generation)
 
     def read(self) -> bool:
         """Reads the directory and says whether anything changed."""
         self._checked_at = time.monotonic()
-        found = {folder: list(_files(self.directory / folder)) for folder in FOLDERS}
+        watch = self._notices.watch if self._notices is not None else _unwatched
+        watch(self.directory)
+        found = {folder: list(_files(self.directory / folder, watch)) for folder in FOLDERS}
         env_file = self.directory / ".env"
         everything = [entry for entries in found.values() for entry in entries]
         everything.extend(_stamp(env_file))
@@ -77,33 +94,11 @@ class Project:
         values = dotenv_values(env_file, interpolate=False) if env_file.is_file() else {}
         self.env = {name: value for name, value in values.items() if value is not None}
         self.generation += 1
-        if self.on_change is not None:
-            self.on_change()
         return True
 
-    async def watch(self) -> None:
-        """Reads the directory whenever the system tells of a change; runs until cancelled.
 
-        Only the project's folders are watched, since the server's own database may lie beside them. What the
-        system does not tell (`.env`, a new folder, some network file systems) is found when `refresh` looks.
-        """
-        folders = [folder for name in FOLDERS if (folder := self.directory / name).is_dir()]
-        if not folders:
-            return
-        try:
-            changes = watchfiles.awatch(*folders, watch_filter=_is_ours, debounce=200, step=20)
-            self._is_watched = True
-            async for _ in changes:
-                if self.read():
-                    log.info("the project changed", generation=self.generation)
-        except (OSError, RuntimeError) as error:
-            log.warning("changes of the project are found by looking only", error=str(error))
-        finally:
-            self._is_watched = False
-
-
-def _is_ours(_change: watchfiles.Change, path: str) -> bool:
-    return "node_modules" not in path.split(os.sep)
+def _unwatched(folder: Path) -> None:
+    """Nobody is told of changes."""
 
 
 def _stamp(path: Path | str) -> Iterator[tuple[str, int, int]]:
@@ -114,8 +109,14 @@ def _stamp(path: Path | str) -> Iterator[tuple[str, int, int]]:
     yield (str(path), status.st_mtime_ns, status.st_size)
 
 
-def _files(folder: Path, depth: int = limits.PROJECT_DEPTH) -> Iterator[tuple[str, int, int]]:
-    """Path, time and size of each file below a folder, in order, hidden ones left out."""
+def _files(
+    folder: Path, watch: Callable[[Path], None], depth: int = limits.PROJECT_DEPTH
+) -> Iterator[tuple[str, int, int]]:
+    """Path, time and size of each file below a folder, in order, hidden ones left out.
+
+    A folder is watched before it is read, so that no change falls between.
+    """
+    watch(folder)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)[: limits.PROJECT_FILES]
     except OSError:
@@ -125,7 +126,7 @@ def _files(folder: Path, depth: int = limits.PROJECT_DEPTH) -> Iterator[tuple[st
             continue
         if entry.is_dir(follow_symlinks=False):
             if depth > 1:
-                yield from _files(Path(entry.path), depth - 1)
+                yield from _files(Path(entry.path), watch, depth - 1)
         elif entry.is_file():
             yield from _stamp(entry.path)
 

@@ -256,6 +256,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._channel.send({"type": "abandon", "id": call_id})
         self._giving_up[call_id] = loop.call_later(limits.ABANDON_GRACE, self._on_blocked, call_id)
+        if self._busy_with == call_id:
+            self._time_out(call_id, ())  # it cannot say what it printed: it is in the handler itself
+        else:
+            self._calls[call_id].deadline = loop.call_later(limits.LAST_WORDS, self._time_out, call_id, ())
 
     def _on_abandoned(self, message: dict[str, Any]) -> None:
         _cancel(self._giving_up.pop(message["id"], None))
@@ -264,12 +268,12 @@ class Worker:
 
     def _on_blocked(self, call_id: int) -> None:
         self._giving_up.pop(call_id, None)
-        self._time_out(call_id, ())
         self.kill("another Function blocked the worker")
 
     def _time_out(self, call_id: int, lines: tuple[LogLine, ...]) -> None:
         call = self._calls.pop(call_id, None)
         if call is not None:
+            _cancel(call.deadline)
             elapsed = time.perf_counter() - call.started_at
             why = f"the Function did not answer within {limits.EXECUTION_LIMIT:g} s"
             _settle(call, failure(504, why, lines, elapsed))

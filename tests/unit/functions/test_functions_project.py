@@ -1,11 +1,14 @@
 """The project directory and the starter."""
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from ringback.functions import limits, notices
 from ringback.functions.bins import collect, parse, render
 from ringback.functions.project import Project, ProjectFile
 from ringback.functions.starter import write_starter
@@ -66,8 +69,62 @@ def test_the_servers_own_files_are_no_change(tmp_path: Path) -> None:
     assert not project.read()
 
 
-async def test_without_a_folder_there_is_nothing_to_watch(tmp_path: Path) -> None:
-    await Project(tmp_path / "none").watch()
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project whose changes are told by the system alone."""
+    monkeypatch.setattr(limits, "POLL_WATCHED", float("inf"))
+    project = Project(tmp_path)
+    project.watch()
+    yield project
+    project.close()
+
+
+def test_the_next_request_sees_every_change(watched: Project) -> None:
+    """Files in folders that are made later, the environment, moves and removals; no look in vain."""
+    root, seen = watched.directory, watched.generation
+    for change in (
+        lambda: put(root, "functions/menus/deep/a.js"),
+        lambda: put(root, ".env", "A=2"),
+        lambda: os.utime(root / "functions/menus/deep/a.js", ns=(1, 1)),
+        lambda: (root / "functions/menus").rename(root / "functions/trees"),
+        lambda: put(root, "functions/trees/deep/b.js"),
+        lambda: (root / "functions/trees/deep/a.js").unlink(),
+    ):
+        change()
+        watched.refresh()
+        assert watched.generation == (seen := seen + 1)
+        watched.refresh()
+        assert watched.generation == seen
+    assert (list(watched.functions), watched.env) == (["trees/deep/b"], {"A": "2"})
+
+
+def test_a_file_counts_once_it_is_written(watched: Project) -> None:
+    put(watched.directory, "bins/a.xml", "<Response/>")
+    watched.refresh()
+    before = watched.generation
+    with (watched.directory / "bins/a.xml").open("a") as half:
+        half.write("<Resp")
+        half.flush()
+        watched.refresh()
+        assert watched.generation == before
+    watched.refresh()
+    assert watched.generation == before + 1
+
+
+def test_where_the_system_tells_nothing_looking_finds_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many watchers")
+
+    monkeypatch.setattr(notices, "Inotify", refuse)
+    monkeypatch.setattr(limits, "POLL_UNWATCHED", 0.0)
+    project = Project(tmp_path)
+    project.watch()
+    put(tmp_path, "functions/a.js")
+    project.refresh()
+    assert list(project.functions) == ["a"]
+    project.close()
 
 
 def test_an_empty_or_missing_directory_has_nothing(tmp_path: Path) -> None:
