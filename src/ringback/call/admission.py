@@ -117,8 +117,7 @@ def authenticate(
             403, "Forbidden", 32202, f"Authentication failure - {domain['domain_name']} lets nobody in"
         )
     if by_address:
-        source = ip_address(flow.remote[0].partition("%")[0])
-        if not any(source in network for network in directory.ip_rules_for(sid)):
+        if not directory.lets_in(sid, flow.remote[0]):
             return twilio_error(
                 403, "Forbidden", 32201, "Authentication failure - source IP Address not in ACL"
             )

@@ -6,7 +6,6 @@ The store's read model and the registrar are this; tests give their own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 from ringback.sip.flow import Hop
@@ -82,7 +81,7 @@ class Directory(Protocol):
 
     def has_ip_rules(self, domain_sid: str) -> bool: ...
 
-    def ip_rules_for(self, domain_sid: str) -> list[IPv4Network | IPv6Network]: ...
+    def lets_in(self, domain_sid: str, ip: str) -> bool: ...
 
     def trunk(self, sid: str) -> Carrier | None: ...
 

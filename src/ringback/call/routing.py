@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ringback.call.directory import Directory, Registered, Registrations, Row
@@ -39,6 +40,9 @@ HEADER_NAME = re.compile(
 
 TWILIO_PARAMETERS = frozenset({"edge", "region", "tnx", "secure"})
 """Parameters of a <Sip> address that are for Twilio, not for the far end (sip.md section 3)."""
+
+ADDRESSES_KEPT: Final = 1_000
+"""Addresses of <Sip> nouns that are remembered as they were read: bins and programs dial the same few."""
 
 MAX_URI = 255
 MAX_HEADERS = 1024
@@ -173,7 +177,8 @@ def _number_caller(wanted: dict[str, Any], directory: Directory) -> str:
 # -- SIP addresses -----------------------------------------------------------------------------------------
 
 
-def parse_sip_address(address: str) -> tuple[Uri, list[list[str]]]:
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def parse_sip_address(address: str) -> tuple[Uri, tuple[tuple[str, str], ...]]:
     """A <Sip> noun's text: its URI without headers, and the headers to add. Raises Unroutable."""
     text = address.strip()
     if not re.match(r"sips?:", text, re.I):
@@ -202,8 +207,8 @@ def parse_sip_address(address: str) -> tuple[Uri, list[list[str]]]:
     return uri.replace(scheme="sip", params=params), _headers_of(query)
 
 
-def _headers_of(query: str) -> list[list[str]]:
-    headers = []
+def _headers_of(query: str) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
     for pair in query.split("&") if query else []:
         name, _, value = pair.partition("=")
         name, value = unquote(name), unquote(value)
@@ -211,12 +216,13 @@ def _headers_of(query: str) -> list[list[str]]:
             raise Unroutable(13252, f"the header {name!r:.60} cannot be sent: x-... and User-to-User can")
         if any(sign < " " or sign == "\x7f" for sign in value):
             raise Unroutable(13253, f"the header {name!r:.60} holds a control character")
-        headers.append([name, value])
-    return headers
+        headers.append((name, value))
+    return tuple(headers)
 
 
 def _plan_sip(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
-    uri, headers = parse_sip_address(wanted["address"])
+    uri, added = parse_sip_address(wanted["address"])
+    headers = [list(pair) for pair in added]
     caller = wanted["caller_id"] or wanted["caller"]
     user = _sip_caller(caller)
     domain = directory.domain(uri.host)

@@ -66,17 +66,22 @@ CALL_LIMIT = "call-limit"
 """The timer whose end ends the call, whatever it does."""
 
 
+INTERRUPTING = frozenset({LegEnded, Redirect, Complete, Fired})
+
+
 def interrupt_of(event: Event) -> Interrupted | None:
     """What this event throws into a script; None if it is one to be waited for."""
-    match event:
-        case LegEnded():
-            return LegGone(event)
-        case Redirect():
-            return Redirected(event)
-        case Complete():
-            return Completed(event)
-        case Fired(token) if token == CALL_LIMIT:
-            return Completed(Complete("completed", "the time limit of the call is up"))
+    kind = type(event)
+    if kind not in INTERRUPTING:
+        return None
+    if isinstance(event, LegEnded):
+        return LegGone(event)
+    if isinstance(event, Redirect):
+        return Redirected(event)
+    if isinstance(event, Complete):
+        return Completed(event)
+    if isinstance(event, Fired) and event.token == CALL_LIMIT:
+        return Completed(Complete("completed", "the time limit of the call is up"))
     return None
 
 

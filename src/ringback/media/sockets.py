@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from ringback.media.errors import PortsExhausted, UsageError
 
+_NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)  # one system call less, where the system has it
 _EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
 
 
@@ -85,9 +86,10 @@ def _bind(host: str, port: int) -> Pair | None:
 
 def _udp(host: str, port: int) -> socket.socket | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp = socket.socket(family, socket.SOCK_DGRAM | _NONBLOCK)
     try:
-        udp.setblocking(False)
+        if not _NONBLOCK:
+            udp.setblocking(False)
         if family == socket.AF_INET6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         with suppress(OSError):  # a kernel that forbids it still carries the packets

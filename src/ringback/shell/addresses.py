@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
 
 from ringback.sip.headers import NameAddr
 from ringback.sip.uri import Uri, bracketed
+
+CONTACTS_KEPT: Final = 1_000
+"""Our addresses that are remembered as they are written: one a socket, more only for those who name users."""
 
 
 def sent_by(host: str, port: int) -> str:
@@ -14,6 +19,7 @@ def sent_by(host: str, port: int) -> str:
     return f"{bracketed(host)}:{port}"
 
 
+@lru_cache(maxsize=CONTACTS_KEPT)
 def contact(host: str, port: int, transport: str, user: str = "") -> str:
     """Our Contact towards a peer, in angle brackets."""
     params: dict[str, str | None] = {} if transport == "UDP" else {"transport": transport.lower()}

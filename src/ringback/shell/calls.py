@@ -15,6 +15,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -54,6 +55,9 @@ log = structlog.get_logger("ringback.calls")
 
 KEPT_WITHIN = 1.0
 """Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records."""
+
+KEPT_TIMER = "kept"
+"""The timer of that; the tokens of scripts have numbers, or are others."""
 
 _random = secrets.SystemRandom()
 
@@ -270,15 +274,21 @@ class Calls:
         """200, once the call and its dialog are on disk: if this server dies, the next run hangs up."""
         call.held = []
         self.records.talking(call)
-        self.tasks.start(self._answer_when_kept(call), f"answer of {call.sid}")
+        self._timers.arm(("call", call.sid, KEPT_TIMER), self._now() + KEPT_WITHIN)
+        self.records.when_kept(partial(self._answer_kept, call.sid))
 
-    async def _answer_when_kept(self, call: LiveCall) -> None:
-        if not await self.records.kept(KEPT_WITHIN):
-            log.warning("a call is answered before it is on disk", call=call.sid)
-        self._carry_out(call.leg.answer(self._now()))
+    def _answer_kept(self, call_sid: str) -> None:
+        call = self._live.get(call_sid)
+        if call is None or call.held is None:
+            return  # it is over, or was answered because the disk was late
         held, call.held = call.held, None
-        for command in held or ():
-            command()
+        self._timers.disarm(("call", call.sid, KEPT_TIMER))
+        try:
+            self._carry_out(call.leg.answer(self._now()))
+            for command in held:
+                command()
+        except Exception as problem:  # noqa: BLE001 - as in _step
+            self._crash(call, problem)
 
     def _hang_up(self, call: LiveCall, effect: fx.HangUp) -> None:
         def command() -> None:
@@ -374,7 +384,12 @@ class Calls:
     def fire(self, call_sid: str, token: str) -> None:
         """A timer of a call came due."""
         call = self._live.get(call_sid)
-        if call is not None and token in call.timers:
+        if call is None:
+            return
+        if token == KEPT_TIMER:
+            log.warning("a call is answered before it is on disk", call=call.sid)
+            self._answer_kept(call.sid)
+        elif token in call.timers:
             call.timers.discard(token)
             self.deliver(call, events.Fired(token))
 
@@ -411,6 +426,9 @@ class Calls:
         for token in call.timers:
             self._timers.disarm(("call", call.sid, token))
         call.timers.clear()
+        if call.held is not None:
+            call.held = None
+            self._timers.disarm(("call", call.sid, KEPT_TIMER))
         self.streams.close_all(call)
         self.conferences.leave(call)
         stats = call.quality = self.sound.close(call)

@@ -29,6 +29,12 @@ LONGEST_LATENESS: Final = 1.0
 """Seconds; a pause counts no more, so that one alone stays below the limit."""
 
 
+VOUCHED_ANEW: Final = 1.0
+"""Seconds in which a source that is vouched for at every message is only once put to the end of the queue."""
+STRANGER: Final = 1
+VOUCHED: Final = 2
+
+
 class GuardLimits(NamedTuple):
     """Bounds with their reasons; rates in messages a second, times in seconds."""
 
@@ -146,25 +152,25 @@ class Guard:
         known = self._vouched.get(source)
         return known is not None and now < known.until
 
-    def admit(self, source: Source, now: float) -> bool:
-        """Count a message; False when it is not to be read."""
+    def admit(self, source: Source, now: float) -> int:
+        """Count a message, and say whose it is: VOUCHED or STRANGER; 0 when it is not to be read."""
         limits = self.limits
         known = self._vouched.get(source)
         if known is not None:
             if now < known.until:
                 if known.take(limits.vouched_rate, limits.vouched_burst, now):
-                    return True
+                    return VOUCHED
                 self.counters.vouched_over_rate += 1
-                return False
+                return 0
             del self._vouched[source]
         stranger = self._stranger(source[0], now)
         if now < stranger.quiet_until:
             self.counters.quiet += 1
-            return False
+            return 0
         if stranger.take(limits.rate, limits.burst, now):
-            return True
+            return STRANGER
         self.counters.over_rate += 1
-        return False
+        return 0
 
     def charge(self, source: Source, messages: int, now: float) -> float:
         """Count what came on a stream: seconds until it may go on. Streams are held up, not thinned out.
@@ -199,7 +205,7 @@ class Guard:
             self._vouched[source] = _Vouched(self.limits.vouched_burst, now, until)
             if len(self._vouched) > self.limits.vouched:
                 self._vouched.popitem(last=False)
-        else:
+        elif until - known.until > VOUCHED_ANEW:
             known.until = until
             self._vouched.move_to_end(source)
 

@@ -14,7 +14,7 @@ import re
 from collections import deque
 from typing import Final, NamedTuple
 
-from .guard import Guard, Source
+from .guard import VOUCHED, Guard, Source
 
 MAX_VOUCHED: Final = 8_192
 """Datagrams in each of the first two queues: some three seconds of work; beyond, the answer would be too late."""
@@ -73,17 +73,16 @@ class Inbox:
 
     def put(self, received: Received, now: float) -> bool:
         """Keep a datagram; False when it is dropped."""
-        guard = self._guard
-        source = received.source
-        if not guard.admit(source, now):
-            return False
-        if not guard.is_vouched(source, now):
+        whose = self._guard.admit(received.source, now)
+        if whose == VOUCHED:
+            queue = self._dialogs if is_of_dialog(received.data) else self._vouched
+        elif whose:
             queue = self._strangers
         else:
-            queue = self._dialogs if is_of_dialog(received.data) else self._vouched
+            return False
         if queue.put(received):
             return True
-        guard.counters.backlog += 1
+        self._guard.counters.backlog += 1
         return False
 
     def take(self) -> Received | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from ringback.call.effects import Note, Place
 from ringback.call.leg import Branch
@@ -17,6 +18,9 @@ from ringback.sip.headers import NameAddr
 from ringback.sip.uri import Uri
 
 API_VERSION = "2010-04-01"
+
+ADDRESSES_KEPT: Final = 4_000
+"""Callers, and as many callees, whose From and To are remembered: the phones of an exchange dial one another."""
 
 
 class Placing:
@@ -78,25 +82,24 @@ class Placing:
         self, call: LiveCall, place: Place, target: dict[str, Any], uri: Uri, hops: tuple[Hop, ...]
     ) -> Branch:
         setup = call.setup
-        headers = [
+        headers = (
             ("X-Twilio-CallSid", setup.sid),
             ("X-Twilio-AccountSid", setup.account_sid),
             ("X-Twilio-ApiVersion", API_VERSION),
-            *((name, value) for name, value in target["headers"]),
-        ]
+            *[(name, value) for name, value in target["headers"]],
+        )
         login = None
         if target["username"]:
             login = Login(target["username"], self._vault.reveal(target["password"]))
-        from_ = Uri(user=place.from_user, host=place.from_domain)
         branch = Branch(
             uri=uri,
             hops=hops,
             address="",
             sent_by="",
             contact="",
-            from_=NameAddr(place.display_name, from_),
-            to=NameAddr("", (_address_of_record(setup.to, target) or uri).replace(params={}, headers=())),
-            headers=tuple(headers),
+            from_=_caller(place.display_name, place.from_user, place.from_domain),
+            to=_callee(_address_of_record(setup.to, target) or uri),
+            headers=headers,
             route=tuple(target["route"]),
             login=login,
             follow_redirects=target["follow_redirects"],
@@ -104,6 +107,16 @@ class Placing:
         )
         self.refresh(branch, hops)
         return branch
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _caller(display_name: str, user: str, domain: str) -> NameAddr:
+    return NameAddr(display_name, Uri(user=user, host=domain))
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _callee(uri: Uri) -> NameAddr:
+    return NameAddr("", uri.replace(params={}, headers=()))
 
 
 def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ringback.call.effects import Note
@@ -19,7 +21,13 @@ MOMENTS = ("start_time", "end_time")
 
 def moment(seconds: float) -> datetime:
     """A time of the store, to the second as Twilio shows it."""
-    return datetime.fromtimestamp(int(seconds), UTC)
+    return _second(int(seconds))
+
+
+@lru_cache(maxsize=100)
+def _second(seconds: int) -> datetime:
+    """A call writes ten times, nearly all of them the second that it is now."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class Records:
@@ -86,9 +94,9 @@ class Records:
             row = {"call_sid": call.sid, "account_sid": call.setup.account_sid, "dialogs": [session.record()]}
             self._store.facts.put("journals", row)
 
-    async def kept(self, within: float) -> bool:
-        """Wait until everything so far is on disk."""
-        return await self._store.facts.flush(within)
+    def when_kept(self, told: Callable[[], None]) -> None:
+        """Call back once everything so far is on disk."""
+        self._store.facts.when_kept(told)
 
     def closed(self, call: LiveCall) -> None:
         """The call is over: keep its journal."""

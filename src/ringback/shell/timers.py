@@ -1,8 +1,8 @@
 """Many thousands of keyed timers on one timer of the loop.
 
 A call arms and disarms some thirty timers and lets few of them fire, so arming, re-arming and disarming are
-what has to be cheap: a dictionary, and a heap whose dead entries are dropped when they come up. An entry that
-is re-armed for later stays where it is in the heap and moves on when its old time comes.
+what has to be cheap: a dictionary, and a heap whose dead entries are dropped when they come up. The loop is
+woken for the hundredth of a second in which something is due, so that timers that are near share a wake-up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
+from math import ceil
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -17,6 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 FIRES_PER_TURN: Final = 500  # then sockets get their turn; some 5 ms of work for the machines
 DEAD_ENTRIES: Final = 1_000  # so many dead entries, and more than live ones: the heap is rebuilt
 SHORTEST_WAIT: Final = 0.001  # seconds; loops count in milliseconds, and an earlier wake-up would only spin
+WAKES_A_SECOND: Final = 100  # the shortest interval of SIP is half a second; 10 ms more are nothing to it
 
 
 class Clock(Protocol):
@@ -53,31 +55,19 @@ class Loop(Protocol):
         ...
 
 
-class _Entry(Generic[Key]):
-    """One armed timer. `parked` is the number of the heap's item that stands for it."""
-
-    __slots__ = ("at", "key", "order", "parked")
-
-    def __init__(self, key: Key, at: float, order: int) -> None:
-        self.key = key
-        self.at = at
-        self.order = order
-        self.parked = order
-
-
 class Timers(Generic[Key]):
     """Timers by key: `fire(key, now)` is called once for each, in the order of their times.
 
-    Timers for the same time fire in the order of arming. A timer never fires early, and late by what the loop
-    is late. An exception out of `fire` goes to the loop's exception handler, and the other timers go on.
+    Timers for the same time fire in the order of arming. A timer never fires early; it fires late by up to a
+    hundredth of a second, and by what the loop is late. An exception out of `fire` goes to the loop's exception handler, and the other timers go on.
     """
 
     def __init__(self, loop: Loop, fire: Callable[[Key, float], None], clock: Clock | None = None) -> None:
         self._loop = loop
         self._fire = fire
         self._clock: Clock = clock or MonotonicClock()
-        self._armed: dict[Key, _Entry[Key]] = {}
-        self._heap: list[tuple[float, int, _Entry[Key]]] = []
+        self._armed: dict[Key, tuple[float, int, Key]] = {}
+        self._heap: list[tuple[float, int, Key]] = []
         self._order = 0
         self._wake: LoopTimer | None = None
         self._wake_at = 0.0
@@ -94,38 +84,28 @@ class Timers(Generic[Key]):
     def at(self, key: Key) -> float | None:
         """When `key` will fire, or None when it is not armed."""
         entry = self._armed.get(key)
-        return None if entry is None else entry.at
+        return None if entry is None else entry[0]
 
     def arm(self, key: Key, at: float) -> None:
         """Fire `key` at `at` (the clock's seconds; past times fire in the loop's next turn). Replaces."""
         if self._closed:
             return
         self._order = order = self._order + 1
-        entry = self._armed.get(key)
-        if entry is None:
-            entry = self._armed[key] = _Entry(key, at, order)
-        else:
-            later = at >= entry.at
-            entry.at, entry.order = at, order
-            if later:
-                return  # it moves when its old time comes
-            entry.parked = order
-        heappush(self._heap, (at, order, entry))
-        if self._wake is None or at < self._wake_at:
+        self._armed[key] = entry = (at, order, key)
+        heappush(self._heap, entry)
+        if self._wake is None or at < self._wake_at - 1 / WAKES_A_SECOND:
             self._schedule()
+        elif len(self._heap) > DEAD_ENTRIES + 2 * len(self._armed):
+            self._bury()
 
     def disarm(self, key: Key) -> None:
         """Forget `key`; nothing happens when it is not armed."""
-        entry = self._armed.pop(key, None)
-        if entry is None:
-            return
-        entry.parked = 0  # no item has this number
-        heap = self._heap
-        if len(heap) > DEAD_ENTRIES + 2 * len(self._armed):
-            heap[:] = [(entry.at, entry.order, entry) for entry in self._armed.values()]
-            for entry in self._armed.values():
-                entry.parked = entry.order
-            heapify(heap)
+        self._armed.pop(key, None)
+
+    def _bury(self) -> None:
+        """Drop the dead entries."""
+        self._heap[:] = self._armed.values()
+        heapify(self._heap)
 
     def close(self) -> None:
         """Forget all timers; later ones are not armed."""
@@ -143,11 +123,14 @@ class Timers(Generic[Key]):
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        if self._heap:
-            self._wake_at = self._heap[0][0]
-            delay = self._wake_at - self._clock.now()
+        heap, armed = self._heap, self._armed
+        while heap and armed.get(heap[0][2]) is not heap[0]:
+            heappop(heap)
+        if heap:
+            first, now = heap[0][0], self._clock.now()
+            self._wake_at = ceil(first * WAKES_A_SECOND) / WAKES_A_SECOND
             # Rounded up to the loop's millisecond: too early a wake-up finds nothing to do.
-            delay = delay + SHORTEST_WAIT if delay > 0 else 0.0
+            delay = self._wake_at - now + SHORTEST_WAIT if first > now else 0.0
             self._wake = self._loop.call_later(delay, self._turn)
 
     def _turn(self) -> None:
@@ -159,20 +142,17 @@ class Timers(Generic[Key]):
         left = FIRES_PER_TURN
         try:
             while heap and left:
-                at, number, entry = heap[0]
-                if entry.parked != number:
-                    heappop(heap)  # disarmed, or armed anew for an earlier time
+                entry = heap[0]
+                at, _, key = entry
+                if armed.get(key) is not entry:
+                    heappop(heap)  # disarmed, or armed anew
                     continue
                 if at > now:
                     break
                 heappop(heap)
-                if entry.order != number:  # re-armed for later
-                    entry.parked = entry.order
-                    heappush(heap, (entry.at, entry.order, entry))
-                    continue
-                del armed[entry.key]
+                del armed[key]
                 left -= 1
-                self._call(entry.key, now)
+                self._call(key, now)
         finally:
             self._firing = False
             self._schedule()

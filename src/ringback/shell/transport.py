@@ -79,6 +79,7 @@ class SipTransports:
         self.counters = Counters()
         self._guard = guard
         self._udp: dict[tuple[str, int], UdpSocket] = {}
+        self._udp_of_family: dict[int, list[UdpSocket]] = {}
         self._streams = Streams(
             self._loop,
             self._callbacks,
@@ -100,6 +101,7 @@ class SipTransports:
             self._loop, host, port, self._callbacks, self._limits, self.counters, self._guard, self._clock
         )
         self._udp[udp.local] = udp
+        self._udp_of_family.setdefault(udp.family, []).append(udp)
         return udp.local
 
     def listen_tcp(self, host: str, port: int = 5060) -> tuple[str, int]:
@@ -176,6 +178,7 @@ class SipTransports:
         for udp in self._udp.values():
             udp.close()
         self._udp.clear()
+        self._udp_of_family.clear()
 
     # -- choosing
 
@@ -191,14 +194,13 @@ class SipTransports:
             if udp is not None:
                 return udp
         family = _family(hop.host)
-        if len(self._udp) == 1:
-            only = next(iter(self._udp.values()))
-            return only if only.family == family else None
-        candidates = [udp for udp in self._udp.values() if udp.family == family]
-        if len(candidates) > 1:
-            source = self._source_for(hop.host)
-            candidates.sort(key=lambda udp: (udp.local[0] != source, udp.local[0] not in WILDCARDS))
-        return candidates[0] if candidates else None
+        candidates = self._udp_of_family.get(family) if family is not None else None
+        if not candidates:
+            return None
+        if len(candidates) == 1:
+            return candidates[0]
+        source = self._source_for(hop.host)
+        return min(candidates, key=lambda udp: (udp.local[0] != source, udp.local[0] not in WILDCARDS))
 
     def _listener_for(self, hop: Hop) -> tuple[str, int] | None:
         family = _family(hop.host)

@@ -203,14 +203,18 @@ class UdpSocket:
 
     def _datagram(self, data: bytes, address: tuple[str, int]) -> None:
         # CRLF, spaces, NULs and "jaK" keep NAT bindings open and want no answer.
-        if len(data) <= 4 or not data.strip(b"\r\n\0 \t"):
+        if len(data) <= 4:
             self._counters.keep_alives += 1
             return
         if not address[1]:
             return  # nobody can be answered at port 0
-        if data[0] < 0x40 and stun.is_stun(data):
-            self._answer_stun(data, address)
-            return
+        if data[0] < 0x40:  # below the letters
+            if not data.strip(b"\r\n\0 \t"):
+                self._counters.keep_alives += 1
+                return
+            if stun.is_stun(data):
+                self._answer_stun(data, address)
+                return
         self._counters.at_hand = len(data)
         flow = Flow("UDP", self.local, (address[0], address[1]))
         try:

@@ -69,12 +69,12 @@ class Vault:
 
 def public(url: str) -> str:
     """A URL without its user and password, for people to read."""
-    return _USERINFO.sub(r"\1", url)
+    return _USERINFO.sub(r"\1", url) if "@" in url else url
 
 
 def with_login(asked: str, answered: str) -> str:
     """The URL that answered, with user and password of the one that was asked if both are of one host."""
-    found = _USERINFO.match(asked)
+    found = _USERINFO.match(asked) if "@" in asked else None
     if found is None or urlsplit(asked).netloc.rpartition("@")[2] != urlsplit(answered).netloc:
         return answered
     return _SCHEME.sub(lambda scheme: f"{scheme[0]}{found[2]}@", answered, count=1)

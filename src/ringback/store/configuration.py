@@ -15,6 +15,9 @@ from ringback.store.tables import CONFIGURATION
 Stored = Mapping[str, Any]
 Network = IPv4Network | IPv6Network
 
+ADDRESSES_KEPT = 10_000
+"""Addresses whose verdicts are remembered until the configuration changes; then all are forgotten."""
+
 EDGES = frozenset(
     "ashburn umatilla dublin frankfurt singapore tokyo sao-paulo sydney us1 us2 ie1 de1 sg1 jp1 br1 au1".split()
 )
@@ -79,6 +82,8 @@ class Configuration:
         self._tables = {name: MemoryTable(**_KEYS.get(name, {})) for name in CONFIGURATION}
         self._networks: dict[str, list[Network]] = {}
         self._records: list[tuple[Network, int | None, str]] | None = None
+        self._senders: dict[tuple[str, int], Source | None] = {}
+        self._let_in: dict[tuple[str, str], bool] = {}
 
     # --- fed by the store -------------------------------------------------------------------------
 
@@ -98,6 +103,8 @@ class Configuration:
         self._forget(table)
 
     def _forget(self, table: str) -> None:
+        self._senders.clear()
+        self._let_in.clear()
         if table == "sip_ip_addresses":
             self._networks.clear()
         elif table == "ip_records":
@@ -203,6 +210,21 @@ class Configuration:
             rules += networks
         return rules
 
+    def lets_in(self, domain_sid: str, ip: str) -> bool:
+        """Tell whether the access control lists of a domain let calls from this address in."""
+        key = (domain_sid, ip)
+        found = self._let_in.get(key)
+        if found is None:
+            if len(self._let_in) >= ADDRESSES_KEPT:
+                self._let_in.clear()
+            try:
+                address = ip_address(ip.partition("%")[0])
+            except ValueError:
+                return False
+            found = any(address in network for network in self.ip_rules_for(domain_sid))
+            self._let_in[key] = found
+        return found
+
     def auth_type(self, domain_sid: str) -> str:
         """Return a domain's `auth_type` as Twilio computes it: "", "IP_ACL", "CREDENTIAL_LIST" or both."""
         kinds = (("CREDENTIAL_LIST", "calls_credential_list"), ("IP_ACL", "calls_ip_access_control_list"))
@@ -245,6 +267,14 @@ class Configuration:
         """
         if not self._sources():
             return None
+        key = (ip, port)
+        if key not in self._senders:
+            if len(self._senders) >= ADDRESSES_KEPT:
+                self._senders.clear()
+            self._senders[key] = self._find_sender(ip, port)
+        return self._senders[key]
+
+    def _find_sender(self, ip: str, port: int) -> Source | None:
         try:
             address = ip_address(ip)
         except ValueError:

@@ -84,7 +84,7 @@ class Facts:
         self._refused = 0
         self._rejected = 0
         self._failing = ""
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -123,14 +123,21 @@ class Facts:
         if not self._pending and not self._saving:
             return True
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((self._sequence, done))
-        self._urgent.set()
+        self.when_kept(lambda: None if done.done() else done.set_result(None))
         try:
             async with asyncio.timeout(within):
                 await done
         except TimeoutError:
             return False
         return True
+
+    def when_kept(self, told: Callable[[], None]) -> None:
+        """Call back, in a later turn of the loop, once everything put so far is committed."""
+        if not self._pending and not self._saving:
+            asyncio.get_running_loop().call_soon(told)
+            return
+        self._waiters.append((self._sequence, told))
+        self._urgent.set()
 
     async def close(self, within: float = CLOSE_WITHIN) -> None:
         """Save what is pending, for `within` seconds at most, and end the task."""
@@ -229,13 +236,11 @@ class Facts:
     def _tell_waiters(self) -> None:
         oldest = next(iter(self._pending.values())).sequence if self._pending else self._sequence + 1
         waiting = []
-        for target, done in self._waiters:
-            if done.done():
-                continue
+        for target, told in self._waiters:
             if target < oldest:
-                done.set_result(None)
+                asyncio.get_running_loop().call_soon(told)
             else:
-                waiting.append((target, done))
+                waiting.append((target, told))
         self._waiters = waiting
         if waiting:
             self._urgent.set()

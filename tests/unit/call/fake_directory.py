@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from ringback.sip.digest import ha1
@@ -160,8 +160,8 @@ class FakeDirectory:
     def has_ip_rules(self, domain_sid: str) -> bool:
         return self.ip_rules is not None
 
-    def ip_rules_for(self, domain_sid: str) -> list[IPv4Network | IPv6Network]:
-        return self.ip_rules or []
+    def lets_in(self, domain_sid: str, ip: str) -> bool:
+        return any(ip_address(ip) in network for network in self.ip_rules or [])
 
     def trunk(self, sid: str) -> Carrier | None:
         return self.carriers.get(sid)

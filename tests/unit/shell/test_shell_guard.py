@@ -13,7 +13,7 @@ LIMITS = GuardLimits(rate=10, burst=20, vouched_rate=100, vouched_burst=200)
 
 
 def admitted(guard: Guard, source: tuple[str, int], count: int, now: float) -> int:
-    return sum(guard.admit(source, now) for _ in range(count))
+    return sum(bool(guard.admit(source, now)) for _ in range(count))
 
 
 def test_a_stranger_gets_the_burst_and_then_the_rate() -> None:
@@ -39,7 +39,7 @@ def test_an_ipv6_network_is_one_address() -> None:
 def test_a_vouched_phone_is_not_starved_by_its_neighbours() -> None:
     guard = Guard(LIMITS)
     guard.vouch(PHONE, 0.0)
-    assert sum(guard.admit((PHONE[0], port), 0.0) for port in range(6000, 7000)) == 20
+    assert sum(guard.admit((PHONE[0], port), 0.0) > 0 for port in range(6000, 7000)) == 20
     assert admitted(guard, PHONE, 300, 0.0) == 200
     assert guard.counters.vouched_over_rate == 100
 

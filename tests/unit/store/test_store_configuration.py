@@ -175,8 +175,11 @@ async def test_ip_rules_follow_their_lists(store: Store) -> None:
     await add(store, "sip_ip_addresses", ip_address="nonsense", **of_list)
     expected = ["192.0.2.0/24", "2001:db8::/64", "198.51.100.1/32"]
     assert configuration.ip_rules_for(domain) == [ip_network(text) for text in expected]
+    assert configuration.lets_in(domain, "192.0.2.250") and configuration.lets_in(domain, "2001:db8::5%eth0")
+    assert not configuration.lets_in(domain, "192.0.3.1") and not configuration.lets_in(domain, "nonsense")
     await store.delete("sip_ip_addresses", first["sid"])
     assert len(configuration.ip_rules_for(domain)) == 2
+    assert not configuration.lets_in(domain, "192.0.2.250")
     await store.delete("sip_ip_access_control_lists", rules)
     assert not configuration.has_ip_rules(domain)
     assert configuration.ip_rules_for(domain) == []
