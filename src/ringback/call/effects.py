@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ringback.call.setup import CallSetup
+
 Data = dict[str, Any]
 Pairs = list[tuple[str, str]]
 """Form parameters in order, as a webhook sends them."""
@@ -111,9 +113,9 @@ class Disarm(NamedTuple):
 
 
 class Spawn(NamedTuple):
-    """Start the actor of a child call with this CallSetup in plain data."""
+    """Start the actor of a child call; in a journal its setup is plain data."""
 
-    setup: Data
+    setup: CallSetup
 
 
 class Tell(NamedTuple):

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 
 from ringback import __version__
-from ringback.call.effects import Effect, Note
+from ringback.call.effects import Effect, Note, Spawn
 from ringback.call.errors import JournalError
 from ringback.call.events import EVENT_TYPES, Event
 from ringback.call.limits import MAX_JOURNAL_ENTRIES, MAX_NOTE_LENGTH
@@ -52,6 +52,8 @@ def clock(elapsed: float) -> float:
 
 def plain(value: Event | Effect) -> Plain:
     """An event or effect as plain data: [name, fields...]."""
+    if isinstance(value, Spawn):
+        return ["Spawn", value.setup.plain()]
     return [type(value).__name__, *value]
 
 

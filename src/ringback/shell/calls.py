@@ -113,7 +113,7 @@ class Calls:
             fx.Plan: self._plan,
             fx.Arm: self.arm,
             fx.Disarm: self._disarm,
-            fx.Spawn: lambda call, effect: self._spawn(CallSetup.from_plain(effect.setup)),
+            fx.Spawn: lambda call, effect: self._spawn(effect.setup),
             fx.Tell: self._tell,
             fx.Bridge: self._bridge,
             fx.Unbridge: lambda call, effect: self.sound.unbridge(call),

@@ -7,39 +7,63 @@ webhooks, "HTTP behaviour").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 from lxml import etree
 
+from ringback.call.effects import Note
 from ringback.twiml.errors import DocumentError
-from ringback.twiml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ELEMENTS
+from ringback.twiml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ELEMENTS, MAX_REMEMBERED
 
 SECRET_ATTRIBUTES = frozenset({"password"})
 """In lower case: one that is misspelt so means nothing, and is a secret all the same."""
 
 
-class Element(NamedTuple):
-    """An element: its name, attributes, and content in order (text and elements)."""
+class Element:
+    """An element: its name, attributes, and content in order (text and elements); nobody changes it."""
 
-    name: str
-    attributes: dict[str, str]
-    content: tuple[str | Element, ...]
+    __slots__ = ("attributes", "children", "content", "name", "reading", "text")
 
-    @property
-    def text(self) -> str:
-        """The text directly inside, trimmed (nouns: "text of nouns is trimmed")."""
-        return "".join(part for part in self.content if isinstance(part, str)).strip()
-
-    @property
-    def children(self) -> Iterator[Element]:
+    def __init__(self, name: str, attributes: dict[str, str], content: tuple[str | Element, ...]) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.content = content
+        self.children: tuple[Element, ...] = tuple([part for part in content if isinstance(part, Element)])
         """The elements directly inside."""
-        return (part for part in self.content if isinstance(part, Element))
+        self.text = "".join([part for part in content if isinstance(part, str)]).strip()
+        """The text directly inside, trimmed (nouns: "text of nouns is trimmed")."""
+        self.reading: tuple[dict[str, Any], list[Note]] | None = None
+        """The attributes as values once they were read (ringback.twiml.schema)."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Element) and self.plain() == other.plain()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Element({self.name!r}, {self.attributes!r}, {self.content!r})"
 
     def plain(self) -> list[Any]:
         """As plain data: [name, attributes, content]."""
         content = [part if isinstance(part, str) else part.plain() for part in self.content]
         return [self.name, self.attributes, content]
+
+
+_known: OrderedDict[int, tuple[list[Any], Element]] = OrderedDict()
+
+
+def remembered(value: list[Any]) -> Element:
+    """``from_plain`` of a document that calls share and nobody changes: the same list gives the same element."""
+    found = _known.get(id(value))  # the list is kept, so that no other one gets its number
+    if found is not None:
+        return found[1]
+    element = from_plain(value)
+    _known[id(value)] = (value, element)
+    if len(_known) > MAX_REMEMBERED:
+        _known.popitem(last=False)
+    return element
 
 
 def from_plain(value: list[Any]) -> Element:

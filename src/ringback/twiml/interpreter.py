@@ -19,7 +19,7 @@ from ringback.call.events import Fetched
 from ringback.call.limits import MAX_DOCUMENTS
 from ringback.call.script import Call, Redirected, Script, wait_for
 from ringback.call.setup import Page
-from ringback.twiml.document import Element, from_plain
+from ringback.twiml.document import Element, remembered
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.limits import MAX_VERBS
 from ringback.twiml.parameters import standard
@@ -82,13 +82,13 @@ def _run_page(call: Call, page: Page, segment: str, extra: Pairs) -> Script[Outc
 
 def _open(call: Call, page: Page, segment: str, extra: Pairs) -> Script[tuple[Run, Element]]:
     if page.document is not None:
-        return Run(call, "", page.method, segment=segment), from_plain(page.document)
+        return Run(call, "", page.method, segment=segment), remembered(page.document)
     token = call.token("fetch")
     yield Fetch(token, page.url, page.method, [*standard(call), *extra])
     event = yield from wait_for(token, Fetched)
     if event.document is None:
         raise TwimlError(event.error_code, event.error_text)
-    return Run(call, event.url, page.method, segment=segment), from_plain(event.document)
+    return Run(call, event.url, page.method, segment=segment), remembered(event.document)
 
 
 def _run_document(run: Run, document: Element) -> Script[Outcome]:

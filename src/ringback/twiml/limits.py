@@ -22,3 +22,6 @@ MAX_DEPTH = 20
 
 MAX_ELEMENTS = 5_000
 """What 64 kB of real TwiML never reaches; <a/> repeated would."""
+
+MAX_REMEMBERED = 100
+"""Documents that are remembered as they were taken apart: the bins, and the answers that many calls share."""

@@ -38,6 +38,8 @@ class Progress:
                 "sip_response_code": sip_status,
             }
         )
+        if not call.setup.status_callback.url:
+            return
         extra = [("CallDuration", str(seconds)), ("Duration", str(-(-seconds // 60)))]
         if call.setup.kind != "inbound" and sip_status:
             extra.append(("SipResponseCode", str(sip_status)))

@@ -221,7 +221,12 @@ LATER = frozenset(
 
 
 def read_attributes(element: Element) -> tuple[dict[str, Any], list[Note]]:
-    """The attributes of an element as values, with defaults, and the warnings they gave. Raises NotYet."""
+    """The attributes of an element as values, with defaults, and the warnings they gave. Raises NotYet.
+
+    They are read once an element, so nobody changes what this gives.
+    """
+    if element.reading is not None:
+        return element.reading
     known = ATTRIBUTES[element.name]
     values = {name: attribute.default for name, attribute in known.items()}
     notes: list[Note] = []
@@ -240,4 +245,5 @@ def read_attributes(element: Element) -> tuple[dict[str, Any], list[Note]]:
         except ValueError as problem:
             says = f"{element.name} {name}={given!r:.60} cannot be used ({problem}); {attribute.default!r} is taken"
             notes.append(warning("twiml", says, attribute.code))
+    element.reading = values, notes
     return values, notes

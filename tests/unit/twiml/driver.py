@@ -407,7 +407,7 @@ class World:
         leg.timers.pop(effect.token, None)
 
     def _Spawn(self, leg: Leg, effect: fx.Spawn) -> None:
-        setup = CallSetup.from_plain(effect.setup)
+        setup = effect.setup
         if self.lost:
             ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
             ending |= {"sip_status": 503, "headers": {}}

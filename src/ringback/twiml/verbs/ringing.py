@@ -89,7 +89,7 @@ class Ringing:
             prepares = bool(noun.whisper.url or noun.send_digits)
             self._children[setup.sid] = Child(setup.sid, noun.shown, prepares)
             yield info("call", f"Dial: ringing {noun.shown} from {setup.from_}")
-            yield Spawn(setup.plain())
+            yield Spawn(setup)
         yield from self._play_ringback()
 
     def wait_for_ready(self, timer: str) -> Script[Child | None]:
