@@ -227,7 +227,8 @@ async def answered(call: EndpointCall) -> str:
     """Wait for the answer to a call that a phone placed: its CallSid. Raises CallEnded."""
     async with asyncio.timeout(WITHIN):
         event = await call.unless_ended(call.answered)
-    call.listen()
+    if not call.ended.done():  # hung up in the same breath
+        call.listen()
     return str(event.headers.get("X-Twilio-CallSid", ""))
 
 

@@ -128,8 +128,8 @@ class Journal:
         try:
             return _encoder.encode_lines(lines)
         except (UnicodeEncodeError, TypeError):  # bytes of a peer that are no UTF-8; a kind of str of ours
-            lines[0]["setup"] = self.setup.plain()
-            return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
+            write = json.JSONEncoder(separators=(",", ":"), default=CallSetup.plain).encode
+            return "".join(write(line) + "\n" for line in lines).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,11 +190,13 @@ class Secret(str):
 @pytest.mark.parametrize("odd", ["caf\udce9", Secret("bob")])
 def test_text_that_is_unusual_survives_the_journal(odd: str) -> None:
     journal = Journal(SETUP)
-    journal.started([fx.Tell("CA2", "ended", {"headers": {"X": odd}})])
+    journal.started([fx.Spawn(SETUP), fx.Tell("CA2", "ended", {"headers": {"X": odd}})])
     journal.append(1.0, ev.Told("CA2", odd, {}), [fx.Arm("a", 14400.0)])
     record = decode(journal.encode())
     assert record.setup == SETUP
-    assert record.lines[0].effects == [["Tell", "CA2", "ended", {"headers": {"X": odd}}]]
+    spawned, told = record.lines[0].effects
+    assert CallSetup.from_plain(spawned[1]) == SETUP
+    assert told == ["Tell", "CA2", "ended", {"headers": {"X": odd}}]
     assert record.lines[1].event == ev.Told("CA2", odd, {})
 
 
