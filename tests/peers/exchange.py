@@ -16,6 +16,10 @@ from peers.hooks import Answer, Hooks
 from peers.peer import WITHIN
 from twilio.rest import Client
 
+from ringback.call.journal import decode
+from ringback.call.replay import replay
+from ringback.twiml.scripts import script_of
+
 ALICE, BOB = "+16505550101", "+16505550102"
 """The numbers of the starter's phones."""
 
@@ -56,6 +60,11 @@ class Exchange:
             domain.auth.registrations.credential_list_mappings.create(credential_list_sid=users)
         return str(domain.domain_name)
 
+    def user(self, name: str) -> None:
+        """One more user of the starter's domain."""
+        users = self.client.sip.credential_lists.list()[0]
+        users.credentials.create(username=name, password=self.server.password)
+
     def hook_of(self, domain: str) -> str:
         """The name of a domain's hook."""
         return domain.partition(".")[0]
@@ -75,6 +84,16 @@ class Exchange:
     def timeline(self, sid: str) -> list[str]:
         """The lines of a call."""
         return [line["text"] for line in self.get(f"/ringback/v1/calls/{sid}/timeline")["lines"]]
+
+    def replay_all(self) -> int:
+        """Replay the journal of every call; the number of their events."""
+        events = 0
+        for call in self.client.calls.list():
+            answer = self.client.request("GET", f"{self.server.api}/ringback/v1/calls/{call.sid}/journal")
+            found = replay(decode(answer.text.encode()), script_of)
+            assert found.difference is None, (call.sid, found.difference)
+            events += found.events
+        return events
 
     def call_from_outside(self, number: str) -> Future[dict[str, Any]]:
         """Have the sandbox carrier call a number; what became of it, once it is answered or over."""

@@ -66,6 +66,21 @@ class Call:
         """BYE, CANCEL or 603."""
         self.tell("hangup")
 
+    def transfer(self, to: str) -> None:
+        """REFER: the far end is to be connected with somebody else."""
+        self.tell("transfer", to=to)
+
+    def replace(self, other: Call) -> None:
+        """REFER with Replaces: the far end is to be connected with that of another call."""
+        self.tell("replace", other=other.number)
+
+    def transferred(self, within: float = WITHIN) -> int:
+        """Wait for the end of a transfer: the status of its last NOTIFY, or of the refusal."""
+        while True:
+            event = self.expect("transfer", within)
+            if event["final"] or event["status"] >= 300:
+                return int(event["status"])
+
     def media(self, within: float = WITHIN, **wanted: Any) -> Event:
         """Wait for negotiated sound: status, direction, codec."""
         return self.expect("media", within, **wanted)

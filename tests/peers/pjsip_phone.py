@@ -69,6 +69,12 @@ class Call(pj.Call):  # type: ignore[misc]
     def onDtmfDigit(self, prm: Any) -> None:
         tell("digit", call=self.name, digit=prm.digit)
 
+    def onCallTransferStatus(self, prm: Any) -> None:
+        tell("transfer", call=self.name, status=prm.statusCode, final=prm.finalNotify)
+
+    def onCallTransferRequestCreate(self, prm: Any) -> None:
+        tell("referred", call=self.name, target=prm.dstUri)
+
     def onCallTsxState(self, prm: Any) -> None:
         if prm.e.type == pj.PJSIP_EVENT_TSX_STATE and prm.e.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
             tell("message", call=self.name, text=prm.e.body.tsxState.src.rdata.wholeMsg)
@@ -219,6 +225,12 @@ class Phone:
         parameters = pj.CallOpParam()
         parameters.statusCode = status
         self.calls[call].hangup(parameters)
+
+    def do_transfer(self, *, call: int, to: str) -> None:
+        self.calls[call].xfer(to, pj.CallOpParam(True))
+
+    def do_replace(self, *, call: int, other: int) -> None:
+        self.calls[call].xferReplaces(self.calls[other], pj.CallOpParam(True))
 
     def do_hold(self, *, call: int) -> None:
         self.calls[call].setHold(pj.CallOpParam(True))

@@ -21,6 +21,7 @@ from ringback.call.journal import Journal, clock
 from ringback.call.limits import MAX_EFFECTS_A_STEP
 from ringback.call.script import Call, Interrupted, Script, interrupt_of
 from ringback.call.setup import CallSetup
+from ringback.call.unasked import UNASKED, declined
 
 ScriptOf = Callable[[Call], Script[None]]
 
@@ -50,6 +51,9 @@ class CallActor:
             return []
         call = self.call
         call.elapsed = elapsed = clock(elapsed)
+        if type(event) in UNASKED and (answer := declined(call, event)):
+            self.journal.append(elapsed, event, answer)
+            return answer
         interrupt = interrupt_of(event) if call.ended is None else None
         if isinstance(event, LegEnded):
             if call.ended is not None:

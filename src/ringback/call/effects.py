@@ -50,6 +50,27 @@ class HangUp(NamedTuple):
     why: str
 
 
+class AnswerReferral(NamedTuple):
+    """Answer the far end's REFER of this number: 202 accepts it, anything from 300 refuses it."""
+
+    number: int
+    status: int
+
+
+class NotifyReferral(NamedTuple):
+    """Tell the far end what its accepted REFER has met (NOTIFY); a status from 200 is the last."""
+
+    number: int
+    status: int
+
+
+class Refer(NamedTuple):
+    """Ask the far end to call ``target`` (a SIP URI, with headers if it has any); ReferAnswered follows."""
+
+    token: str
+    target: str
+
+
 class Play(NamedTuple):
     """Play a clip to the far end. ``source`` is as ringback.media.library takes it; 0 loops: endless."""
 
@@ -190,6 +211,9 @@ Effect = (
     | Refuse
     | Place
     | HangUp
+    | AnswerReferral
+    | NotifyReferral
+    | Refer
     | Play
     | StopPlay
     | SendDigits

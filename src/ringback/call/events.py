@@ -43,6 +43,34 @@ class LegEnded(NamedTuple):
     sip_call_id: str
 
 
+class LegReferred(NamedTuple):
+    """The far end asks to be transferred (REFER, RFC 3515): ``target`` is its Refer-To as it came.
+
+    Where that names another call of the far end (Replaces, RFC 3891), ``other`` is this call's SID, and ``partner``
+    that of the call which it is connected with, "" if none. ``number`` is the referral's in its dialog.
+    """
+
+    number: int
+    target: str
+    other: str
+    partner: str
+
+
+class ReferAnswered(NamedTuple):
+    """The final status of a Refer of ours; 408 without one, 0 where it could not be sent."""
+
+    token: str
+    status: int
+
+
+class ReferProgress(NamedTuple):
+    """What the far end tells of a Refer of ours (NOTIFY): a SIP status, 0 where it says only that it is over."""
+
+    token: str
+    status: int
+    is_final: bool
+
+
 class Digit(NamedTuple):
     """The far end pressed a key: one of 0-9 * # A-D (RFC 4733 section 3.2)."""
 
@@ -131,6 +159,9 @@ Event = (
     LegRinging
     | LegAnswered
     | LegEnded
+    | LegReferred
+    | ReferAnswered
+    | ReferProgress
     | Digit
     | Played
     | PlayFailed
@@ -147,6 +178,9 @@ EVENT_TYPES: tuple[type[Any], ...] = (
     LegRinging,
     LegAnswered,
     LegEnded,
+    LegReferred,
+    ReferAnswered,
+    ReferProgress,
     Digit,
     Played,
     PlayFailed,

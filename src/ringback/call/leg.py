@@ -20,6 +20,7 @@ from ringback.call.failover import may_fail_over
 from ringback.call.info_digits import digit_of
 from ringback.call.leg_effects import Configure, Follow, Happened, LegEffect, Wire
 from ringback.call.outcome import failure_rank
+from ringback.call.transfer import Transfers
 from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
@@ -79,6 +80,7 @@ class Leg:
         "_rung",
         "_session_id",
         "_talk",
+        "_transfers",
         "call_sid",
         "ended",
         "port",
@@ -95,6 +97,7 @@ class Leg:
         self.session: InviteSession | None = None
         """The incoming session, or the branch that answered."""
         self.ended = False
+        self._transfers: Transfers | None = None
         self._talk: OfferAnswer | None = None
         self._answer = b""
         self._rung = 0
@@ -221,6 +224,13 @@ class Leg:
             out += [Wire(self, True, "CANCEL"), *branch.hangup(now)]
         return out + self._end_if_none_is_left(now)
 
+    @property
+    def transfers(self) -> Transfers:
+        """REFERs in this leg's dialog."""
+        if self._transfers is None:
+            self._transfers = Transfers(self)
+        return self._transfers
+
     def on(self, effect: sip.Effect, now: float) -> list[LegEffect]:
         """What the agent says of a session of this leg."""
         match effect:
@@ -229,7 +239,8 @@ class Leg:
             case sip.Established(session, response, body):
                 return self._on_established(session, response, body, now)
             case sip.Confirmed(session, body):
-                return self._on_confirmed(session, body, now)
+                out = self._on_confirmed(session, body, now)
+                return out if self._transfers is None else out + self._transfers.on_confirmed(now)
             case sip.Reoffered(session, request, body):
                 return self._on_reoffered(session, request, body, now)
             case sip.Reanswered(session, body):
@@ -244,6 +255,8 @@ class Leg:
                 return self._on_info(request)
             case sip.Ended():
                 return self._on_ended(effect, now)
+            case sip.Referred() | sip.ReferAnswered() | sip.ReferProgress():
+                return self.transfers.on(effect)
         return []
 
     def _on_ringing(self, session: InviteSession, status: int, reason: str, body: bytes) -> list[LegEffect]:

@@ -44,4 +44,13 @@ class Follow(NamedTuple):
     uri: Uri
 
 
-LegEffect = sip.Effect | Configure | Happened | Wire | Follow
+class Transfer(NamedTuple):
+    """The far end asks to be transferred (REFER). ``other`` is the leg of the dialog that it wants replaced, if any."""
+
+    leg: Leg
+    number: int
+    target: str
+    other: Leg | None
+
+
+LegEffect = sip.Effect | Configure | Happened | Wire | Follow | Transfer

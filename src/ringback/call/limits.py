@@ -14,5 +14,11 @@ MAX_NOTE_LENGTH = 2_000
 MAX_DOCUMENTS = 1_000
 """Documents that one call may run: a Redirect loop ends here, as a real one does by its bill."""
 
+MAX_TRANSFER_TARGET = 256
+"""Characters of a Refer-To that a program is asked about (Twilio: Inbound SIP REFER)."""
+
+MAX_TRANSFERS = 20
+"""Transfers of one call: each that waits for its target runs inside the one before."""
+
 MAX_PARALLEL_NOUNS = 10
 """Nouns of one Dial that ring at once (Twilio: Dial, "simultaneous dialing")."""

@@ -12,7 +12,9 @@ What is interrupted may still yield effects to clean up, and raises on; it must 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ringback.call.effects import Arm, Disarm, Effect
@@ -85,6 +87,17 @@ def interrupt_of(event: Event) -> Interrupted | None:
     return None
 
 
+@dataclass(slots=True)
+class Transfer:
+    """A transferor that stays until its target has answered: its call, and the number of its REFER."""
+
+    transferor: str
+    number: int
+    failure: int = 503
+    """What the target has met so far."""
+    is_done: bool = False
+
+
 class Refusal(NamedTuple):
     """How a call that nobody answered is refused at its end: SIP status and reason, and its CallStatus."""
 
@@ -103,9 +116,11 @@ class Call:
         "elapsed",
         "ended",
         "parameters",
+        "partner",
         "refusal",
         "setup",
         "status",
+        "transfer",
     )
 
     def __init__(self, setup: CallSetup) -> None:
@@ -118,6 +133,10 @@ class Call:
         """Set by Reject, and by a Dial with answerOnBridge that reached nobody."""
         self.parameters = dict(setup.parameters)
         """Parameters of this call's webhooks beside the standard ones; they grow (SipHeader_X-...)."""
+        self.partner = ""
+        """The CallSid of the call that this one is connected with; "" if it is with none."""
+        self.transfer: Transfer | None = None
+        """Whose far end waits on the line until a document has connected this call with somebody else."""
         self._names = 0
         self._sids = 0
 
@@ -162,6 +181,33 @@ def wait_for_sound(token: str) -> Script[Played | PlayFailed]:
         event: Event = yield None
         if isinstance(event, Played | PlayFailed) and event.token == token:
             return event
+
+
+def observed(script: Script[Result], judge: Callable[[Event], Event | Interrupted | None]) -> Script[Result]:
+    """Run a script whose events ``judge`` sees first: it gets what that gives, thrown in if it interrupts."""
+    step: Callable[[], Effect | None] = partial(next, script)
+    while True:
+        try:
+            effect = step()
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        if effect is not None:
+            yield effect
+            step = partial(next, script)
+            continue
+        given: Event | Interrupted | None = None
+        while given is None:
+            try:
+                event = yield None
+            except Interrupted as interrupt:
+                given = interrupt
+            else:
+                given = judge(event)
+        if isinstance(given, Interrupted):
+            step = partial(script.throw, given)
+        else:
+            step = partial(script.send, given)
 
 
 def pause(call: Call, seconds: float) -> Script[None]:

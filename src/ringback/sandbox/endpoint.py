@@ -342,6 +342,9 @@ class Endpoint:
     def follow(self, effect: legs.Follow) -> None:
         """An endpoint follows no redirects."""
 
+    def transfer(self, effect: legs.Transfer) -> None:
+        """An endpoint refuses REFERs before anybody is asked."""
+
     def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
         """The answer to a REGISTER."""
         done = effect.owner

@@ -27,7 +27,7 @@ from ringback.call.actor import CallActor
 from ringback.call.effects import Note, error, info
 from ringback.call.errors import Overload
 from ringback.call.leg import Branch, Leg
-from ringback.call.leg_effects import LegEffect
+from ringback.call.leg_effects import LegEffect, Transfer
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
@@ -105,6 +105,13 @@ class Calls:
             fx.Refuse: lambda call, e: self._carry_out(call.leg.refuse(e.status, e.reason, self._now())),
             fx.HangUp: self._hang_up,
             fx.Place: self._place,
+            fx.AnswerReferral: lambda call, e: self._carry_out(
+                call.leg.transfers.answer(e.number, e.status, self._now())
+            ),
+            fx.NotifyReferral: lambda call, e: self._carry_out(
+                call.leg.transfers.notify(e.number, e.status, self._now())
+            ),
+            fx.Refer: self._refer,
             fx.Play: lambda call, effect: self.sound.play(call, effect.token, effect.source, effect.loops),
             fx.StopPlay: lambda call, effect: self.sound.stop(call),
             fx.SendDigits: lambda call, effect: self.sound.send_digits(call, effect.token, effect.digits),
@@ -299,6 +306,9 @@ class Calls:
         else:
             call.held.append(command)
 
+    def _refer(self, call: LiveCall, effect: fx.Refer) -> None:
+        self._carry_out(call.leg.transfers.refer(effect.token, effect.target, self._now()))
+
     def _place(self, call: LiveCall, place: fx.Place) -> None:
         branches = self._placing.known(call, place)
         if branches is not None:
@@ -381,6 +391,20 @@ class Calls:
         call.timers.discard(disarm.token)
         self._timers.disarm(("call", call.sid, disarm.token))
 
+    def refer(self, transfer: Transfer) -> None:
+        """The far end of a call asks to be transferred; another call that it names must be of the same account."""
+        call = self._live.get(transfer.leg.call_sid)
+        if call is None:
+            return
+        other = None if transfer.other is None else self._live.get(transfer.other.call_sid)
+        if other is not None and (
+            other.setup.account_sid != call.setup.account_sid
+            or other.sid in (call.sid, call.actor.call.partner)
+        ):
+            other = None
+        sid, partner = ("", "") if other is None else (other.sid, other.actor.call.partner)
+        self.deliver(call, events.LegReferred(transfer.number, transfer.target, sid, partner))
+
     def fire(self, call_sid: str, token: str) -> None:
         """A timer of a call came due."""
         call = self._live.get(call_sid)
@@ -397,6 +421,8 @@ class Calls:
         recipient = self._live.get(tell.recipient)
         if recipient is not None:
             self.deliver(recipient, events.Told(call.sid, tell.subject, tell.data))
+        elif tell.subject == "linked":  # by a transfer, with a call that ended meanwhile
+            self.deliver(call, events.Told(tell.recipient, "parted", {}))
 
     def tell(self, sender: str, tell: fx.Tell) -> None:
         """A message of an actor that is no call."""

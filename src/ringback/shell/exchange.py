@@ -86,6 +86,7 @@ class Exchange:
             public_address=settings.public_address,
             resolver=resolver,
             guard=self.guard,
+            transfers=True,
         )
         self._pump = pump
         self.webhooks = CallWebhooks(webhooks, store, self.vault, self._remark)
@@ -209,6 +210,10 @@ class Exchange:
         call = self.calls.get(effect.leg.call_sid)
         if call is not None:
             self.calls.follow(call, effect.branch, effect.uri)
+
+    def transfer(self, effect: legs.Transfer) -> None:
+        """A far end asks to be transferred."""
+        self.calls.refer(effect)
 
     def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
         """The exchange sends no requests outside dialogs."""

@@ -86,6 +86,9 @@ class LegHost(Protocol):
     def follow(self, effect: legs.Follow) -> None:
         """A leg was redirected."""
 
+    def transfer(self, effect: legs.Transfer) -> None:
+        """The far end of a leg asks to be transferred."""
+
     def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
         """A request outside dialogs has its answer."""
 
@@ -107,6 +110,7 @@ class SipStack:
         public_address: str = "",
         resolver: Resolver | None = None,
         guard: Guard | None = None,
+        transfers: bool = False,
     ) -> None:
         self._host = host
         self.guard = guard
@@ -114,6 +118,7 @@ class SipStack:
             tokens().__next__,
             user_agent,
             extensions=EXTENSIONS,
+            takes_referrals=transfers,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
         )
         self.resolver = resolver or Resolver()
@@ -144,6 +149,7 @@ class SipStack:
             legs.Happened: host.happened,
             legs.Wire: host.wire,
             legs.Follow: host.follow,
+            legs.Transfer: host.transfer,
             **dict.fromkeys(SESSION_EFFECTS, self._session),
         }
 

@@ -40,6 +40,17 @@ def parse_replaces(value: str) -> Replaces:
     return Replaces(call_id, to_tag, from_tag, "early-only" in params)
 
 
+def match_dialog(wanted: Replaces, sessions: Mapping[str, InviteSession]) -> InviteSession | None:
+    """The session whose dialog this is, early ones by the tag that the far end rings with; ``sessions`` are by our tag."""
+    session = sessions.get(wanted.to_tag)
+    if session is None or session.call_id != wanted.call_id or session.is_over:
+        return None
+    remote = session.dialog.remote_tag or session.early_tag
+    if remote != wanted.from_tag and not (wanted.from_tag == "0" and not remote):
+        return None
+    return session
+
+
 def find_replaced(request: Request, sessions: Mapping[str, InviteSession]) -> InviteSession | None:
     """The session that an INVITE replaces; None when it has no Replaces. ``sessions`` are by our tag.
 
@@ -52,13 +63,8 @@ def find_replaced(request: Request, sessions: Mapping[str, InviteSession]) -> In
     if len(values) > 1:
         raise PeerError(400, "One Replaces Only")
     wanted = parse_replaces(values[0])
-    session = sessions.get(wanted.to_tag)
-    if session is None or session.call_id != wanted.call_id or session.is_over:
-        raise PeerError(481, "Call/Transaction Does Not Exist")
-    remote = session.dialog.remote_tag or session.early_tag
-    if remote != wanted.from_tag and not (wanted.from_tag == "0" and not remote):
-        raise PeerError(481, "Call/Transaction Does Not Exist")
-    if session.is_incoming:
+    session = match_dialog(wanted, sessions)
+    if session is None or session.is_incoming:
         raise PeerError(481, "Call/Transaction Does Not Exist")
     if wanted.early_only and not session.is_calling:
         raise PeerError(486, "Busy Here")

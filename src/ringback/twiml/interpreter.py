@@ -36,23 +36,33 @@ WHISPER_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Hangup", "Redirect
 """What a callee may be given before the bridge; a Dial there is error 13201."""
 
 
-def run_pages(call: Call, page: Page, *, segment: str = "", params: Pairs | None = None) -> Script[End]:
-    """Run documents from ``page`` on until one ends. A Redirect over REST starts over with another."""
+def run_pages(
+    call: Call,
+    page: Page,
+    *,
+    segment: str = "",
+    params: Pairs | None = None,
+    fetched: Fetched | None = None,
+) -> Script[End]:
+    """Run documents from ``page`` on until one ends. A Redirect over REST starts over with another.
+
+    ``fetched`` is the page's answer where it was asked already.
+    """
     extra = params or []
     for _ in range(MAX_DOCUMENTS):
         try:
-            outcome = yield from _run_page(call, page, segment, extra)
+            outcome = yield from _run_page(call, page, segment, extra, fetched)
         except Redirected as redirected:
             if segment:
                 raise
             event = redirected.event
             yield info("twiml", f"redirected by a program to {event.url or 'TwiML given in place'}")
-            page, extra = redirected_to(redirected, page), []
+            page, extra, fetched = redirected_to(redirected, page), [], None
             continue
         if not isinstance(outcome, Goto):
             return outcome or End(DOCUMENT_ENDED)
         page = Page(outcome.url, outcome.method, page.fallback_url, page.fallback_method)
-        extra = outcome.params
+        extra, fetched = outcome.params, outcome.fetched
     yield error("twiml", f"{MAX_DOCUMENTS} documents in one call: this is a loop of redirects", 12400)
     return End("too many documents")
 
@@ -63,9 +73,11 @@ def redirected_to(redirected: Redirected, page: Page) -> Page:
     return Page(given.url, given.method, page.fallback_url, page.fallback_method, given.document)
 
 
-def _run_page(call: Call, page: Page, segment: str, extra: Pairs) -> Script[Outcome]:
+def _run_page(
+    call: Call, page: Page, segment: str, extra: Pairs, fetched: Fetched | None = None
+) -> Script[Outcome]:
     try:
-        run, document = yield from _open(call, page, segment, extra)
+        run, document = yield from _open(call, page, segment, extra, fetched)
         return (yield from _run_document(run, document))
     except TwimlError as problem:
         yield error("twiml", problem.text, problem.code)
@@ -80,15 +92,18 @@ def _run_page(call: Call, page: Page, segment: str, extra: Pairs) -> Script[Outc
     return (yield from _run_page(call, fallback, segment, [*extra, *trouble]))
 
 
-def _open(call: Call, page: Page, segment: str, extra: Pairs) -> Script[tuple[Run, Element]]:
+def _open(
+    call: Call, page: Page, segment: str, extra: Pairs, event: Fetched | None
+) -> Script[tuple[Run, Element]]:
     if page.document is not None:
-        return Run(call, "", page.method, segment=segment), remembered(page.document)
-    token = call.token("fetch")
-    yield Fetch(token, page.url, page.method, [*standard(call), *extra])
-    event = yield from wait_for(token, Fetched)
+        return Run(call, "", page.method, run_pages, segment=segment), remembered(page.document)
+    if event is None:
+        token = call.token("fetch")
+        yield Fetch(token, page.url, page.method, [*standard(call), *extra])
+        event = yield from wait_for(token, Fetched)
     if event.document is None:
         raise TwimlError(event.error_code, event.error_text)
-    return Run(call, event.url, page.method, segment=segment), remembered(event.document)
+    return Run(call, event.url, page.method, run_pages, segment=segment), remembered(event.document)
 
 
 def _run_document(run: Run, document: Element) -> Script[Outcome]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from ringback.call.effects import Answer, Fact, Note, Pairs, warning
-from ringback.call.events import LegAnswered
+from ringback.call.events import Fetched, LegAnswered
 from ringback.call.script import Call, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
@@ -21,6 +22,8 @@ class Goto(NamedTuple):
     url: str
     method: str
     params: Pairs
+    fetched: Fetched | None = None
+    """What the document's URL has answered already."""
 
 
 class End(NamedTuple):
@@ -32,6 +35,9 @@ class End(NamedTuple):
 Outcome = Goto | End | None
 """None: the next verb."""
 
+RunPages = Callable[..., Script[End]]
+"""The interpreter's run_pages, for verbs that have documents run inside themselves."""
+
 
 @dataclass(slots=True)
 class Run:
@@ -40,6 +46,7 @@ class Run:
     call: Call
     url: str
     method: str
+    run_pages: RunPages
     first: bool = True
     """Whether no verb before this one has touched the call."""
     segment: str = ""

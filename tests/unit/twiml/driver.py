@@ -72,6 +72,10 @@ class Leg:
     bridged: Leg | None = None
     conference: room.Conference | None = None
     streams: list[streaming.MediaStream] = field(default_factory=list)
+    referrals: dict[int, list[int]] = field(default_factory=dict)
+    """REFERs of the far end by number: what they were answered with, and what was notified."""
+    referred: list[tuple[str, str]] = field(default_factory=list)
+    """REFERs of ours: token and target."""
     row: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -138,6 +142,15 @@ class Leg:
         for key in keys:
             self._tell(ev.Digit(key))
         return self
+
+    def refer(self, target: str = "<sip:carol@example.com>", replaces: Leg | None = None) -> int:
+        """The far end asks to be transferred, or to have its other call's far end instead."""
+        number = len(self.referrals) + 1
+        self.referrals[number] = []
+        other = "" if replaces is None else replaces.sid
+        partner = "" if replaces is None else replaces.actor.call.partner
+        self._tell(ev.LegReferred(number, target, other, partner))
+        return number
 
     def redirect(self, url: str = "", twiml: str = "") -> Leg:
         document = read_answer("text/xml", twiml.encode(), "", self.world.hide).plain() if twiml else None
@@ -351,6 +364,20 @@ class World:
         if not effect.targets:
             leg._end("unreachable", 0, "no target can be reached")
 
+    def _AnswerReferral(self, leg: Leg, effect: fx.AnswerReferral) -> None:
+        assert leg.referrals[effect.number] == []
+        leg.referrals[effect.number].append(effect.status)
+
+    def _NotifyReferral(self, leg: Leg, effect: fx.NotifyReferral) -> None:
+        told = leg.referrals[effect.number]
+        assert told[:1] == [202] and all(status < 200 for status in told[1:])
+        told.append(effect.status)
+
+    def _Refer(self, leg: Leg, effect: fx.Refer) -> None:
+        leg.referred.append((effect.token, effect.target))
+        if leg.state != "up":
+            self.deliver(leg, ev.ReferAnswered(effect.token, 0))
+
     def _Play(self, leg: Leg, effect: fx.Play) -> None:
         self._stop(leg)
         leg.playing = effect.token
@@ -419,8 +446,8 @@ class World:
         recipient = self.calls.get(effect.recipient)
         if recipient is not None and not recipient.over:
             self.deliver(recipient, ev.Told(leg.sid, effect.subject, effect.data))
-        elif effect.recipient in self.conferences:
-            pass
+        elif effect.subject == "linked":
+            self.deliver(leg, ev.Told(effect.recipient, "parted", {}))
 
     def _Bridge(self, leg: Leg, effect: fx.Bridge) -> None:
         other = self.calls[effect.call_sid]

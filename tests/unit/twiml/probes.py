@@ -1,4 +1,4 @@
-"""The four probes of the journal: calls that are recorded here, and rebuilt in another process.
+"""The probes of the journal: calls that are recorded here, and rebuilt in another process.
 
 ::
 
@@ -97,11 +97,40 @@ def redirect() -> World:
     return world
 
 
+def transfer() -> World:
+    """A blind transfer whose transferor waits, in vain and then not; then an attended one of who was reached."""
+    world = World(
+        {"http://app.test/refer": "<Response><Dial><Sip>sip:carol@example.com</Sip></Dial></Response>"}
+    )
+    call = world.inbound(
+        '<Dial referUrl="/refer" answerOnBridge="true"><Sip>sip:agent@example.com</Sip></Dial><Hangup/>'
+    )
+    world.run(0.73)
+    agent = world.child(call).answer()
+    for react in (lambda leg: leg.reject(486), lambda leg: leg.ring().answer()):
+        world.run(1.1)
+        agent.refer()
+        world.run(0.4)
+        react(world.child(call))
+    carol = world.child(call)
+    world.run(2.25)
+    consultation = world.inbound("<Dial><Sip>sip:dave@example.com</Sip></Dial>")
+    world.run(0.5)
+    world.child(consultation).answer()
+    world.run(1.5)
+    carol.refer("<sip:dave@example.com?Replaces=x>", consultation)
+    world.run(3)
+    call.hang_up()
+    world.run(1)
+    return world
+
+
 PROBES: dict[str, Callable[[], World]] = {
     "gather": gather,
     "conference": conference,
     "stream": stream,
     "redirect": redirect,
+    "transfer": transfer,
 }
 
 

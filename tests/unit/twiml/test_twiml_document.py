@@ -200,7 +200,6 @@ def test_values_that_cannot_be_read_are_warnings(element: str, name: str, given:
     [
         ("Gather", "input", "dtmf speech"),
         ("Dial", "record", "record-from-answer"),
-        ("Dial", "referUrl", "http://x.test"),
         ("Number", "machineDetection", "Enable"),
         ("Conference", "coach", "CA1"),
         ("Stream", "connectorName", "x"),

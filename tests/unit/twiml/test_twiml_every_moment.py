@@ -12,6 +12,7 @@ OTHER = "<Response><Say>other</Say><Dial>+14155559999</Dial></Response>"
 PAGES = {
     "http://app.test/whisper": WHISPER,
     "http://app.test/key": "<Response/>",
+    "http://app.test/refer": "<Response><Dial><Sip>sip:carol@example.com</Sip></Dial></Response>",
     "http://app.test/done": "<Response><Say>done</Say></Response>",
 }
 
@@ -71,7 +72,39 @@ def meeting(world: World) -> Leg:
     return call
 
 
-SCENARIOS = {"screened": screened, "one after another": one_after_another, "meeting": meeting}
+def transferred(world: World) -> Leg:
+    """The callee transfers the caller and waits; who answers transfers him on, and the last one has a second call."""
+    call = world.inbound(
+        '<Dial action="/done" referUrl="/refer" answerOnBridge="true"><Sip>sip:a@example.com</Sip></Dial>'
+    )
+    world.run(0.5)
+    for child in world.children(call):
+        pick_up(child)
+        world.run(1)
+        if child.state == "up":
+            child.refer()
+        world.run(0.5)
+    for child in world.children(call)[1:]:
+        pick_up(child)
+        world.run(1)
+    other = world.inbound("<Dial action='/done'><Sip>sip:b@example.com</Sip></Dial>")
+    world.run(0.5)
+    for callee in world.children(other):
+        pick_up(callee)
+    world.run(1)
+    for child in world.children(call)[1:]:
+        if child.state == "up" and not other.over:
+            child.refer("x", other)
+        world.run(1)
+    return call
+
+
+SCENARIOS = {
+    "transferred": transferred,
+    "screened": screened,
+    "one after another": one_after_another,
+    "meeting": meeting,
+}
 
 
 def hang_up(leg: Leg) -> None:
@@ -80,6 +113,9 @@ def hang_up(leg: Leg) -> None:
     elif leg.state == "placed":
         leg.reject(480)
 
+
+TWO_CALLS = ("meeting", "transferred")
+"""Scenarios in which two calls come in, each with its status callback."""
 
 DEEDS: dict[str, Callable[[Leg], object]] = {
     "hang up": hang_up,
@@ -90,7 +126,7 @@ DEEDS: dict[str, Callable[[Leg], object]] = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("deed", DEEDS)
-@pytest.mark.parametrize("whom", [0, 1, 2])
+@pytest.mark.parametrize("whom", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("overtakes", [False, True])
 def test_every_moment(scenario: str, deed: str, whom: int, overtakes: bool) -> None:
     plain = World(PAGES)
@@ -111,4 +147,4 @@ def test_every_moment(scenario: str, deed: str, whom: int, overtakes: bool) -> N
         SCENARIOS[scenario](world)
         world.end()
         for leg in world.calls.values():
-            assert len(world.told("http://app.test/status")) == 1 + (scenario == "meeting"), leg.sid
+            assert len(world.told("http://app.test/status")) == 1 + (scenario in TWO_CALLS), leg.sid

@@ -5,17 +5,23 @@ It tells its parent: ringing, answered, ready, ended. The parent tells it: bridg
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import NoReturn
-
-from ringback.call.effects import Arm, Effect, Fact, Place, Tell, Unbridge, info
-from ringback.call.events import LegAnswered, LegRinging, Told
-from ringback.call.script import CALL_LIMIT, Call, Completed, Interrupted, LegGone, Redirected, Script
+from ringback.call.effects import Arm, Fact, Place, Tell, Unbridge, info
+from ringback.call.events import Event, LegAnswered, LegRinging, Told
+from ringback.call.script import (
+    CALL_LIMIT,
+    Call,
+    Completed,
+    Interrupted,
+    LegGone,
+    Redirected,
+    Script,
+    observed,
+)
 from ringback.call.setup import Page
 from ringback.twiml.interpreter import DOCUMENT_ENDED, redirected_to, run_pages
+from ringback.twiml.link import NO_POLICY, Link
 from ringback.twiml.progress import Progress
-from ringback.twiml.run import End, leg_answered
+from ringback.twiml.run import End, Goto, leg_answered
 from ringback.twiml.scripts.ending import close, hang_up
 from ringback.twiml.verbs.sound import send_digits
 
@@ -38,10 +44,10 @@ def child(call: Call) -> Script[None]:
     try:
         yield from _ring(call, progress)
         end = yield from _unless_released(parent, _prepare(call))
-        if end.why == READY:
-            yield Tell(parent, "ready", {})
-            yield from _bridged(call)
         why = end.why
+        if why == READY:
+            yield Tell(parent, "ready", {})
+            why = yield from connected(call, Link(call, parent, NO_POLICY, run_pages))
     except LegGone:
         why = "the far end is gone"
     except Completed as completed:
@@ -105,34 +111,44 @@ def _prepare(call: Call) -> Script[End]:
 
 def _unless_released(parent: str, script: Script[End]) -> Script[End]:
     """Run a script; a release by the parent is thrown into it like any other interruption."""
-    step: Callable[[], Effect | None] = partial(next, script)
-    while True:
-        try:
-            effect = step()
-        except StopIteration as stop:
-            end: End = stop.value
-            return end
-        if effect is not None:
-            yield effect
-            step = partial(next, script)
-            continue
-        try:
-            event = yield None
-        except Interrupted as interrupt:
-            step = partial(script.throw, interrupt)
-            continue
+
+    def judge(event: Event) -> Event | Interrupted:
         if isinstance(event, Told) and event.sender == parent and event.subject == "release":
-            step = partial(script.throw, Released(event.data["status"]))
-        else:
-            step = partial(script.send, event)
+            return Released(event.data["status"])
+        return event
+
+    return observed(script, judge)
 
 
-def _bridged(call: Call) -> Script[NoReturn]:
-    """Be connected with the parent; only an interruption ends this."""
-    while True:
-        match (yield None):
-            case Told(sender, "release", data) if sender == call.setup.parent_sid:
+def connected(call: Call, link: Link) -> Script[str]:
+    """Be connected with the parent, or with who took its place: why this call is to end."""
+    try:
+        outcome = yield from _stay(call, link)
+    except Interrupted:
+        yield from link.close()
+        raise
+    yield from link.close()
+    if isinstance(outcome, Goto):
+        page = Page(outcome.url, outcome.method)
+        try:
+            end = yield from run_pages(call, page, params=outcome.params, fetched=outcome.fetched)
+        except LegGone:
+            return "the far end hung up"
+        return end.why
+    return "the other end hung up" if outcome is None else outcome.why
+
+
+def _stay(call: Call, link: Link) -> Script[Goto | End | None]:
+    parent = call.setup.parent_sid
+    while not link.is_over:
+        match (yield from link.next()):
+            case Told(sender, "release", data) if sender == parent == link.partner:
                 raise Released(data["status"])
+            case event:
+                outcome = yield from link.on(event)
+                if outcome is not None:
+                    return outcome
+    return None
 
 
 def _alone(call: Call, redirected: Redirected) -> Script[str]:

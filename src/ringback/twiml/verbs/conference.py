@@ -9,6 +9,7 @@ from ringback.call.events import Digit, Told
 from ringback.call.script import Interrupted, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.link import reached
 from ringback.twiml.run import Run
 from ringback.twiml.verbs.ringing import Result
 
@@ -39,6 +40,7 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
             match (yield None):
                 case Told(sender, "joined", _):
                     sid = sender
+                    yield from reached(run.call)
                     yield info("call", f"joined the conference {noun.text}")
                 case Told(_, "refused", data):
                     yield error("call", data["text"], data["code"])

@@ -20,6 +20,7 @@ from ringback.call.limits import MAX_PARALLEL_NOUNS
 from ringback.call.script import Completed, Interrupted, LegGone, Refusal, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
+from ringback.twiml.link import Policy
 from ringback.twiml.parameters import standard
 from ringback.twiml.run import Goto, Outcome, Run, ensure_answered
 from ringback.twiml.schema import LATER
@@ -45,7 +46,8 @@ def dial(run: Run, element: Element) -> Script[Outcome]:
     values = yield from run.attributes(element)
     action = run.link(values["action"]) if values["action"] else ""
     rooms = [child for child in element.children if child.name == "Conference"]
-    ringing = Ringing(run, values)
+    refer = run.link(values["referUrl"]) if values["referUrl"] else ""
+    ringing = Ringing(run, values, Policy(refer, values["referMethod"], values["answerOnBridge"]))
     try:
         if rooms:
             yield from ensure_answered(run.call)
@@ -58,8 +60,12 @@ def dial(run: Run, element: Element) -> Script[Outcome]:
             status = "no-answer" if run.call.answered_at is None else "completed"
             yield Notify(action, values["method"], [*standard(run.call, status), *gone.parameters()])
         raise
+    if result.outcome is not None:
+        return result.outcome
     if not result.bridged and not rooms:
         run.call.refusal = REFUSALS[result.status]
+        if run.call.transfer is not None:
+            run.call.transfer.failure = run.call.refusal.status
     if action:
         return Goto(action, values["method"], result.parameters())
     return None

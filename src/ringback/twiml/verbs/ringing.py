@@ -4,6 +4,7 @@
 
     started --ringing--> --answered--> (whisper) --ready--> bridged --ended-->
        | timeout (who has not answered), *, another was ready: released, and waited for
+       | join: another call has picked the ringing up, and is connected instead
 
 A child that was released has the status that it was released with, whatever it tells after that.
 """
@@ -16,8 +17,9 @@ from typing import Any
 from ringback.call.effects import Bridge, Pairs, Play, Ring, Spawn, StopPlay, Tell, Unbridge, info
 from ringback.call.events import Digit, Fired, Played, PlayFailed, Told
 from ringback.call.outcome import dial_status
-from ringback.call.script import Script
-from ringback.twiml.run import Run, ensure_answered
+from ringback.call.script import Interrupted, Script
+from ringback.twiml.link import NO_POLICY, Link, Policy, progressed, reached
+from ringback.twiml.run import End, Goto, Run, ensure_answered
 from ringback.twiml.verbs.nouns import Noun
 
 
@@ -27,6 +29,8 @@ class Child:
 
     sid: str
     shown: str
+    adopted: bool = False
+    """It was not rung: it took the place of who was."""
     prepares: bool = False
     """It sends digits or hears a whisper document between its answer and the bridge."""
     answered_at: float | None = None
@@ -45,6 +49,8 @@ class Result:
     child: Child | None = None
     bridged: bool = False
     in_conference: bool = False
+    outcome: Goto | End | None = None
+    """Where a transfer took the call; the action is not asked then."""
 
     def parameters(self) -> Pairs:
         """DialCallStatus and its kin (webhooks, "Callbacks": Dial action)."""
@@ -70,11 +76,12 @@ class Result:
 class Ringing:
     """The children of one Dial."""
 
-    __slots__ = ("_bridged", "_children", "_early", "_ringback", "_values", "run")
+    __slots__ = ("_bridged", "_children", "_early", "_policy", "_ringback", "_values", "run")
 
-    def __init__(self, run: Run, values: dict[str, Any]) -> None:
+    def __init__(self, run: Run, values: dict[str, Any], policy: Policy = NO_POLICY) -> None:
         self.run = run
         self._values = values
+        self._policy = policy
         self._children: dict[str, Child] = {}
         self._bridged: Child | None = None
         self._ringback = ""
@@ -87,7 +94,7 @@ class Ringing:
         for noun in nouns:
             setup = noun.setup(self.run, self._values["timeLimit"])
             prepares = bool(noun.whisper.url or noun.send_digits)
-            self._children[setup.sid] = Child(setup.sid, noun.shown, prepares)
+            self._children[setup.sid] = Child(setup.sid, noun.shown, prepares=prepares)
             yield info("call", f"Dial: ringing {noun.shown} from {setup.from_}")
             yield Spawn(setup)
         yield from self._play_ringback()
@@ -105,6 +112,10 @@ class Ringing:
                     return children[sender]
                 case Told(sender, subject, data) if sender in children:
                     yield from self._hear(children[sender], subject, data)
+                case Told(_, "join", data):
+                    yield from self._release("canceled", list(children.values()))
+                    sid = data["with"]
+                    return Child(sid, sid, answered_at=self.run.call.elapsed, adopted=True)
                 case Fired(token) if token == timer:
                     ringing = [child for child in children.values() if child.answered_at is None]
                     yield from self._release("no-answer", ringing)
@@ -120,18 +131,42 @@ class Ringing:
         call = self.run.call
         yield from self._stop_ringback()
         yield from ensure_answered(call)
+        yield from reached(call)
         self._bridged = child
-        yield Bridge(child.sid)
-        yield Tell(child.sid, "bridged", {})
-        yield info("call", f"connected with {child.shown}")
-        while not child.status:
-            match (yield None):
-                case Told(sender, subject, data) if sender == child.sid:
-                    yield from self._hear(child, subject, data)
+        link = Link(call, child.sid, self._policy, self.run.run_pages)
+        if child.adopted:
+            yield from link.join(child.sid)
+        else:
+            yield Bridge(child.sid)
+            yield Tell(child.sid, "bridged", {})
+            yield info("call", f"connected with {child.shown}")
+        try:
+            outcome = yield from self._stay(link, child)
+        except Interrupted:
+            yield from link.close()
+            raise
+        yield from link.close()
+        if outcome is None:
+            yield Unbridge()
+        return Result("completed", child, bridged=True, outcome=outcome)
+
+    def _stay(self, link: Link, child: Child) -> Script[Goto | End | None]:
+        """Be connected until the child, or who took its place, ends, or a transfer takes this call elsewhere."""
+        while not (link.is_over if link.adopted else child.status):
+            match (yield from link.next()):
+                case Told(sender, "ended", data) if sender == child.sid:
+                    yield from self._hear(child, "ended", data)
                 case Digit("*") if self._values["hangupOnStar"]:
+                    if link.adopted:
+                        break
                     yield from self._release("completed", [child])
-        yield Unbridge()
-        return Result("completed", child, bridged=True)
+                case event:
+                    outcome = yield from link.on(event)
+                    if outcome is not None:
+                        return outcome
+        if child.adopted and child.answered_at is not None:
+            child.ending = {"duration": int(self.run.call.elapsed - child.answered_at + 0.5)}
+        return None
 
     def _hear(self, child: Child, subject: str, data: dict[str, Any]) -> Script[None]:
         call = self.run.call
@@ -155,6 +190,8 @@ class Ringing:
                 yield Bridge(child.sid)
         elif subject == "ringing" and call.answered_at is None:
             yield Ring(False)
+        elif subject == "ringing" and not child.released:
+            yield from progressed(call, 180)
 
     def _end_early_media(self) -> Script[None]:
         if self._early and self._bridged is None:

@@ -1,0 +1,98 @@
+"""What a leg has to do with transfers: REFERs of its far end, and ours to it (RFC 3515).
+
+theirs:  Referred --Transfer--> (the call decides) --> answer --> notify ... final
+ours:    refer --(once the dialog stands)--> ReferAnswered --> ReferProgress ... is_final
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ringback.call import events
+from ringback.call.leg_effects import Happened, LegEffect, Transfer, Wire
+from ringback.sip import effects as sip
+from ringback.sip.errors import SipSyntaxError
+from ringback.sip.replaces import match_dialog, parse_replaces
+
+if TYPE_CHECKING:
+    from ringback.call.leg import Leg
+    from ringback.sip.session import InviteSession
+    from ringback.sip.uri import Uri
+
+
+class Transfers:
+    """The transfers of one leg."""
+
+    __slots__ = ("_last", "_leg", "_tokens", "_waiting")
+
+    def __init__(self, leg: Leg) -> None:
+        self._leg = leg
+        self._tokens: dict[int, str] = {}
+        self._last = ""  # whose number changes when it is sent again with credentials
+        self._waiting: tuple[str, str] | None = None
+
+    def on(self, effect: sip.Referred | sip.ReferAnswered | sip.ReferProgress) -> list[LegEffect]:
+        """What the agent says of a REFER."""
+        leg = self._leg
+        match effect:
+            case sip.Referred(session, request, refer_to, number):
+                target = request.raw("Refer-To")[0].strip()
+                other = _replaced(refer_to.uri, session.agent.sessions)
+                transfer = Transfer(leg, number, target, other if isinstance(other, type(leg)) else None)
+                return [Wire(leg, False, f"REFER to {target}"), transfer]
+            case sip.ReferAnswered(_, number, status):
+                token = self._tokens.get(number, self._last)
+                return [
+                    Wire(leg, False, f"{status} (REFER)"),
+                    Happened(leg, events.ReferAnswered(token, status)),
+                ]
+            case sip.ReferProgress(_, number, status, reason, is_final):
+                event = events.ReferProgress(self._tokens.get(number, self._last), status, is_final)
+                return [Wire(leg, False, f"NOTIFY {status} {reason}".strip()), Happened(leg, event)]
+
+    def answer(self, number: int, status: int, now: float) -> list[LegEffect]:
+        """202 to a REFER of theirs, or a refusal."""
+        session = self._leg.session
+        if session is None:
+            return []
+        if status < 300:
+            return [Wire(self._leg, True, "202 Accepted (REFER)"), *session.accept_referral(number, now)]
+        return [Wire(self._leg, True, f"{status} (REFER)"), *session.refuse_referral(number, status, now)]
+
+    def notify(self, number: int, status: int, now: float) -> list[LegEffect]:
+        """Tell what a REFER of theirs has met."""
+        session = self._leg.session
+        if session is None:
+            return []
+        return [Wire(self._leg, True, f"NOTIFY {status}"), *session.refer_progress(number, status, now)]
+
+    def refer(self, token: str, target: str, now: float) -> list[LegEffect]:
+        """Ask the far end to call ``target``; once its ACK has come, if it was answered just now."""
+        leg = self._leg
+        session = leg.session
+        if session is None or session.is_over:
+            return [Happened(leg, events.ReferAnswered(token, 0))]
+        if not session.is_confirmed:
+            self._waiting = (token, target)
+            return []
+        number, given = session.refer(f"<{target}>", now)
+        if not number:
+            return [Happened(leg, events.ReferAnswered(token, 0))]
+        self._tokens[number] = self._last = token
+        return [Wire(leg, True, f"REFER to {target}"), *given]
+
+    def on_confirmed(self, now: float) -> list[LegEffect]:
+        """The dialog stands: send what waits for it."""
+        waiting, self._waiting = self._waiting, None
+        return [] if waiting is None else self.refer(*waiting, now)
+
+
+def _replaced(refer_to: Uri, sessions: Mapping[str, InviteSession]) -> object:
+    """The owner of the session that a Refer-To wants replaced (RFC 3891); None if it is none of ours."""
+    value = next((value for name, value in refer_to.headers if name.lower() == "replaces"), "")
+    try:
+        session = match_dialog(parse_replaces(value), sessions)
+    except SipSyntaxError:
+        return None
+    return None if session is None else session.owner

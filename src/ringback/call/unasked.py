@@ -1,0 +1,27 @@
+"""What comes to a call that waits for nothing of the kind, and must be answered all the same.
+
+A REFER to a call that is connected with no other is refused: nobody is there to be transferred. A call that came to
+be connected with this one, which has gone on or is ending, is told so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback.call.effects import AnswerReferral, Effect, Tell, warning
+from ringback.call.events import Event, LegReferred, Told
+from ringback.call.script import Call
+
+UNASKED: frozenset[type[Any]] = frozenset((LegReferred, Told))
+"""Events that ``declined`` looks at."""
+
+
+def declined(call: Call, event: Event) -> list[Effect]:
+    """The answer to an event that the script is not given; none if the script is to have it."""
+    match event:
+        case LegReferred(number, target) if not call.partner:
+            text = f"the far end asks to be transferred to {target}, but is connected with nobody; refused with 603"
+            return [AnswerReferral(number, 603), warning("call", text)]
+        case Told(sender, "linked", _) if call.partner != sender:
+            return [Tell(sender, "parted", {})]
+    return []

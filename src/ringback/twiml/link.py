@@ -1,0 +1,269 @@
+"""A call that is connected with another one, and how their far ends transfer each other.
+
+::
+
+    of this call's far end            of the partner's far end           of a third call
+    REFER --> "referred" to partner   "referred" --> ask the referUrl    "join" --> "linked" to it
+          <-- "referral": answer,     "referral" <-- 202, progress       "parted" --> it has ended
+              progress, leave         its document runs here             "transferred" --> leave: our place is taken
+    REFER with Replaces --> "join" to both partners, "transferred" to the other call of the far end
+
+A blind transfer is Twilio's (Inbound SIP REFER): the program at ``referUrl`` says what becomes of the call that
+stays. An attended one, whose Replaces names a call of this exchange, needs no program: it connects the two who stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NoReturn
+
+from ringback.call.effects import (
+    AnswerReferral,
+    Bridge,
+    Fetch,
+    NotifyReferral,
+    Tell,
+    Unbridge,
+    error,
+    info,
+    warning,
+)
+from ringback.call.events import Complete, Event, Fetched, LegReferred, Told
+from ringback.call.limits import MAX_TRANSFER_TARGET, MAX_TRANSFERS
+from ringback.call.script import Call, Completed, Interrupted, Script, Transfer, observed
+from ringback.call.setup import Page
+from ringback.twiml.parameters import standard
+from ringback.twiml.run import End, Goto, RunPages
+
+TRANSFER = "transfer"
+"""The segment of a document that runs while the transferor waits for its outcome."""
+
+
+class Policy(NamedTuple):
+    """What a Dial says of transfers: referUrl, referMethod; whether the transferor stays until the target answers."""
+
+    url: str
+    method: str
+    waits: bool
+
+
+NO_POLICY = Policy("", "POST", False)
+
+
+class Link:
+    """One call's side of a connection."""
+
+    __slots__ = (
+        "_accepted",
+        "_asked",
+        "_call",
+        "_count",
+        "_policy",
+        "_run_pages",
+        "adopted",
+        "is_over",
+        "missed",
+        "partner",
+    )
+
+    def __init__(self, call: Call, partner: str, policy: Policy, run_pages: RunPages) -> None:
+        self._call = call
+        self._policy = policy
+        self._run_pages = run_pages
+        self._asked = 0
+        self._accepted = False
+        self._count = 0
+        self.partner = call.partner = partner
+        self.adopted = False
+        """The partner came by a transfer: it tells its end by "parted", and wants to be told."""
+        self.is_over = False
+        """An adopted partner has ended."""
+        self.missed: list[Told] = []
+        """Messages that came while a transfer was under way; to be taken before other events."""
+
+    def join(self, partner: str) -> Script[None]:
+        """Be connected with another call from now on."""
+        self.partner = self._call.partner = partner
+        self.adopted = True
+        yield Bridge(partner)
+        yield Tell(partner, "linked", {})
+        yield info("call", f"connected with {partner} by a transfer")
+
+    def next(self) -> Script[Event]:
+        """The next event of the connection."""
+        if self.missed:
+            return self.missed.pop(0)
+        return (yield None)
+
+    def close(self) -> Script[None]:
+        """The connection ends, in whatever way: nobody may wait for what does not come."""
+        self._call.partner = ""
+        if self._asked and self._call.ended is None:
+            yield (NotifyReferral(self._asked, 487) if self._accepted else AnswerReferral(self._asked, 603))
+        if self.adopted and not self.is_over:
+            yield Tell(self.partner, "parted", {})
+
+    def on(self, event: Event) -> Script[Goto | End | None]:
+        """Take an event of transfers: where this call goes on; None while it stays. Raises Completed if it leaves."""
+        match event:
+            case LegReferred():
+                yield from self._on_referred(event)
+            case Told(sender, "referral", data) if sender == self.partner:
+                yield from self._on_verdict(data)
+            case Told(sender, "referred", data) if sender == self.partner:
+                return (yield from self._on_partner_referred(sender, data))
+            case Told(_, "join", data):
+                yield from self.join(data["with"])
+            case Told(_, "transferred", data):
+                self._leave(data["why"])
+            case Told(sender, "parted", _) if sender == self.partner and self.adopted:
+                self.is_over = True
+        return None
+
+    # -- the far end of this call transfers its partner ---------------------------------------------------
+
+    def _on_referred(self, event: LegReferred) -> Script[None]:
+        number, target, other, partner = event
+        if partner:
+            yield AnswerReferral(number, 202)
+            yield Tell(self.partner, "join", {"with": partner})
+            yield Tell(partner, "join", {"with": self.partner})
+            yield Tell(other, "transferred", {"why": f"transferred: {partner} talks with {self.partner}"})
+            yield NotifyReferral(number, 200)
+            self._leave(f"transferred: {self.partner} talks with {partner}")
+        elif other:
+            yield warning(
+                "call", f"the other call, {other}, is connected with nobody: the transfer is refused"
+            )
+            yield AnswerReferral(number, 603)
+        elif len(target) > MAX_TRANSFER_TARGET:
+            yield warning(
+                "call", f"Refer-To has {len(target)} characters; {MAX_TRANSFER_TARGET} is the limit"
+            )
+            yield AnswerReferral(number, 400)
+        elif self._asked:
+            yield AnswerReferral(number, 491)
+        else:
+            self._asked, self._accepted = number, False
+            told = {"number": number, "target": target, "policy": list(self._policy)}
+            yield Tell(self.partner, "referred", told)
+
+    def _on_verdict(self, data: dict[str, Any]) -> Script[None]:
+        number, status = data["number"], data["status"]
+        if number != self._asked:
+            return
+        if data["step"] == "answer":
+            self._accepted = status < 300
+            yield AnswerReferral(number, status)
+            if data["why"]:
+                yield error("call", data["why"], data["code"])
+        else:
+            yield NotifyReferral(number, status)
+        if status >= 300 or (status >= 200 and data["step"] == "progress"):
+            self._asked = 0
+        if data["leave"]:
+            self._leave("it transferred the other end")
+
+    def _leave(self, why: str) -> NoReturn:
+        # The partner stays, and knows where: this call must not part it.
+        self.adopted = self.is_over = False
+        raise Completed(Complete("completed", why))
+
+    # -- the partner's far end transfers this call ---------------------------------------------------------
+
+    def _on_partner_referred(self, transferor: str, data: dict[str, Any]) -> Script[Goto | End | None]:
+        number = data["number"]
+        policy = self._policy if self._policy.url else Policy(*data["policy"])
+        if not policy.url or self._count >= MAX_TRANSFERS:
+            why = (
+                "<Dial> has no referUrl to ask"
+                if not policy.url
+                else f"{MAX_TRANSFERS} transfers are the limit"
+            )
+            text = f"REFER to {data['target']} is refused with 603: {why}"
+            yield _answer(transferor, number, 603, text, 0 if policy.url else 13802)
+            return None
+        self._count += 1
+        yield info("call", f"to be transferred to {data['target']}: asking {policy.url}")
+        yield _answer(transferor, number, 202)
+        params = [("ReferTransferTarget", data["target"])]
+        fetched = yield from self._ask(policy, [*standard(self._call), *params])
+        if not policy.waits:
+            yield Unbridge()
+            yield _progress(transferor, number, 503 if fetched.document is None else 200, leave=True)
+            self._call.partner = ""
+            return Goto(policy.url, policy.method, params, fetched)
+        if fetched.document is None:
+            yield error("twiml", fetched.error_text, fetched.error_code)
+            yield _progress(transferor, number, 503)
+            return None
+        return (yield from self._connect_first(policy, params, fetched, Transfer(transferor, number)))
+
+    def _ask(self, policy: Policy, params: list[tuple[str, str]]) -> Script[Fetched]:
+        token = self._call.token("refer")
+        yield Fetch(token, policy.url, policy.method, params)
+        while True:
+            match (yield None):
+                case Fetched() as fetched if fetched.token == token:
+                    return fetched
+                case LegReferred(number):
+                    yield AnswerReferral(number, 491)
+                case Told() as told:
+                    self.missed.append(told)
+
+    def _connect_first(
+        self, policy: Policy, params: list[tuple[str, str]], fetched: Fetched, transfer: Transfer
+    ) -> Script[End | None]:
+        """Run the program's document while the transferor waits; connected with him again if it reached nobody."""
+        call = self._call
+        yield Unbridge()
+        call.partner, call.transfer = "", transfer
+        page = Page(policy.url, policy.method)
+        try:
+            document = self._run_pages(call, page, segment=TRANSFER, params=params, fetched=fetched)
+            end = yield from observed(document, self._watch)
+        finally:
+            call.transfer = None
+        if transfer.is_done:
+            self._asked = 0
+            return end
+        call.partner = self.partner
+        if any(told.sender == self.partner for told in self.missed):
+            return None  # the transferor hung up meanwhile
+        if end.why.startswith(("Hangup", "Reject")):
+            yield _progress(transfer.transferor, transfer.number, 603, leave=True)
+            return end
+        yield info("call", "nobody was reached: connected with the transferor again")
+        yield Bridge(self.partner)
+        yield _progress(transfer.transferor, transfer.number, transfer.failure)
+        return None
+
+    def _watch(self, event: Event) -> Event | Interrupted | None:
+        if isinstance(event, Told) and event.sender == self.partner:
+            self.missed.append(event)
+            return None
+        return event
+
+
+def reached(call: Call) -> Script[None]:
+    """This call is about to be connected: who transferred it and waits for that may go."""
+    transfer, call.transfer = call.transfer, None
+    if transfer is not None:
+        transfer.is_done = True
+        yield _progress(transfer.transferor, transfer.number, 200, leave=True)
+
+
+def progressed(call: Call, status: int) -> Script[None]:
+    """The target of a transfer rings."""
+    if call.transfer is not None:
+        yield _progress(call.transfer.transferor, call.transfer.number, status)
+
+
+def _answer(transferor: str, number: int, status: int, why: str = "", code: int = 0) -> Tell:
+    data = {"number": number, "step": "answer", "status": status, "leave": False, "why": why, "code": code}
+    return Tell(transferor, "referral", data)
+
+
+def _progress(transferor: str, number: int, status: int, *, leave: bool = False) -> Tell:
+    return Tell(
+        transferor, "referral", {"number": number, "step": "progress", "status": status, "leave": leave}
+    )

@@ -1,0 +1,169 @@
+"""Transfers by the keys of PJSIP phones, as PJSIP sees and hears them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from peers.exchange import Exchange, exchange
+from peers.pjsip import Call, Phone, require_pjsip
+
+require_pjsip()
+
+
+@pytest.fixture(scope="module")
+def ringback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with exchange(tmp_path_factory.mktemp("transfers")) as running:
+        running.user("carol")
+        yield running
+        assert running.replay_all()
+
+
+@pytest.fixture(scope="module")
+def phones(ringback: Exchange) -> Iterator[tuple[Phone, Phone, Phone]]:
+    server, folder = ringback.server, ringback.folder
+    with (
+        Phone(server, "alice", folder) as alice,
+        Phone(server, "bob", folder, transport="tcp") as bob,
+        Phone(server, "carol", folder) as carol,
+    ):
+        yield alice.on(), bob.on(), carol.on()
+
+
+@pytest.fixture(scope="module")
+def refer_url(ringback: Exchange) -> str:
+    """Where a program says to dial whom the Refer-To names."""
+
+    def dial(form: dict[str, str]) -> str:
+        target = form["ReferTransferTarget"].strip("<>").partition(";")[0]
+        return f"<Dial answerOnBridge='true'><Sip>{target}</Sip></Dial>"
+
+    return ringback.hooks.give("refer", dial)
+
+
+def up(ringback: Exchange, alice: Phone, bob: Phone, attributes: str = "") -> tuple[Call, Call, str]:
+    """alice has called bob by a Dial with these attributes: her call, his, and her CallSid."""
+    domain = ringback.domain(f"<Dial {attributes}><Sip>sip:bob@{ringback.server.domain}</Sip></Dial>")
+    call = alice.call(f"sip:x@{domain}")
+    rung = bob.rung()
+    rung.answer()
+    rung.up()
+    call.state("CONFIRMED")
+    return call, rung, str(ringback.hooks.expect(ringback.hook_of(domain))["CallSid"])
+
+
+def talk(one: Call, other: Call) -> None:
+    """Both say something, and hear each other."""
+    one.plays(500)
+    other.plays(1250)
+    one.hears(1250)
+    other.hears(500)
+
+
+def test_rfc3515_2_4_pjsip_as_callee_transfers_its_caller(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+) -> None:
+    alice, bob, carol = phones
+    call, rung, sid = up(ringback, alice, bob, f'referUrl="{refer_url}"')
+    rung.transfer(f"sip:carol@{ringback.server.domain}")
+    assert rung.transferred() == 200
+    assert rung.ended() == 200
+    asked = ringback.hooks.expect("refer")
+    assert asked["ReferTransferTarget"].strip("<>") == f"sip:carol@{ringback.server.domain}"
+    assert (asked["CallSid"], asked["CallStatus"]) == (sid, "in-progress")
+    there = carol.rung()
+    there.answer()
+    talk(call, there.up())
+    there.hang_up()
+    there.ended()
+    assert call.ended() == 200
+    assert ringback.call_record(sid, "completed").direction == "inbound"
+
+
+def test_rfc3515_2_4_pjsip_as_caller_transfers_whom_it_called(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+) -> None:
+    alice, bob, carol = phones
+    call, rung, sid = up(ringback, alice, bob, f'referUrl="{refer_url}"')
+    call.transfer(f"sip:carol@{ringback.server.domain}")
+    assert call.transferred() == 200
+    assert call.ended() == 200
+    assert ringback.hooks.expect("refer")["ParentCallSid"] == sid
+    there = carol.rung()
+    there.answer()
+    talk(rung, there.up())
+    rung.hang_up()
+    rung.ended()
+    assert there.ended() == 200
+
+
+def test_rfc3515_2_4_pjsip_waits_for_its_target_where_answer_on_bridge_says_so(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+) -> None:
+    alice, bob, carol = phones
+    call, rung, _ = up(ringback, alice, bob, f'answerOnBridge="true" referUrl="{refer_url}"')
+    rung.transfer(f"sip:carol@{ringback.server.domain}")
+    there = carol.rung()
+    there.answer(486)
+    there.ended()
+    assert rung.transferred() == 486
+    talk(call, rung)
+    rung.transfer(f"sip:carol@{ringback.server.domain}")
+    there = carol.rung()
+    there.answer(180)
+    assert rung.expect("transfer", status=180)["final"] is False
+    there.answer()
+    assert rung.transferred() == 200
+    assert rung.ended() == 200
+    talk(call, there.up())
+    call.hang_up()
+    call.ended()
+    there.ended()
+
+
+def test_rfc3515_2_4_2_pjsip_is_refused_without_a_refer_url(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone]
+) -> None:
+    alice, bob, _ = phones
+    call, rung, sid = up(ringback, alice, bob)
+    rung.transfer(f"sip:carol@{ringback.server.domain}")
+    assert rung.transferred() == 603
+    talk(call, rung)
+    call.hang_up()
+    call.ended()
+    rung.ended()
+    children = ringback.client.calls.list(parent_call_sid=sid)
+    assert any("13802" in str(note.error_code) for note in children[0].notifications.list())
+
+
+@pytest.mark.parametrize("called", [True, False])
+def test_rfc3891_3_pjsip_connects_the_far_ends_of_its_two_calls(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], called: bool
+) -> None:
+    """bob consults carol and leaves alice with her; ``called``: he was called by alice, and else he called her."""
+    alice, bob, carol = phones
+    home = ringback.server.domain
+    anybody = ringback.domain(lambda form: f"<Dial><Sip>{form['To'].partition('@')[0]}@{home}</Sip></Dial>")
+    if called:
+        call, first, _ = up(ringback, alice, bob)
+    else:
+        first = bob.call(f"sip:alice@{anybody}")
+        call = alice.rung()
+        call.answer()
+        call.up()
+        first.state("CONFIRMED")
+    first.tell("hold")
+    first.media(status="local-hold")
+    second = bob.call(f"sip:carol@{anybody}")
+    there = carol.rung()
+    there.answer()
+    there.up()
+    second.state("CONFIRMED")
+    first.replace(second)
+    assert first.transferred() == 200
+    assert first.ended() == 200
+    assert second.ended() == 200
+    talk(call, there)
+    call.hang_up()
+    call.ended()
+    assert there.ended() == 200
