@@ -175,7 +175,7 @@ JOURNALS = (
     "\n".join(
         json.dumps(line)
         for line in (
-            {"ringback": "0.1.0", "setup": _SETUP, "truncated": False},
+            {"ringback": "0.1.0", "setup": _SETUP, "truncated": False, "lines": 5},
             ["start", 0.0, [["Fetch", "t1"]]],
             ["event", 0.5, ["Digit", "5"], []],
             ["event", 1.0, ["Fetched", "t1", "http://example.com/", 200, ["Response", {}, ["x"]], 0, ""], []],

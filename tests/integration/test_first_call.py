@@ -46,6 +46,9 @@ def test_a_traced_call_replays_to_the_same_effects(server: LiveServer, tmp_path:
     assert "the same" in replayed.stdout
     file.write_text(journal.stdout.replace("+15005550001", "+15005550004", 1))
     assert ringback("replay", str(file)).returncode == 1
+    file.write_text(journal.stdout[:-200])
+    cut = ringback("replay", str(file))
+    assert (cut.returncode, cut.stdout.split(":")[0]) == (1, "cut off")
 
 
 def test_a_call_to_a_phone_that_is_off_is_no_success(server: LiveServer) -> None:
@@ -56,12 +59,33 @@ def test_a_call_to_a_phone_that_is_off_is_no_success(server: LiveServer) -> None
 
 def test_sigterm_ends_with_status_0_and_a_second_start_keeps_everything(tmp_path: Path) -> None:
     first = start_server(tmp_path / "project")
+    kept = (tmp_path / "project/data/phones.json").read_text()
     assert first.stop() == 0
-    card = first.output
     second = start_server(tmp_path / "project")
     assert second.stop() == 0
-    assert re.search(r"alice +(\S+)", card)[1] in second.output
+    assert (tmp_path / "project/data/phones.json").read_text() == kept
     assert not (tmp_path / "project/data/server.json").exists()
+
+
+def test_the_card_shows_secrets_where_they_were_asked_for_alone(server: LiveServer) -> None:
+    assert server.auth_token not in server.output
+    assert server.password not in server.output
+    assert f"ringback card {server.directory}" in server.output
+    done = ringback("card", str(server.directory))
+    assert done.returncode == 0, done.stderr
+    for wanted in (server.auth_token, server.password, server.api, "rings alice"):
+        assert wanted in done.stdout
+
+
+def test_the_starter_is_not_put_among_other_files_unless_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear")
+    done = ringback("serve", str(tmp_path))
+    assert done.returncode == 2
+    assert f"ringback init {tmp_path}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+    assert ringback("init", str(tmp_path)).returncode == 0
+    assert (tmp_path / "functions/outbound.js").is_file()
+    assert (tmp_path / "letter.txt").read_text() == "Dear"
 
 
 @pytest.mark.parametrize(
@@ -83,14 +107,28 @@ def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path, settings: dict[s
     assert done.stderr.count("\n") == 1
 
 
-def test_a_busy_port_is_one_line_and_status_2(server: LiveServer, tmp_path: Path) -> None:
-    taken = f"127.0.0.1:{server.sip[1]}"
-    done = ringback(
-        "serve", str(tmp_path / "p"), "--http", "127.0.0.1:0", "--sip", taken, "--sips", "127.0.0.1:0"
-    )
+@pytest.mark.parametrize("option", ["--sip", "--sips", "--http"])
+def test_a_busy_port_is_one_line_and_status_2(server: LiveServer, tmp_path: Path, option: str) -> None:
+    taken = {
+        "--sip": f"127.0.0.1:{server.sip[1]}",
+        "--sips": f"127.0.0.1:{server.sips[1]}",
+        "--http": server.api.removeprefix("http://"),
+    }[option]
+    addresses = dict.fromkeys(("--sip", "--sips", "--http"), "127.0.0.1:0") | {option: taken}
+    done = ringback("serve", str(tmp_path / "p"), *(word for pair in addresses.items() for word in pair))
     assert done.returncode == 2
-    assert "cannot listen" in done.stderr and "--sip" in done.stderr
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert f"cannot listen at {taken}: Address already in use." in line
+    assert line.endswith(f"give another one with {option}")
+
+
+def test_a_misspelt_variable_is_told_and_the_server_runs(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "project", env={"RINGBACK_MAXCALLS": "3"})
+    assert server.stop() == 0
+    assert (
+        "RINGBACK_MAXCALLS is no setting and counts for nothing: is RINGBACK_MAX_CALLS meant?"
+        in server.output
+    )
 
 
 def test_a_bin_answers_by_its_name_and_by_its_sid(server: LiveServer) -> None:

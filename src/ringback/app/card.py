@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 
-from ringback.app.server import Server
+from ringback.app.project import ProjectDirectory, Running
 
 NUMBERS = (
     ("+1 500 555 0001", "answers and echoes what you say"),
@@ -19,43 +19,44 @@ NUMBERS = (
 )
 
 
-def print_card(console: Console, server: Server, reachable: str) -> None:
-    """Print the card; ``reachable`` is the address that phones in the network use."""
+HIDDEN = "(hidden)"
+
+
+def print_card(console: Console, running: Running, place: ProjectDirectory, *, with_secrets: bool) -> None:
+    """Print the card of a running server; without secrets it says where they are."""
     access = Table.grid(padding=(0, 2))
-    access.add_row("REST API", f"[bold]{server.http.url}[/bold]")
-    access.add_row("Account SID", server.account_sid)
-    access.add_row("Auth Token", server.auth_token)
-    sip_port = server.exchange.sip_address[1]
-    sips = server.exchange.sips_address
-    tls = f", TLS {reachable}:{sips[1]}" if sips else ""
-    access.add_row("SIP server", f"[bold]{reachable}:{sip_port}[/bold] UDP and TCP{tls}")
-    access.add_row("SIP domain", server.domain)
+    access.add_row("REST API", f"[bold]{running.api}[/bold]")
+    access.add_row("Account SID", running.account_sid)
+    access.add_row("Auth Token", running.auth_token if with_secrets else HIDDEN)
+    tls = f", TLS {running.phones_sips}" if running.phones_sips else ""
+    access.add_row("SIP server", f"[bold]{running.phones_sip}[/bold] UDP and TCP{tls}")
+    access.add_row("SIP domain", running.domain)
 
     phones = Table(
         box=None, padding=(0, 2), title="Type into a phone", title_justify="left", title_style="bold"
     )
     for column in ("user", "password", "domain and proxy", "its number"):
         phones.add_column(column, no_wrap=True)
-    numbers = {
-        str(row["voice_url"]).rpartition("/")[2]: str(row["phone_number"])
-        for row in server.store.configuration.numbers(server.account_sid)
-    }
-    for user, password in server.passwords.items():
-        phones.add_row(user, password, f"{reachable}:{sip_port}", numbers.get(user, ""))
+    passwords = place.phones()
+    for user, password in passwords.items():
+        shown = password if with_secrets else HIDDEN
+        phones.add_row(user, shown, running.phones_sip, running.numbers.get(user, ""))
 
     dial = Table(
         box=None, padding=(0, 2), title="Dial", title_justify="left", title_style="bold", show_header=False
     )
     for number, what in NUMBERS:
         dial.add_row(number.replace(" ", ""), what)
-    for user, number in numbers.items():
-        if user in server.passwords:
+    for user, number in running.numbers.items():
+        if user in passwords:
             dial.add_row(number, f"rings {user}")
 
-    local = server.domain.endswith(".localhost")
+    local = running.domain.endswith(".localhost")
     where = "resolves on this machine alone" if local else "need not resolve"
     note = (
-        f"[dim]The name {server.domain} {where}: phones use the address above. "
-        f"Functions, bins and settings are in {server.directory.path}[/dim]"
+        f"[dim]The name {running.domain} {where}: phones use the address above. "
+        f"Functions, bins and settings are in {place.path}[/dim]"
     )
+    if not with_secrets:
+        note += f"\nAuth Token and passwords are for a terminal: [bold]ringback card {place.path}[/bold]"
     console.print(Panel(Group(access, "", phones, "", dial, "", note), title="Ringback", expand=False))

@@ -1,4 +1,4 @@
-"""The command line: serve, init, demo, call, trace, replay."""
+"""The command line: serve, init, card, demo, call, bins, trace, replay."""
 
 from __future__ import annotations
 
@@ -39,10 +39,13 @@ def main() -> None:
     try:
         app()
     except Unusable as problem:
-        complaints.print(
-            f"[bold red]ringback:[/bold red] {escape(str(problem))}", highlight=False, soft_wrap=True
-        )
+        complain(str(problem), "red")
         sys.exit(2)
+
+
+def complain(line: str, colour: str) -> None:
+    """One line on standard error."""
+    complaints.print(f"[bold {colour}]ringback:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -85,7 +88,7 @@ def serve(
 
     os.umask(OWNER_ONLY)
     place = ProjectDirectory(directory)
-    place.make()
+    place.check()
     given = settings.load(
         place.path,
         http=http,
@@ -100,13 +103,16 @@ def serve(
         max_calls=max_calls,
         log_level=log_level,
     )
+    place.make()
+    for line in settings.unknown_variables(os.environ):
+        complain(line, "yellow")
     logs.set_up(given.log_level)
     run(lambda: serve_until_told(place, given, console, demo=demo))
 
 
 @app.command()
 def init(directory: Directory) -> None:
-    """Write the starter project into a directory, without starting it."""
+    """Write the starter project into a directory, without starting it; what is there already stays."""
     from ringback.app import settings
     from ringback.app.project import ProjectDirectory
     from ringback.app.serving import initialize
@@ -117,6 +123,16 @@ def init(directory: Directory) -> None:
     given = settings.load(place.path, http="127.0.0.1:0", sip="127.0.0.1:0", sips="127.0.0.1:0")
     run(lambda: initialize(place, given))
     console.print(f"The starter project is in {place.path}. Next: [bold]ringback serve {directory}[/bold]")
+
+
+@app.command()
+def card(directory: Directory) -> None:
+    """Print the card of the running server once more, with its token and the passwords of the phones."""
+    from ringback.app.card import print_card
+    from ringback.app.project import ProjectDirectory
+
+    place = ProjectDirectory(directory)
+    print_card(console, place.served(), place, with_secrets=True)
 
 
 @app.command()

@@ -17,10 +17,7 @@ class ServerClient:
     """HTTP to a running server. Raises Unusable when none runs in the directory, or it does not answer."""
 
     def __init__(self, directory: Path) -> None:
-        running = ProjectDirectory(directory).running()
-        if running is None:
-            raise Unusable(f"no server runs for {directory}: start it with `ringback serve {directory}`")
-        self.running: Running = running
+        self.running: Running = ProjectDirectory(directory).served()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

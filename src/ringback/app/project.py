@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from ringback.app.errors import Unusable
-from ringback.app.settings import DATA_FOLDER
+from ringback.app.settings import DATA_FOLDER, SETTINGS_FILE
+
+SIGNS = (
+    "functions",
+    "bins",
+    "assets",
+    SETTINGS_FILE,
+    f"{DATA_FOLDER}/ringback.db",
+    f"{DATA_FOLDER}/phones.json",
+)
+"""What makes a directory a project: each is enough, so that one of Twilio's serverless toolkit is one."""
 
 ALPHABET = string.ascii_letters + string.digits
 
@@ -36,6 +46,11 @@ class Running:
     auth_token: str = field(repr=False)
     sip: str
     domain: str
+    phones_sip: str
+    """Where phones in the network reach SIP over UDP and TCP, and over TLS ("" for nowhere)."""
+    phones_sips: str
+    numbers: dict[str, str]
+    """The number that rings a phone, by its user."""
 
 
 class ProjectDirectory:
@@ -45,10 +60,20 @@ class ProjectDirectory:
         self.path = path.expanduser().resolve()
         self.data = self.path / DATA_FOLDER
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is there yet."""
-        return not self.path.exists() or not any(self.path.iterdir())
+    def check(self) -> None:
+        """Raise Unusable for a directory with files of something else: the starter would get lost among them."""
+        try:
+            names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            raise self._unusable(problem) from None
+        if names <= {DATA_FOLDER} or any((self.path / name).exists() for name in SIGNS):
+            return
+        raise Unusable(
+            f"{self.path} has files, and no project among them. Name a new or an empty directory; "
+            f"or put the starter beside them with `ringback init {self.path}`"
+        )
 
     def make(self) -> None:
         """Make the directory and its data folder."""
@@ -56,9 +81,10 @@ class ProjectDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(mode=0o700, exist_ok=True)
         except OSError as problem:
-            raise Unusable(
-                f"{self.path} cannot be used: {problem.strerror}. Name a directory that you own"
-            ) from None
+            raise self._unusable(problem) from None
+
+    def _unusable(self, problem: OSError) -> Unusable:
+        return Unusable(f"{self.path} cannot be used: {problem.strerror}. Name a directory that you own")
 
     @property
     def database_url(self) -> str:
@@ -95,6 +121,13 @@ class ProjectDirectory:
             return None
         except PermissionError:
             pass
+        return running
+
+    def served(self) -> Running:
+        """How the running server is reached. Raises Unusable when none runs."""
+        running = self.running()
+        if running is None:
+            raise Unusable(f"no server runs for {self.path}: start it with `ringback serve {self.path}`")
         return running
 
     def _read(self, name: str) -> Any:

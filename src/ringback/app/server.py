@@ -23,6 +23,7 @@ from ringback.app.errors import Unusable
 from ringback.app.http import HttpServer
 from ringback.app.limits import SANDBOX_RTP, most_calls, raise_file_limit
 from ringback.app.project import ProjectDirectory, Running
+from ringback.app.reachable import reachable_address
 from ringback.app.settings import Address, Settings
 from ringback.call.numbers import normalize
 from ringback.functions.pool import Credentials, FunctionPool
@@ -37,7 +38,7 @@ from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
 from ringback.shell.audio import AudioFetcher
 from ringback.shell.control import UNSUPPORTED, VERIFICATION_ENDED, LiveControl
-from ringback.shell.exchange import Exchange, ExchangeSettings
+from ringback.shell.exchange import CannotListen, Exchange, ExchangeSettings
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler, create_project_routes
 from ringback.shell.tasks import Tasks
@@ -66,7 +67,7 @@ class Server:
     library: Library
     account_sid: str
     auth_token: str
-    passwords: dict[str, str]
+    running: Running
     _project: Project
 
     def __init__(self, directory: ProjectDirectory, settings: Settings) -> None:
@@ -167,10 +168,11 @@ class Server:
         self._stack.push_async_callback(self.exchange.close)
         try:
             await self.exchange.start()
-        except OSError as problem:
+        except CannotListen as problem:
+            option = "--sips" if problem.over_tls else "--sip"
             raise Unusable(
-                f"SIP cannot listen at {sip} and {sips}: {problem.strerror or problem}. "
-                "Stop the program that has the port, or give others with --sip and --sips"
+                f"SIP{' over TLS' if problem.over_tls else ''} cannot listen at {Address(*problem.address)}: "
+                f"{problem.strerror}. Stop the program that has the port, or give another one with {option}"
             ) from None
 
     def _open_pump(self, ports: tuple[int, int]) -> Pump:
@@ -240,7 +242,6 @@ class Server:
                 await asyncio.to_thread(write_starter, directory.path, seeded.domain["domain_name"], numbers)
         account = self.store.configuration.accounts()[0]
         self.account_sid, self.auth_token = str(account["sid"]), str.__str__(account["auth_token"])
-        self.passwords = directory.phones()
 
     async def _start_programs(self) -> None:
         """Functions, bins, the API and HTTP."""
@@ -270,19 +271,31 @@ class Server:
         self.functions.base_url = self.http.url
         await self.functions.start()
         self._stack.push_async_callback(self._tasks.close)
-        self.directory.announce(
-            Running(
-                pid=os.getpid(),
-                api=self.http.url,
-                account_sid=self.account_sid,
-                auth_token=self.auth_token,
-                sip=f"127.0.0.1:{self.exchange.sip_address[1]}",
-                domain=self.domain,
-            )
-        )
+        self.running = self._running()
+        self.directory.announce(self.running)
         self._stack.callback(self.directory.retire)
         # The first to stop: the last status callbacks may be for Functions of this server.
         self._stack.push_async_callback(self.exchange.end_calls)
+
+    def _running(self) -> Running:
+        """How this server is reached, by commands on this machine and by phones."""
+        reachable, sip_port = reachable_address(self.settings), self.exchange.sip_address[1]
+        sips = self.exchange.sips_address
+        numbers = {
+            str(row["voice_url"]).rpartition("/")[2]: str(row["phone_number"])
+            for row in self.store.configuration.numbers(self.account_sid)
+        }
+        return Running(
+            pid=os.getpid(),
+            api=self.http.url,
+            account_sid=self.account_sid,
+            auth_token=self.auth_token,
+            sip=f"127.0.0.1:{sip_port}",
+            domain=self.domain,
+            phones_sip=str(Address(reachable, sip_port)),
+            phones_sips=str(Address(reachable, sips[1])) if sips else "",
+            numbers={user: number for user, number in numbers.items() if user in self.directory.phones()},
+        )
 
     # -- answers for the parts ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
+import sys
 
 import structlog
 from rich.console import Console
@@ -45,7 +45,7 @@ async def serve_until_told(
     memory.settle()
     showing: asyncio.Task[None] | None = None
     try:
-        print_card(console, server, reachable_address(settings))
+        print_card(console, server.running, place, with_secrets=sys.stdout.isatty())
         if demo:
             showing = asyncio.create_task(_show_demo(place, console))
         await told.wait()
@@ -69,19 +69,3 @@ async def _show_demo(place: ProjectDirectory, console: Console) -> None:
         console.print(f"[red]The demo call could not be placed: {problem}[/red]")
         return
     console.print(f"[dim]Still serving. Once more: ringback demo {place.path}. Stop with Ctrl+C.[/dim]")
-
-
-def reachable_address(settings: Settings) -> str:
-    """The address of this machine that phones in its network use."""
-    if settings.public_address != "auto":
-        return settings.public_address
-    host = settings.sip.rpartition(":")[0].strip("[]")
-    if host not in ("", "0.0.0.0", "::"):
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # The source address of the default route; connecting a datagram socket sends nothing.
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"

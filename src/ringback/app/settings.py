@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,10 @@ from ringback.app.errors import Unusable
 
 SETTINGS_FILE = "ringback.toml"
 DATA_FOLDER = "data"
+
+PREFIX = "RINGBACK_"
+OF_OTHERS = ("RINGBACK_REQUIRE_CORE", "RINGBACK_WITHOUT_NPM")
+"""Variables with this prefix that are no settings of a server: of the build, and of the choice of the packet pump."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -58,7 +64,7 @@ class Address(NamedTuple):
 class Settings(BaseSettings):
     """What a server can be told. See docs/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix="RINGBACK_", extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_ignore_empty=True)
 
     http: str = "127.0.0.1:8080"
     sip: str = "0.0.0.0:5060"
@@ -169,9 +175,42 @@ def load(directory: Path, **given: Any) -> Settings:
         raise Unusable("; ".join(_fault(item, file) for item in problem.errors())) from None
 
 
+_WORDS = {
+    "string_type": "{given} is no text: put it in quotation marks",
+    "int_type": "{given} is no whole number",
+    "int_parsing": "{given} is no whole number",
+    "int_from_float": "{given} is no whole number",
+    "greater_than_equal": "{given} is too small: {ge} is the least",
+}
+"""How a fault is told that pydantic found; those that are not here are told by the validators above."""
+
+_SECRETS = {"auth-token", "phone-password"}
+
+
 def _fault(item: Any, file: Path) -> str:
     name = "-".join(str(part) for part in item["loc"]).replace("_", "-")
     if item["type"] == "extra_forbidden":
-        return f"{file} sets {name}, which is no setting; see docs/settings.md"
-    text = str(item["msg"]).removeprefix("Value error, ")
-    return f"{name}: {text}"
+        meant = _nearest(name, [field.replace("_", "-") for field in Settings.model_fields])
+        return f"{file} sets {name}, which is no setting{meant}; see docs/settings.md"
+    wording = _WORDS.get(item["type"])
+    if wording is None:
+        return f"{name}: {str(item['msg']).removeprefix('Value error, ')}"
+    given = "what is given" if name in _SECRETS else repr(item["input"])
+    return f"{name}: {wording.format(given=given, **item.get('ctx', {}))}"
+
+
+def unknown_variables(environment: Iterable[str]) -> list[str]:
+    """One line for each variable that looks like a setting and is none."""
+    names = [name.upper() for name in Settings.model_fields]
+    known = {PREFIX + name for name in names} | set(OF_OTHERS)
+    return [
+        f"{name} is no setting and counts for nothing"
+        + _nearest(name.upper().removeprefix(PREFIX), names, PREFIX)
+        for name in sorted(environment)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+
+
+def _nearest(name: str, known: list[str], prefix: str = "") -> str:
+    meant = get_close_matches(name, known, n=1)
+    return f": is {prefix}{meant[0]} meant?" if meant else ""

@@ -2,7 +2,7 @@
 
 A journal is JSON lines::
 
-    {"ringback": "0.1.0", "setup": {...}}
+    {"ringback": "0.1.0", "setup": {...}, "truncated": false, "lines": 12}    the lines that follow
     ["start", 0.0, [effects]]
     ["event", elapsed, [name, fields...], [effects]]
     ["note", elapsed, lane, text, level, code]        what the shell saw: SIP, media; not replayed
@@ -115,7 +115,13 @@ class Journal:
     def encode(self) -> bytes:
         """The journal as JSON lines."""
         heads = _HEADS
-        lines: list[Any] = [{"ringback": self.version, "setup": self.setup, "truncated": self.truncated}]
+        head = {
+            "ringback": self.version,
+            "setup": self.setup,
+            "truncated": self.truncated,
+            "lines": len(self._entries),
+        }
+        lines: list[Any] = [head]
         for elapsed, event, effects, note in self._entries:
             if note is not None:
                 lines.append(("note", elapsed, *note))
@@ -151,19 +157,36 @@ class Record:
     setup: CallSetup
     truncated: bool
     lines: list[Recorded]
+    missing: int
+    """Lines that the head counts and that are not here: the end was cut off."""
 
 
 def decode(data: bytes) -> Record:
-    """Read a journal. Raises JournalError."""
+    """Read a journal. Raises JournalError, but not for one whose end was cut off: see ``Record.missing``."""
     try:
-        head, *rest = (json.loads(line) for line in data.split(b"\n") if line)
+        first, *rest = (line for line in data.split(b"\n") if line)
+        head = json.loads(first)
+        count = int(head["lines"])
+        if 0 < len(rest) <= count and not _is_whole(rest[-1]):
+            rest.pop()
+        missing = count - len(rest)
+        if missing < 0:
+            raise JournalError(f"it has {-missing} lines more than it counts")
         setup = CallSetup.from_plain(head["setup"])
-        lines = [_recorded(line) for line in rest]
-        return Record(head["ringback"], setup, bool(head.get("truncated")), lines)
+        lines = [_recorded(json.loads(line)) for line in rest]
+        return Record(head["ringback"], setup, bool(head["truncated"]), lines, missing)
     except JournalError:
         raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as problem:
         raise JournalError(f"not a journal of Ringback: {problem}") from problem
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _recorded(line: Plain) -> Recorded:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,15 @@ class ExchangeSettings:
     public_address: str = ""
     max_calls: int = 5_000
     tls_context: Any = field(default=None, repr=False)
+
+
+class CannotListen(OSError):
+    """An address of SIP is taken, or not this machine's."""
+
+    def __init__(self, address: tuple[str, int], problem: OSError, *, over_tls: bool) -> None:
+        super().__init__(problem.errno, problem.strerror or str(problem))
+        self.address = address
+        self.over_tls = over_tls
 
 
 class Exchange:
@@ -119,15 +129,17 @@ class Exchange:
     # -- life -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Bring the registrations back, bind the sockets. Raises OSError when an address is taken."""
+        """Bring the registrations back, bind the sockets. Raises CannotListen when an address is taken."""
         transports = self.stack.transports
         host, port = self.settings.sip
-        self.sip_address = transports.listen_udp(host, port or shared_port(host))
-        transports.listen_tcp(host, self.sip_address[1])
+        with _listening(self.settings.sip):
+            self.sip_address = transports.listen_udp(host, port or shared_port(host))
+            transports.listen_tcp(host, self.sip_address[1])
         if host == "0.0.0.0":
             self._listen_on_ipv6(self.sip_address[1])
         if self.settings.sips is not None and self.settings.tls_context is not None:
-            self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
+            with _listening(self.settings.sips, over_tls=True):
+                self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
         known = await self.store.registrations.load(time.time())
         self.registrar.restore(known)
         for binding in known:
@@ -233,3 +245,11 @@ class Exchange:
 
     def _remark(self, call: Any, note: Note) -> None:
         self.calls.remark(call, note)
+
+
+@contextmanager
+def _listening(address: tuple[str, int], *, over_tls: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise CannotListen(address, problem, over_tls=over_tls) from problem

@@ -183,6 +183,24 @@ def test_journal_is_read_as_it_was_written() -> None:
     assert (found.difference, found.events, found.actor.finished) == (None, 3, True)
 
 
+def test_a_journal_whose_end_is_cut_off_says_how_much_is_missing() -> None:
+    data = recorded()
+    head = data.index(b"\n") + 1
+    whole = decode(data)
+    assert (whole.missing, decode(data.rstrip(b"\n"))) == (0, whole)
+    for size in range(head, len(data) - 1):
+        record = decode(data[:size])
+        assert record.missing == len(whole.lines) - len(record.lines) > 0
+        assert record.lines == whole.lines[: len(record.lines)]
+    with pytest.raises(JournalError, match="1 lines more"):
+        decode(data + b'["start",0.0,[]]\n')
+
+
+def with_line(data: bytes, line: bytes) -> bytes:
+    """A journal of one line more."""
+    return data.replace(b'"lines":5', b'"lines":6') + line + b"\n"
+
+
 class Secret(str):
     """Text of a kind of its own, as the store gives it."""
 
@@ -271,13 +289,12 @@ def test_notes_are_bounded() -> None:
     [
         lambda data: b"",
         lambda data: b"\xff\xfe",
-        lambda data: data[:-20],
         lambda data: b"[]\n" + data,
         lambda data: data.replace(b'"Told"', b'"Sold"'),
         lambda data: data.replace(b'["start",', b'["begin",'),
-        lambda data: data + b'["event",1.0,["Digit"],[]]\n',
-        lambda data: data + b'["event",1.0,7,[]]\n',
-        lambda data: data + b"{}\n",
+        lambda data: with_line(data, b'["event",1.0,["Digit"],[]]'),
+        lambda data: with_line(data, b'["event",1.0,7,[]]'),
+        lambda data: with_line(data, b"{}"),
         lambda data: data.replace(b'"seed"', b'"soil"'),
     ],
 )

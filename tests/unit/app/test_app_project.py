@@ -1,0 +1,68 @@
+"""Which directories a server takes for its own, and what it keeps there."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ringback.app.errors import Unusable
+from ringback.app.project import ProjectDirectory, new_password
+
+
+def put(path: Path, text: str = "x") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (),
+        (".git/HEAD", ".gitignore"),
+        ("data/tls/key.pem",),
+        ("ringback.toml",),
+        ("functions/hello.js", "package.json"),
+        ("bins/a.xml", "notes.txt"),
+        ("data/ringback.db", "photo.jpg"),
+        ("data/phones.json", "photo.jpg"),
+    ],
+)
+def test_a_new_directory_and_a_project_are_taken(tmp_path: Path, files: tuple[str, ...]) -> None:
+    for name in files:
+        put(tmp_path / name)
+    ProjectDirectory(tmp_path).check()
+    ProjectDirectory(tmp_path / "new").check()
+
+
+@pytest.mark.parametrize("files", [("letter.odt",), ("data/table.csv", "main.py")])
+def test_a_directory_with_files_of_something_else_is_refused(tmp_path: Path, files: tuple[str, ...]) -> None:
+    for name in files:
+        put(tmp_path / name)
+    with pytest.raises(Unusable, match=f"no project among them.*ringback init {tmp_path}"):
+        ProjectDirectory(tmp_path).check()
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    put(tmp_path / "file")
+    with pytest.raises(Unusable, match="Not a directory"):
+        ProjectDirectory(tmp_path / "file").check()
+
+
+def test_passwords_are_their_owners_alone_and_strong_enough(tmp_path: Path) -> None:
+    place = ProjectDirectory(tmp_path / "p")
+    place.make()
+    made = place.make_phones(("alice", "bob"), "")
+    assert place.phones() == made
+    assert stat.S_IMODE((place.data / "phones.json").stat().st_mode) == 0o600
+    assert made["alice"] != made["bob"]
+    for password in (*made.values(), *(new_password() for _ in range(50))):
+        assert len(password) >= 12
+        assert password.lower() != password != password.upper()
+        assert any(character.isdigit() for character in password)
+
+
+def test_without_a_server_there_is_nobody_to_ask(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match=r"no server runs for .*: start it with `ringback serve"):
+        ProjectDirectory(tmp_path).served()
