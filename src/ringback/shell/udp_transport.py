@@ -234,7 +234,7 @@ class UdpSocket:
     def _answer_stun(self, data: bytes, address: tuple[str, int]) -> None:
         """A keep-alive that asks for its own address (RFC 5626 section 8); it is repeated when this is lost."""
         self._counters.keep_alives += 1
-        answer = stun.answer(data, address)
+        answer = stun.answer(data, (address[0], address[1]))
         if answer is not None:
             with contextlib.suppress(OSError):
                 self._sock.sendto(answer, address)

@@ -224,15 +224,19 @@ class Authenticator:
     """Challenges and checks for one realm.
 
     `key` is the secret of the installation, the same on all its nodes; `node` keeps the nonces of two nodes
-    apart. Times are seconds of the wall clock, since nonces outlive a restart.
+    apart. ``most_counts`` nonces in use are remembered. Times are seconds of the wall clock, since nonces outlive a
+    restart.
     """
 
-    def __init__(self, key: bytes, realm: str, *, node: str = "0") -> None:
+    def __init__(
+        self, key: bytes, realm: str, *, node: str = "0", most_counts: int = MAX_NONCE_COUNTS
+    ) -> None:
         if len(key) < 16 or not re.fullmatch(r"[A-Za-z0-9]{1,16}", node):
             raise UsageError("a key has 16 bytes at least, a node's name 1 to 16 letters and digits")
         self._key = key
         self.realm = realm
         self._node = node
+        self._most_counts = most_counts
         self._issued = 0
         self._counts: dict[str, tuple[float, int]] = {}  # nonce -> (issued at, highest count), by first use
         self._floor = 0.0  # nonces issued before, and not in the table, count as stale
@@ -330,7 +334,7 @@ class Authenticator:
             oldest = next(iter(counts))
             issued_at = counts[oldest][0]
             if issued_at >= now - NONCE_LIFETIME:
-                if len(counts) < MAX_NONCE_COUNTS:
+                if len(counts) < self._most_counts:
                     return
                 self._floor = max(self._floor, issued_at)
             del counts[oldest]

@@ -2,13 +2,12 @@
 
 The first group is for the shell (bytes, timers, names); the second for whoever uses the agent, with the
 session as first field. A list of effects is carried out in order. An effect never has to be answered
-at once; the machines' state is already settled when it is given.
+at once; the machines' state is already settled when it is given. The types of their fields are strings, because the
+compiled twins of those classes are not there yet when this module is imported.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
@@ -28,7 +27,7 @@ TimerKey = tuple[str, str]
 class Send(NamedTuple):
     """Send one message. ``transaction`` is to be given back to ``on_unreachable`` if that fails; ``""``: nobody."""
 
-    hop: Hop
+    hop: "Hop"
     data: bytes
     transaction: str
 
@@ -50,7 +49,7 @@ class Resolve(NamedTuple):
     """Find the hops of a URI (RFC 3263), then ``on_resolved(key, hops)``; an empty list when there are none."""
 
     key: str
-    uri: Uri
+    uri: "Uri"
 
 
 class HopFailed(NamedTuple):
@@ -60,7 +59,7 @@ class HopFailed(NamedTuple):
     seconds, else 0.
     """
 
-    hop: Hop
+    hop: "Hop"
     kind: str
     retry_after: int
 
@@ -71,21 +70,21 @@ class HopFailed(NamedTuple):
 class Incoming(NamedTuple):
     """A request that belongs to nothing known (INVITE, OPTIONS, REGISTER). No state was made for it."""
 
-    request: Request
-    flow: Flow
+    request: "Request"
+    flow: "Flow"
 
 
 class FinalResponse(NamedTuple):
     """The final answer to ``UserAgent.request``."""
 
-    owner: object
-    response: Response
+    owner: Any
+    response: "Response"
 
 
 class Failed(NamedTuple):
     """``UserAgent.request`` got no answer; ``kind`` is ``"timeout"`` or ``"unreachable"``."""
 
-    owner: object
+    owner: Any
     kind: str
 
 
@@ -95,8 +94,8 @@ class Failed(NamedTuple):
 class Ringing(NamedTuple):
     """A provisional answer other than 100 (180, 181, 183...), with its body (early media) or ``b""``."""
 
-    session: InviteSession
-    response: Response
+    session: "InviteSession"
+    response: "Response"
     body: bytes
 
 
@@ -107,15 +106,15 @@ class Established(NamedTuple):
     takes the answer.
     """
 
-    session: InviteSession
-    response: Response
+    session: "InviteSession"
+    response: "Response"
     body: bytes
 
 
 class Confirmed(NamedTuple):
     """The ACK for our 2xx came; ``body`` is the answer when the INVITE had no offer."""
 
-    session: InviteSession
+    session: "InviteSession"
     body: bytes
 
 
@@ -125,15 +124,15 @@ class Reoffered(NamedTuple):
     An empty ``body`` asks for an offer: ``accept_reoffer(offer)``, and the answer comes as Reanswered.
     """
 
-    session: InviteSession
-    request: Request
+    session: "InviteSession"
+    request: "Request"
     body: bytes
 
 
 class ReofferWithdrawn(NamedTuple):
     """The re-INVITE of the last Reoffered was cancelled before it was answered; the old state holds."""
 
-    session: InviteSession
+    session: "InviteSession"
 
 
 class Reanswered(NamedTuple):
@@ -142,36 +141,36 @@ class Reanswered(NamedTuple):
     After ``reinvite(b"")`` the body is an offer, and ``session.ack`` takes the answer.
     """
 
-    session: InviteSession
+    session: "InviteSession"
     body: bytes
 
 
 class ReofferFailed(NamedTuple):
     """Our re-INVITE was refused, or the far end's answer in the ACK never came; the session goes on."""
 
-    session: InviteSession
+    session: "InviteSession"
     status: int
 
 
 class Redirected(NamedTuple):
     """A 3xx answered our INVITE; Ended with cause ``redirected`` follows."""
 
-    session: InviteSession
-    response: Response
-    contacts: Sequence[NameAddr]
+    session: "InviteSession"
+    response: "Response"
+    contacts: "Sequence[NameAddr]"
 
 
 class InfoReceived(NamedTuple):
     """An INFO inside the dialog (RFC 6086), answered 200 already."""
 
-    session: InviteSession
-    request: Request
+    session: "InviteSession"
+    request: "Request"
 
 
 class InfoAnswered(NamedTuple):
     """The final status of our INFO; 408 when none came."""
 
-    session: InviteSession
+    session: "InviteSession"
     status: int
 
 
@@ -182,16 +181,16 @@ class Referred(NamedTuple):
     answer in time it is refused. ``referral`` is its number, for these.
     """
 
-    session: InviteSession
-    request: Request
-    refer_to: NameAddr
+    session: "InviteSession"
+    request: "Request"
+    refer_to: "NameAddr"
     referral: int
 
 
 class ReferAnswered(NamedTuple):
     """The final status of our REFER: 202 or 200, ReferProgress follows; 408 when none came."""
 
-    session: InviteSession
+    session: "InviteSession"
     referral: int
     status: int
 
@@ -202,7 +201,7 @@ class ReferProgress(NamedTuple):
     Status 0: they say that it is over, not how.
     """
 
-    session: InviteSession
+    session: "InviteSession"
     referral: int
     status: int
     reason: str
@@ -218,12 +217,12 @@ class Ended(NamedTuple):
     ``message`` is what ended it, if it was one of theirs, and ``reasons`` what its Reason fields say.
     """
 
-    session: InviteSession
+    session: "InviteSession"
     cause: str
     status: int
     reason: str
-    message: Request | Response | None
-    reasons: tuple[Reason, ...] = ()
+    message: "Request | Response | None"
+    reasons: "tuple[Reason, ...]" = ()
 
 
 Effect = (

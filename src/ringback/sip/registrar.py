@@ -91,10 +91,11 @@ class Registered(NamedTuple):
 class Registrar:
     """All bindings of an exchange, in memory. AORs are given by the caller, who knows domains and users.
 
-    Times are seconds of the wall clock, since bindings outlive a restart.
+    It holds ``most_bindings``. Times are seconds of the wall clock, since bindings outlive a restart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bindings: int = MAX_BINDINGS) -> None:
+        self._most = most_bindings
         self._bindings: dict[str, list[Binding]] = {}
         self._count = 0
         self._streams: dict[int, dict[str, None]] = {}  # connection -> AORs that may have bindings over it
@@ -198,7 +199,7 @@ class Registrar:
 
         if len(after) > MAX_CONTACTS and len(after) > len(before):
             return Registered(403, [], [], "Too Many Contacts")
-        if len(after) > len(before) and self._count >= MAX_BINDINGS:
+        if len(after) > len(before) and self._count >= self._most:
             return Registered(503, [("Retry-After", str(RETRY_AFTER))], [])
         if changes:
             expired = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at <= now]

@@ -1,0 +1,87 @@
+"""The source runs where it was asked for, and where what was compiled is older."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+from pathlib import Path
+
+import pytest
+
+from ringback import twins
+
+SUFFIX = EXTENSION_SUFFIXES[0]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree of sources with one module that has both twins, and one that is compiled alone."""
+    monkeypatch.setattr(sys, "path_hooks", list(sys.path_hooks))
+    monkeypatch.delenv("RINGBACK_PURE", raising=False)
+    monkeypatch.delenv("RINGBACK_REQUIRE_CORE", raising=False)
+    (tmp_path / "pyproject.toml").touch()
+    package = tmp_path / "src" / "ringback"
+    (package / "sip").mkdir(parents=True)
+    for name in (
+        "sip/message.py",
+        f"sip/message{SUFFIX}",
+        f"sip/core{SUFFIX}",
+        f"../{twins.LIBRARY}{SUFFIX}",
+    ):
+        (package / name).touch()
+        os.utime(package / name, (1000, 1000))
+    return package
+
+
+def runs(package: Path, module: str) -> str:
+    spec = PathFinder.find_spec(module, [str(package / "sip")])
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).name
+
+
+def edit(package: Path) -> None:
+    os.utime(package / "sip" / "message.py", (1001, 1001))
+
+
+def test_what_is_compiled_runs(package: Path) -> None:
+    twins.choose(package)
+    assert runs(package, "message") == f"message{SUFFIX}"
+
+
+def test_sources_run_where_they_are_asked_for(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGBACK_PURE", "1")
+    twins.choose(package)
+    assert runs(package, "message") == "message.py"
+    assert runs(package, "core") == f"core{SUFFIX}"
+
+
+def test_an_edited_source_runs(package: Path) -> None:
+    edit(package)
+    twins.choose(package)
+    assert runs(package, "message") == "message.py"
+
+
+def test_an_edited_source_is_an_error_where_compiled_modules_are_required(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGBACK_REQUIRE_CORE", "1")
+    twins.choose(package)
+    edit(package)
+    with pytest.raises(ImportError, match=r"ringback/sip/message\.py was changed"):
+        twins.choose(package)
+    monkeypatch.setenv("RINGBACK_PURE", "1")
+    twins.choose(package)
+
+
+def test_the_times_of_an_installed_package_mean_nothing(package: Path) -> None:
+    edit(package)
+    (package.parents[1] / "pyproject.toml").unlink()
+    twins.choose(package)
+    assert runs(package, "message") == f"message{SUFFIX}"
+
+
+def test_where_nothing_was_compiled_there_is_nothing_to_compare(package: Path) -> None:
+    edit(package)
+    (package.parent / f"{twins.LIBRARY}{SUFFIX}").unlink()
+    assert twins.edited_since(package) is None
