@@ -167,3 +167,27 @@ def test_rfc3891_3_pjsip_connects_the_far_ends_of_its_two_calls(
     call.hang_up()
     call.ended()
     assert there.ended() == 200
+
+
+@pytest.mark.parametrize(("status", "word"), [(200, "in-progress"), (486, "busy")])
+def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], status: int, word: str
+) -> None:
+    alice, _, carol = phones
+    done = ringback.hooks.give("referred", "<Hangup/>")
+    at_once = f"<Dial answerOnBridge='true'><Sip>sip:carol@{ringback.server.domain}</Sip></Dial>"
+    target = f"sip:carol@{ringback.domain(at_once)}"
+    domain = ringback.domain(f'<Refer action="{done}"><Sip>{target}</Sip></Refer>')
+    call = alice.call(f"sip:x@{domain}")
+    new = call.referred()
+    there = carol.rung()
+    there.answer(status)
+    asked = ringback.hooks.expect("referred")
+    assert asked["ReferCallStatus"] == word
+    assert (asked["ReferSipResponseCode"], asked["NotifySipResponseCode"]) == ("202", str(status))
+    assert call.ended() == 200
+    if status == 200:
+        talk(new, there.up())
+        new.hang_up()
+    there.ended()
+    new.ended()

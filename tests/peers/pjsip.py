@@ -74,6 +74,10 @@ class Call:
         """REFER with Replaces: the far end is to be connected with that of another call."""
         self.tell("replace", other=other.number)
 
+    def referred(self, within: float = WITHIN) -> Call:
+        """Wait until the far end asks for another call (REFER): the call that is placed then."""
+        return Call(self.phone, self.expect("referred", within)["new"])
+
     def transferred(self, within: float = WITHIN) -> int:
         """Wait for the end of a transfer: the status of its last NOTIFY, or of the refusal."""
         while True:

@@ -72,8 +72,10 @@ class Call(pj.Call):  # type: ignore[misc]
     def onCallTransferStatus(self, prm: Any) -> None:
         tell("transfer", call=self.name, status=prm.statusCode, final=prm.finalNotify)
 
-    def onCallTransferRequestCreate(self, prm: Any) -> None:
-        tell("referred", call=self.name, target=prm.dstUri)
+    def onCallTransferRequest(self, prm: Any) -> None:
+        new = self.phone.add(lambda name: Call(self.phone, self.phone.account, pj.PJSUA_INVALID_ID, name))
+        prm.statusCode, prm.newCall = 202, new
+        tell("referred", call=self.name, new=new.name, target=prm.dstUri)
 
     def onCallTsxState(self, prm: Any) -> None:
         if prm.e.type == pj.PJSIP_EVENT_TSX_STATE and prm.e.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:

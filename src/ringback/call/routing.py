@@ -69,6 +69,8 @@ def plan(
     ``chance`` gives numbers of [0, 1), by which targets of one priority are drawn.
     """
     try:
+        if wanted["kind"] == "refer":
+            return _plan_refer(wanted["address"])
         if wanted["kind"] == "sip":
             return _plan_sip(wanted, directory, registrations, now)
         return _plan_number(wanted, directory, chance)
@@ -205,6 +207,22 @@ def parse_sip_address(address: str) -> tuple[Uri, tuple[tuple[str, str], ...]]:
     if uri.scheme == "sips":
         params["transport"] = "tls"
     return uri.replace(scheme="sip", params=params), _headers_of(query)
+
+
+def _plan_refer(address: str) -> Plan:
+    """The target of a REFER of ours: any SIP address, with any headers (TwiML reference, "Refer")."""
+    text = address.strip()
+    if not re.match(r"sips?:", text, re.I):
+        text = f"sip:{text}"
+    if len(text) > MAX_URI + MAX_HEADERS:
+        raise Unroutable(13243, f"the address of a <Refer> has at most {MAX_URI + MAX_HEADERS} characters")
+    try:
+        uri = Uri.parse(text)
+    except SipSyntaxError as problem:
+        raise Unroutable(13243, f"{address!r:.100} is not a SIP address: {problem}") from None
+    if not uri.host or any(sign < " " for _, value in uri.headers for sign in value):
+        raise Unroutable(13243, f"{address!r:.100} is not a SIP address: sip:user@host is wanted")
+    return _planned(str(uri), "", "", "", [])
 
 
 def _headers_of(query: str) -> tuple[tuple[str, str], ...]:

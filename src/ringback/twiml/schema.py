@@ -130,6 +130,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     "Hangup": {},
     "Reject": {"reason": Attribute("rejected", one_of("rejected", "busy"))},
     "Redirect": {"method": Attribute("POST", METHOD, 13710)},
+    "Refer": {"action": Attribute("", text), "method": Attribute("POST", METHOD)},
     "Gather": {
         "input": Attribute("dtmf", one_of("dtmf", later=("speech", "dtmf speech", "speech dtmf")), 13326),
         "action": Attribute("", text),
@@ -214,7 +215,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
 }
 
 LATER = frozenset(
-    "Connect Echo Enqueue Leave Pay Prompt Record Refer Sms Client Queue Sim Application WhatsApp "
+    "Connect Echo Enqueue Leave Pay Prompt Record Sms Client Queue Sim Application WhatsApp "
     "Siprec Transcription Recording Uri Headers".split()
 )
 """TwiML's elements that this version does not carry out."""

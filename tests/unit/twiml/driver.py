@@ -152,6 +152,14 @@ class Leg:
         self._tell(ev.LegReferred(number, target, other, partner))
         return number
 
+    def refer_answered(self, status: int) -> Leg:
+        """The far end's answer to our last REFER."""
+        return self._tell(ev.ReferAnswered(self.referred[-1][0], status))
+
+    def notify(self, status: int, *, is_final: bool = False) -> Leg:
+        """The far end tells what our last REFER has met."""
+        return self._tell(ev.ReferProgress(self.referred[-1][0], status, is_final))
+
     def redirect(self, url: str = "", twiml: str = "") -> Leg:
         document = read_answer("text/xml", twiml.encode(), "", self.world.hide).plain() if twiml else None
         return self._tell(ev.Redirect(url, "POST", document))

@@ -10,6 +10,7 @@ from ringback.twiml.run import Outcome, Run
 from ringback.twiml.verbs.dial import dial
 from ringback.twiml.verbs.flow import hangup, pause, redirect, reject
 from ringback.twiml.verbs.gather import gather
+from ringback.twiml.verbs.refer import refer
 from ringback.twiml.verbs.sound import play, say
 from ringback.twiml.verbs.stream import start, stop
 
@@ -20,6 +21,7 @@ VERBS: dict[str, Callable[[Run, Element], Script[Outcome]]] = {
     "Pause": pause,
     "Play": play,
     "Redirect": redirect,
+    "Refer": refer,
     "Reject": reject,
     "Say": say,
     "Start": start,
