@@ -369,3 +369,78 @@ def test_twiml_a_callee_that_was_transferred_obeys_its_dial_no_more() -> None:
     assert colleague.said == ["Alone"]
     assert customer.over
     world.assert_over()
+
+
+# -- INVITE with Replaces
+
+
+def replacing(world: World, replaced: Leg, partner: Leg) -> Leg:
+    """Another phone takes a leg's place."""
+    return world.inbound(replaces=replaced.sid, partner=partner.sid, from_="sip:dave@office.test")
+
+
+@pytest.mark.parametrize("called", [True, False])
+def test_twiml_replaces_takes_the_place_of_a_leg(called: bool) -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    replaced, partner = pair(world, called)
+    taker = replacing(world, replaced, partner)
+    world.run(0.5)
+    assert taker.bridged is partner
+    assert replaced.over
+    world.run(5)
+    taker.hang_up()
+    world.run(1)
+    assert partner.over
+    world.assert_over()
+
+
+def test_twiml_replaces_ends_with_its_partner() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    replaced, partner = pair(world, True)
+    taker = replacing(world, replaced, partner)
+    partner.hang_up()
+    world.run(1)
+    assert taker.over
+    world.assert_over()
+
+
+def test_twiml_replaces_of_a_ringing_phone_picks_up() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    nouns = "<Sip>sip:one@example.com</Sip><Sip>sip:two@example.com</Sip>"
+    call = world.inbound(f"<Dial action='/done'>{nouns}</Dial>")
+    world.run(0.5)
+    one, two = world.children(call)
+    one.ring()
+    two.ring()
+    taker = replacing(world, two, call)
+    world.run(0.5)
+    assert call.bridged is taker
+    assert (one.status, two.status) == ("canceled", "canceled")
+    world.run(4)
+    taker.hang_up()
+    world.run(1)
+    (asked,) = world.asked(DONE)
+    assert (asked["DialCallStatus"], asked["DialCallSid"]) == ("completed", taker.sid)
+    assert asked["DialCallDuration"] in ("4", "5")
+    world.assert_over()
+
+
+def test_twiml_replaces_whose_partner_is_gone_ends() -> None:
+    world = World()
+    replaced, partner = pair(world, True)
+    world.end()
+    taker = replacing(world, replaced, partner)
+    world.run(1)
+    assert taker.over
+    world.assert_over()
+
+
+def test_twiml_replaces_may_be_redirected() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    replaced, partner = pair(world, True)
+    taker = replacing(world, replaced, partner)
+    taker.redirect(twiml="<Response><Say>Alone</Say></Response>")
+    world.run(3)
+    assert taker.said == ["Alone"]
+    assert partner.over
+    world.assert_over()

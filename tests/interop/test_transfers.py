@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from peers.exchange import Exchange, exchange
-from peers.pjsip import Call, Phone, require_pjsip
+from peers.pjsip import Call, Phone, header, require_pjsip
 
 require_pjsip()
 
@@ -191,3 +191,30 @@ def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(
         new.hang_up()
     there.ended()
     new.ended()
+
+
+def test_rfc3891_3_pjsip_takes_the_place_of_another_phone(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone]
+) -> None:
+    alice, bob, carol = phones
+    call, rung, sid = up(ringback, alice, bob)
+    value = replaces_of(call)
+    taker = carol.call(f"sip:x@{ringback.server.domain}", {"Require": "replaces", "Replaces": value})
+    taker.up()
+    assert call.ended() == 200
+    talk(taker, rung)
+    rung.hang_up()
+    rung.ended()
+    assert taker.ended() == 200
+    assert ringback.call_record(sid, "completed").direction == "inbound"
+    again = carol.call(f"sip:x@{ringback.server.domain}", {"Require": "replaces", "Replaces": value})
+    assert again.ended() == 481
+
+
+def replaces_of(call: Call) -> str:
+    """The dialog of a call that this phone placed, as the exchange finds it."""
+    while True:
+        text = call.expect("message")["text"]
+        if text.startswith("SIP/2.0 200") and "INVITE" in header(text, "CSeq"):
+            ours, theirs = (header(text, name).partition("tag=")[2] for name in ("From", "To"))
+            return f"{header(text, 'Call-ID')};to-tag={theirs};from-tag={ours}"

@@ -50,6 +50,8 @@ class Admitted:
     parameters: dict[str, str] = field(default_factory=dict)
     phone_number_sid: str = ""
     application_sid: str = ""
+    is_user: bool = False
+    """It comes from a user of a SIP domain, not from a carrier."""
 
 
 def twilio_error(status: int, reason: str, code: int, text: str) -> Refused:
@@ -189,6 +191,7 @@ def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Adm
         page=_page(domain),
         status_callback=callback,
         parameters=parameters,
+        is_user=True,
     )
 
 

@@ -62,6 +62,10 @@ class CallSetup:
     time_limit: float = 14400.0
     """Seconds that the call may last after its answer (REST TimeLimit, Dial timeLimit)."""
     send_digits: str = ""
+    replaces: str = ""
+    """The call whose place this one takes (RFC 3891)."""
+    partner: str = ""
+    """The call that it is connected with then."""
 
     def plain(self) -> dict[str, Any]:
         """This setup as plain data, for an effect or a journal. What it holds is shared, not copied."""

@@ -47,6 +47,7 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.forwarding import bounds
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
+from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
 from ringback.store import Store
 from ringback.twiml.scripts import script_of
@@ -404,6 +405,18 @@ class Calls:
             other = None
         sid, partner = ("", "") if other is None else (other.sid, other.actor.call.partner)
         self.deliver(call, events.LegReferred(transfer.number, transfer.target, sid, partner))
+
+    def place_of(self, session: InviteSession | None, account_sid: str) -> tuple[str, str] | None:
+        """The call of a session that is to be replaced, and who it is connected with; None if nobody, or not allowed.
+
+        Who is being rung counts as connected with who rings: taking that place is picking up.
+        """
+        owner = None if session is None else session.owner
+        call = self._live.get(owner.call_sid) if isinstance(owner, Leg) else None
+        if call is None or session is None or call.setup.account_sid != account_sid:
+            return None
+        partner = call.setup.parent_sid if session.is_calling else call.actor.call.partner
+        return (call.sid, partner) if partner else None
 
     def fire(self, call_sid: str, token: str) -> None:
         """A timer of a call came due."""

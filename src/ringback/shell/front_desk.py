@@ -31,6 +31,7 @@ log = structlog.get_logger("ringback.sip")
 RETRY_AFTER = ("Retry-After", "10")
 OVERLOADED = Refused(503, "Service Unavailable", (RETRY_AFTER,), "no room for another call")
 BUSY = Refused(503, "Service Unavailable", (RETRY_AFTER,), "the server is late with its work")
+NOT_REPLACED = Refused(603, "Decline", note="Replaces names a call that is connected with nobody, or not his")
 DRAINING = Refused(503, "Service Unavailable", (RETRY_AFTER,), "the server is stopping")
 
 
@@ -101,8 +102,14 @@ class FrontDesk:
         if isinstance(decision, Refused):
             return self._refuse(request, flow, decision)
         self._guard.vouch(source_of(flow), time.monotonic())
+        setup = self._setup(decision)
+        if request.raw("Replaces"):
+            place = self._calls.place_of(self._agent.replaced(request), setup.account_sid)
+            if place is None or not decision.is_user:
+                return self._refuse(request, flow, NOT_REPLACED)
+            setup = replace(setup, replaces=place[0], partner=place[1])
         try:
-            self._calls.receive(self._setup(decision), request, flow, decision.phone_number_sid)
+            self._calls.receive(setup, request, flow, decision.phone_number_sid)
         except (Overload, PortsExhausted) as problem:
             log.warning("a call was refused", why=str(problem))
             return self._refuse(request, flow, OVERLOADED)

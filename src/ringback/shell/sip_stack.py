@@ -117,7 +117,7 @@ class SipStack:
         self.agent = UserAgent(
             tokens().__next__,
             user_agent,
-            extensions=EXTENSIONS,
+            extensions=(*EXTENSIONS, "replaces") if transfers else EXTENSIONS,
             takes_referrals=transfers,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
         )

@@ -59,7 +59,7 @@ def child(call: Call) -> Script[None]:
         yield Unbridge()
         yield Tell(parent, "ended", _ending(call, "completed"))
         parent = ""
-        why = yield from _alone(call, redirected)
+        why = yield from alone(call, redirected)
     yield from hang_up(call, why)
     yield from close(call, progress, override)
     if parent:
@@ -151,7 +151,8 @@ def _stay(call: Call, link: Link) -> Script[Goto | End | None]:
     return None
 
 
-def _alone(call: Call, redirected: Redirected) -> Script[str]:
+def alone(call: Call, redirected: Redirected) -> Script[str]:
+    """Live on by the document that a program gave: why this call is to end."""
     try:
         end = yield from run_pages(call, redirected_to(redirected, Page()))
     except LegGone:
