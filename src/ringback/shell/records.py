@@ -98,6 +98,15 @@ class Records:
         """Call back once everything so far is on disk."""
         self._store.facts.when_kept(told)
 
+    @property
+    def are_late(self) -> bool:
+        """Somebody gave up waiting for the disk, and it has taken nothing since."""
+        return self._store.facts.is_late
+
+    def given_up(self) -> None:
+        """An answer goes out before it is on disk; the next need not wait either, until the disk takes rows."""
+        self._store.facts.is_late = True
+
     def closed(self, call: LiveCall) -> None:
         """The call is over: keep its journal."""
         body = packed(call.actor.journal.encode())

@@ -84,6 +84,8 @@ class Facts:
         self._refused = 0
         self._rejected = 0
         self._failing = ""
+        self.is_late = False
+        """Somebody gave up waiting, and nothing was committed since: who is in a hurry need not wait."""
         self._waiters: list[tuple[int, Callable[[], None]]] = []
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -128,6 +130,7 @@ class Facts:
             async with asyncio.timeout(within):
                 await done
         except TimeoutError:
+            self.is_late = True
             return False
         return True
 
@@ -251,6 +254,7 @@ class Facts:
         self._failing = reason
 
     def _report_success(self, rejected: list[tuple[RowKey, str]]) -> None:
+        self.is_late = False
         if self._failing:
             log.info("facts_saved_again", waiting=len(self._pending), refused=self._refused)
             self._failing = ""

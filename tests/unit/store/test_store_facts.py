@@ -205,3 +205,16 @@ async def test_closing_ends_though_the_disk_never_answers() -> None:
     facts.put("calls", {"sid": "CA1", "status": "queued"})
     await facts.close(within=0.02)
     assert facts.health.pending == 1
+
+
+async def test_after_a_flush_that_was_given_up_the_disk_is_late_until_it_takes_rows() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        assert not facts.is_late
+        disk.gate.clear()
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        assert not await facts.flush(within=0.01)
+        assert facts.is_late
+        disk.gate.set()
+        assert await facts.flush()
+        assert not facts.is_late
