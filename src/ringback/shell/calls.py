@@ -38,6 +38,7 @@ from ringback.shell.live import LiveCall
 from ringback.shell.placing import Placing
 from ringback.shell.records import Records
 from ringback.shell.sound import Sound, describe
+from ringback.shell.steady import steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
@@ -113,9 +114,13 @@ class Calls:
                 call.leg.transfers.notify(e.number, e.status, self._now())
             ),
             fx.Refer: self._refer,
-            fx.Play: lambda call, effect: self.sound.play(call, effect.token, effect.source, effect.loops),
-            fx.StopPlay: lambda call, effect: self.sound.stop(call),
-            fx.SendDigits: lambda call, effect: self.sound.send_digits(call, effect.token, effect.digits),
+            fx.Play: lambda call, e: self._once_answered(
+                call, lambda: self.sound.play(call, e.token, e.source, e.loops)
+            ),
+            fx.StopPlay: lambda call, e: self._once_answered(call, lambda: self.sound.stop(call)),
+            fx.SendDigits: lambda call, e: self._once_answered(
+                call, lambda: self.sound.send_digits(call, e.token, e.digits)
+            ),
             fx.Fetch: self._fetch,
             fx.Notify: lambda call, effect: self.webhooks.notify(call, effect),
             fx.Plan: self._plan,
@@ -193,11 +198,16 @@ class Calls:
             log.warning("a dialed leg could not be started", call=setup.sid, problem=str(problem))
             parent = self._live.get(setup.parent_sid)
             if parent is not None:
+                note = error("call", f"no room to dial {setup.to}: {problem}", 12400)
+                self._note(parent, note)
+                self.remark(parent, note)
                 self.deliver(parent, events.Told(setup.sid, "ended", _failed_ending(503)))
 
     def _open(self, setup: CallSetup, phone_number_sid: str = "", peer: str = "") -> LiveCall:
         if len(self._live) >= self._max_calls:
-            raise Overload(f"{len(self._live)} calls are up, the limit of this server")
+            raise Overload(
+                f"{len(self._live)} legs are up, the most by --max-calls, RTP ports and open files"
+            )
         port = self.sound.open(peer)
         leg = Leg(self._agent, setup.sid, port.id, port.port, secrets.randbits(31))
         actor = CallActor(setup, script_of)
@@ -254,8 +264,7 @@ class Calls:
         except Exception as again:
             # The leg may be what is broken; all the rest is let go of all the same.
             log.error("a failed call could not be hung up", call=call.sid, exc_info=again)
-        status = "completed" if call.actor.call.answered_at is not None else "failed"
-        self.records.changed(call, {"status": status, "end_time": time.time()}, time.time())
+        self._close_record(call)
         parent = self._live.get(call.setup.parent_sid)
         if parent is not None:
             self.deliver(parent, events.Told(call.sid, "ended", _failed_ending(500)))
@@ -263,6 +272,14 @@ class Calls:
             if child.setup.parent_sid == call.sid:
                 self.deliver(child, events.Told(call.sid, "release", {"status": "canceled"}))
         self._finish(call)
+
+    def _close_record(self, call: LiveCall) -> None:
+        """What the script would have written at its end, had it come there."""
+        script = call.actor.call
+        script.elapsed = self._now() - call.started
+        status = "completed" if script.answered_at is not None else "failed"
+        changes = {"status": status, "end_time": script.now, "duration": str(script.duration)}
+        self.records.changed(call, changes, time.time())
 
     def _work(self, call: LiveCall, work: Coroutine[Any, Any, None], name: str) -> None:
         """Start what a call waits for; if it fails, the call is ended, because it would wait for ever."""
@@ -282,6 +299,9 @@ class Calls:
         """200, once the call and its dialog are on disk: if this server dies, the next run hangs up."""
         call.held = []
         self.records.talking(call)
+        if self.records.are_late:
+            self._answer_kept(call.sid)
+            return
         self._timers.arm(("call", call.sid, KEPT_TIMER), self._now() + KEPT_WITHIN)
         self.records.when_kept(partial(self._answer_kept, call.sid))
 
@@ -289,19 +309,21 @@ class Calls:
         call = self._live.get(call_sid)
         if call is None or call.held is None:
             return  # it is over, or was answered because the disk was late
-        held, call.held = call.held, None
+        held = call.held
         self._timers.disarm(("call", call.sid, KEPT_TIMER))
         try:
             self._carry_out(call.leg.answer(self._now()))
-            for command in held:
+            for command in held:  # grows, if one of them leads to others
                 command()
+            call.held = None
         except Exception as problem:  # noqa: BLE001 - as in _step
             self._crash(call, problem)
 
     def _hang_up(self, call: LiveCall, effect: fx.HangUp) -> None:
-        def command() -> None:
-            self._carry_out(call.leg.hang_up(self._now()))
+        self._once_answered(call, lambda: self._carry_out(call.leg.hang_up(self._now())))
 
+    def _once_answered(self, call: LiveCall, command: Callable[[], None]) -> None:
+        """Do what comes after an answer when the answer is out: before, nobody would hear it."""
         if call.held is None:
             command()
         else:
@@ -380,7 +402,9 @@ class Calls:
         self.deliver(call, await self.webhooks.ask(call, fetch))
 
     def _plan(self, call: LiveCall, asked: fx.Plan) -> None:
-        planned = plan(asked.wanted, self._store.configuration, self._registrar, time.time(), _random.random)
+        planned = plan(
+            asked.wanted, self._store.configuration, self._registrar, steady_time(), _random.random
+        )
         self.deliver(call, events.Planned(asked.token, planned))
 
     def arm(self, call: LiveCall, arm: fx.Arm) -> None:
@@ -425,6 +449,7 @@ class Calls:
             return
         if token == KEPT_TIMER:
             log.warning("a call is answered before it is on disk", call=call.sid)
+            self.records.given_up()
             self._answer_kept(call.sid)
         elif token in call.timers:
             call.timers.discard(token)

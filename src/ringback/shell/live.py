@@ -32,7 +32,7 @@ class LiveCall:
     timers: set[str] = field(default_factory=set)
     callbacks: asyncio.Queue[Any] | None = None
     held: list[Callable[[], None]] | None = None
-    """SIP commands that wait until the answer of this call is written down; None when nothing waits."""
+    """Commands that wait until this call's answer is written down and out; None when nothing waits."""
     quality: Any = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 

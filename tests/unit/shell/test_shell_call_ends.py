@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ringback.call import effects as fx
 from ringback.call.effects import Tell
 from ringback.call.setup import CallSetup, Page, StatusCallback
 from ringback.shell.calls import Calls
@@ -22,25 +24,32 @@ SID = "CA" + "1" * 32
 
 
 class FakeFacts:
+    is_late = False
+
     def __init__(self) -> None:
+        self.flushing: asyncio.Future[bool] | None = None
         self.rows: list[tuple[str, dict[str, Any]]] = []
 
     def put(self, table: str, row: dict[str, Any]) -> bool:
         self.rows.append((table, dict(row)))
         return True
 
-    async def flush(self) -> bool:
-        return True
+    async def flush(self, within: float = 5.0) -> bool:
+        return True if self.flushing is None else await self.flushing
 
 
 class FakeSound:
     def __init__(self) -> None:
         self.open_ports = 0
         self.fitted = 0
+        self.played: list[str] = []
 
     def open(self, peer: str = "") -> Any:
         self.open_ports += 1
         return SimpleNamespace(id=1, host="0.0.0.0", port=4000)
+
+    def play(self, call: Any, token: str, source: Any, loops: int) -> None:
+        self.played.append(token)
 
     def attach(self, call: Any) -> None:
         """Nothing comes from these ports."""
@@ -147,6 +156,50 @@ async def test_a_call_does_not_wait_for_what_has_failed() -> None:
     await asyncio.wait_for(call.over.wait(), 5)
     assert (len(calls), sound.open_ports) == (0, 0)
     assert calls.row(SID)["status"] == "failed"  # type: ignore[index]
+
+
+async def test_what_comes_after_an_answer_waits_for_it_and_is_left_out_when_the_call_is_over() -> None:
+    for caller_waits in (True, False):
+        calls, sound, facts = calls_of(lambda effects: None)
+        facts.flushing = asyncio.get_running_loop().create_future()
+        call = calls._open(setup_of())
+        calls._answer(call, fx.Answer())
+        calls._steps[fx.Play](call, fx.Play("play-1", ["url", "http://program.test/x.wav"], 1))
+        await asyncio.sleep(0)
+        assert sound.played == []
+        if not caller_waits:
+            calls._finish(call)
+        facts.flushing.set_result(True)
+        await calls.tasks.drain(5)
+        assert sound.played == (["play-1"] if caller_waits else [])
+
+
+def test_no_answer_waits_for_a_disk_that_is_late() -> None:
+    calls, _, facts = calls_of(lambda effects: None)
+    facts.is_late = True
+    with pytest.raises(StopIteration) as ended:
+        calls.records.kept(1.0).send(None)
+    assert ended.value.value is False
+
+
+def test_the_record_of_a_call_that_crashed_has_its_end_and_duration_by_the_clock_that_nobody_steps() -> None:
+    calls, _, _ = calls_of(lambda effects: None)
+    call = calls._open(setup_of())
+    call.started -= 90.0
+    call.actor.call.answered_at = 30.0
+    calls._crash(call, ZeroDivisionError())
+    row = calls.row(SID)
+    assert row is not None
+    assert (row["status"], row["duration"]) == ("completed", "60")
+    assert row["end_time"].timestamp() == 1_090
+
+
+def test_a_leg_that_has_no_room_is_told_in_the_timeline_of_who_dialed_it() -> None:
+    calls, _, facts = calls_of(lambda effects: None)
+    parent = calls._open(setup_of())
+    calls._spawn(replace(setup_of(), sid="CA" + "2" * 32, parent_sid=SID))
+    assert "no room to dial sip:b@x.test: 1 legs are up" in parent.actor.journal.encode().decode()
+    assert [row["error_code"] for table, row in facts.rows if table == "notifications"] == ["12400"]
 
 
 def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
