@@ -24,6 +24,7 @@ from ringback.shell.api import CallerIdRequest
 from ringback.shell.exchange import Exchange
 from ringback.shell.live import LiveCall
 from ringback.shell.records import moment
+from ringback.shell.steady import steady_time
 from ringback.store import new_sid
 from ringback.twiml.document import parse
 from ringback.twiml.errors import DocumentError
@@ -149,7 +150,7 @@ class LiveControl:
             "password": self._exchange.vault.hide(params.sip_auth_password or ""),
         }
         configuration, registrar = self._store.configuration, self._exchange.registrar
-        return plan(wanted, configuration, registrar, time.time(), secrets.SystemRandom().random)
+        return plan(wanted, configuration, registrar, steady_time(), secrets.SystemRandom().random)
 
     async def update(self, account_sid: str, call_sid: str, changes: CallUpdate) -> Row:
         """End or redirect a live call."""

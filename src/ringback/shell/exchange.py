@@ -31,6 +31,7 @@ from ringback.shell.recovery import close_left_behind
 from ringback.shell.resolver import Resolver
 from ringback.shell.sip_stack import SipStack
 from ringback.shell.sound import Sound
+from ringback.shell.steady import steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.vault import Vault
@@ -140,7 +141,7 @@ class Exchange:
         if self.settings.sips is not None and self.settings.tls_context is not None:
             with _listening(self.settings.sips, over_tls=True):
                 self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
-        known = await self.store.registrations.load(time.time())
+        known = await self.store.registrations.load(steady_time())
         self.registrar.restore(known)
         for binding in known:
             self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
@@ -162,7 +163,7 @@ class Exchange:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            self._forget(self.registrar.expire(time.time()))
+            self._forget(self.registrar.expire(steady_time()))
 
     async def drain(self, within: float | None = None) -> bool:
         """No new calls; wait until the running ones have ended. False if ``within`` seconds passed before."""

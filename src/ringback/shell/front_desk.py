@@ -18,6 +18,7 @@ from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
 from ringback.shell.calls import Calls
 from ringback.shell.guard import Guard, Source
+from ringback.shell.steady import steady_time
 from ringback.sip.agent import UserAgent
 from ringback.sip.digest import Authenticator
 from ringback.sip.effects import Effect
@@ -98,7 +99,7 @@ class FrontDesk:
             return self._refuse(request, flow, DRAINING)
         if self._guard.is_overloaded:
             return self._put_off(request, flow)
-        decision = admit(request, flow, self._store.configuration, self._authenticator, time.time())
+        decision = admit(request, flow, self._store.configuration, self._authenticator, steady_time())
         if isinstance(decision, Refused):
             return self._refuse(request, flow, decision)
         self._guard.vouch(source_of(flow), time.monotonic())
@@ -139,7 +140,7 @@ class FrontDesk:
     # -- registrations ----------------------------------------------------------------------------------------
 
     def _on_register(self, request: Request, flow: Flow) -> None:
-        configuration, now = self._store.configuration, time.time()
+        configuration, now = self._store.configuration, steady_time()
         guard, source = self._guard, source_of(flow)
         if guard.is_overloaded and not guard.is_vouched(source, time.monotonic()):
             return self._put_off(request, flow)
