@@ -10,6 +10,7 @@ import aiohttp
 from ringback.media.clips import ClipUnavailable
 from ringback.media.library import Fetched
 from ringback.rest.signatures import sign
+from ringback.shell.http_names import HttpNames
 from ringback.shell.local_http import LocalHandler, LocalRequest
 from ringback.shell.webhook_request import InvalidUrl, read_target
 
@@ -27,6 +28,7 @@ class AudioFetcher:
         self._local = local
         self._auth_token = auth_token
         self._session: aiohttp.ClientSession | None = None
+        self._names: HttpNames | None = None
 
     async def __call__(self, url: str, *, headers: Mapping[str, str], limit: int, owner: str) -> Fetched:
         """GET a URL; ClipUnavailable with Twilio's code where there is no answer."""
@@ -62,8 +64,9 @@ class AudioFetcher:
             raise ClipUnavailable(11215, f"more than {REDIRECTS} redirects") from None
         except TimeoutError:
             raise ClipUnavailable(11200, f"no file within {TOTAL:g} s") from None
-        except aiohttp.ClientConnectorDNSError:
-            raise ClipUnavailable(11210, f"the host {target.host} cannot be found") from None
+        except aiohttp.ClientConnectorDNSError as problem:
+            why = problem.strerror or problem.os_error
+            raise ClipUnavailable(11210, f"the host {target.host} cannot be found: {why}") from None
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError):
             raise ClipUnavailable(11220, f"TLS with {target.host} failed") from None
         except aiohttp.ClientConnectionError as problem:
@@ -73,10 +76,15 @@ class AudioFetcher:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._names = HttpNames()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=self._names), cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+        if self._names is not None:
+            await self._names.close()

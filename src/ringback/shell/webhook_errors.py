@@ -41,7 +41,7 @@ def from_client_error(error: aiohttp.ClientError | TimeoutError) -> Failure:
         case aiohttp.ClientSSLError():
             return Failure(TLS_HANDSHAKE, "the TLS handshake failed", "ct")
         case aiohttp.ClientConnectorDNSError():
-            return Failure(BAD_HOST, f"no such host: {error.host}", "ct")
+            return Failure(BAD_HOST, f"no such host: {error.host}: {error.strerror or error.os_error}", "ct")
         case aiohttp.ConnectionTimeoutError():
             return Failure(CONNECTION_FAILURE, "no connection in time", "ct")
         case aiohttp.ClientConnectorError():

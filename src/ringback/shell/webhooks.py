@@ -23,6 +23,7 @@ from yarl import URL
 
 from ringback.rest.signatures import sign
 from ringback.shell import webhook_errors as codes
+from ringback.shell.http_names import HttpNames
 from ringback.shell.local_http import LocalDocuments, LocalHandler, LocalRequest
 from ringback.shell.webhook_cache import DocumentCache
 from ringback.shell.webhook_errors import Failure
@@ -98,6 +99,7 @@ class WebhookClient:
         self._constant = documents
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
+        self._names: HttpNames | None = None
         self._memories = Memories()
         self._documents: DocumentCache[_Reply] = DocumentCache()
 
@@ -106,11 +108,13 @@ class WebhookClient:
         if self._session is None:
             trace = aiohttp.TraceConfig()
             trace.on_connection_reuseconn.append(_note_reuse)
+            self._names = HttpNames()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=POOL,
                     limit_per_host=POOL_PER_HOST,
                     keepalive_timeout=KEEP_ALIVE,
+                    resolver=self._names,
                     ssl=self._ssl or True,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -124,6 +128,9 @@ class WebhookClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._names is not None:
+            await self._names.close()
+            self._names = None
 
     def forget(self, call: str) -> None:
         """Drops a call's cookies and log-in; to be told when the call has ended."""
