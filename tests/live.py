@@ -44,6 +44,11 @@ class LiveServer:
         """All that was printed so far."""
         return "".join(self.log)
 
+    @property
+    def data(self) -> Path:
+        """The server's folder of data, as it sees it: it may be mounted for it alone."""
+        return Path(f"/proc/{self.process.pid}/root") / self.directory.resolve().relative_to("/") / "data"
+
     def stop(self, within: float = 30.0) -> int:
         """SIGTERM, and the exit status."""
         if self.process.poll() is None:
@@ -75,9 +80,16 @@ def free_port(kind: int = socket.SOCK_DGRAM) -> int:
 
 
 def start_server(
-    directory: Path, *options: str, env: dict[str, str] | None = None, **settings: Any
+    directory: Path,
+    *options: str,
+    env: dict[str, str] | None = None,
+    within: tuple[str, ...] = (),
+    **settings: Any,
 ) -> LiveServer:
-    """Start ``ringback serve`` on loopback and wait until it says how it is reached."""
+    """Start ``ringback serve`` on loopback and wait until it says how it is reached.
+
+    ``within`` is a command that becomes the server by exec: limits, a namespace, a library before the others.
+    """
     sip, sips, low = free_port(), free_port(), 30000 + (os.getpid() * 7 + free_port()) % 200 * 100
     given = {
         "http": "127.0.0.1:0",
@@ -86,7 +98,7 @@ def start_server(
         "rtp": f"{low}-{low + 1999}",
         **{name: str(value) for name, value in settings.items()},
     }
-    line = [sys.executable, "-m", "ringback.app.cli", "serve", str(directory)]
+    line = [*within, sys.executable, "-m", "ringback.app.cli", "serve", str(directory)]
     line += [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
     pinned = {
         "RINGBACK_ACCOUNT_SID": ACCOUNT_SID,
@@ -120,22 +132,24 @@ def start_server(
         process.kill()
         process.wait(10)
         raise RuntimeError(f"the server did not start:\n{''.join(log)}")
-    running = json.loads((directory / "data" / "server.json").read_text())
-    return LiveServer(
+    server = LiveServer(
         process=process,
         directory=directory,
-        api=running["api"],
+        api="",
         sip=("127.0.0.1", sip),
         sips=("127.0.0.1", sips),
-        domain=running["domain"],
+        domain="",
         reader=reader,
         log=log,
     )
+    running = json.loads((server.data / "server.json").read_text())
+    server.api, server.domain = running["api"], running["domain"]
+    return server
 
 
 @contextmanager
 def live_server(directory: Path, *options: str, **settings: Any) -> Iterator[LiveServer]:
-    """A server for the length of a block."""
+    """A server for the length of a block; words and settings as of ``start_server``."""
     server = start_server(directory, *options, **settings)
     try:
         yield server

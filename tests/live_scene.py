@@ -124,7 +124,7 @@ class Program:
                 MultiDict((name, str(value)) for name, value in (await request.post()).items())
             )
         params = form if request.method == "POST" else request.query
-        url = f"{self.url}{request.raw_path}"
+        url = f"http://{request.host}{request.raw_path}"
         signature = request.headers.get("X-Twilio-Signature", "")
         token = self.tokens.get(params.get("AccountSid", ""), next(iter(self.tokens.values())))
         signed = RequestValidator(token).validate(url, form if request.method == "POST" else {}, signature)
@@ -258,10 +258,12 @@ class Scene:
         self._stack = stack
         self._numbers = count(FIRST_RTP, 40)
 
-    def phone(self, name: str, *, port: int = 0) -> Phone:
-        """A phone with ports of its own."""
+    def phone(self, name: str, *, port: int = 0, calls: int = 20) -> Phone:
+        """A phone with ports of its own, for so many calls at once."""
         low = next(self._numbers)
-        pump = create_pump((low, low + 39))
+        for _ in range((calls - 1) // 20):
+            next(self._numbers)
+        pump = create_pump((low, low + 2 * calls - 1))
         self._stack.callback(pump.close)
         phone = Phone(self.server, pump, name, port)
         self._stack.push_async_callback(phone.endpoint.close)

@@ -2,6 +2,7 @@
 # Installs the programs of other people that the tests need. Does nothing where they are.
 #   baresip, SIPp        a softphone and a SIP test tool, that judge the exchange
 #   PostgreSQL           the other database
+#   libfaketime          steps the clock of one process
 #   FFmpeg, eSpeak NG    judge decoding; speak languages that the built-in voice does not
 set -eu
 missing=""
@@ -10,6 +11,7 @@ command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
 command -v ffmpeg >/dev/null 2>&1 || missing="$missing ffmpeg"
 command -v espeak-ng >/dev/null 2>&1 || missing="$missing espeak-ng"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing$missing ..."

@@ -1,0 +1,242 @@
+"""What a server stands on fails for a while: calls that are up go on, new ones get a clear answer, and it recovers.
+
+Each fault ends with one record for every call, right to a second by what the phones measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from adversity.burden import resident
+from adversity.stage import NEEDS_MOUNTS, PRIVATE, follow, logged, pair, stage
+from adversity.talk import Measured, judge, records
+from aiohttp import web
+from live_scene import Hit, Scene, answered, over, twiml
+
+# -- webhooks -------------------------------------------------------------------------------------------------------
+
+HANG_SECONDS = float(os.environ.get("RINGBACK_ADVERSITY_HANG_SECONDS", "3"))
+HANG_RATE = float(os.environ.get("RINGBACK_ADVERSITY_HANG_RATE", "40"))
+"""Calls a second to a program that does not answer: more wait at once than there are connections to one host."""
+HANG_TOTAL = float(os.environ.get("RINGBACK_ADVERSITY_HANG_TOTAL", "2"))
+"""Seconds that the program is given; Twilio's 15 where nothing else is said."""
+
+
+async def test_a_webhook_server_that_is_gone_ends_its_calls_alone(tmp_path: Path) -> None:
+    async with stage(tmp_path / "project") as scene:
+        going = await pair(scene)
+        with closing(socket.socket()) as held:
+            held.bind(("127.0.0.1", 0))  # nobody listens
+            await scene.home(voice_url=f"http://127.0.0.1:{held.getsockname()[1]}/voice")
+            call = scene.phone("alice").dial("x")
+            failed = Measured(await answered(call))  # to hear that an application error occurred
+            await over(call)
+            failed.end()
+        told = await scene.timeline(failed.sid)
+        assert "11205" in told and "no connection: Connect call failed" in told
+        await scene.home(voice_url=scene.program.on("/back", twiml("<Reject/>")))
+        await over(scene.phone("alice").dial("x"))
+        await scene.program.hit("/back")
+        await going.flows()
+        await going.hang_up()
+        judge(await records(scene, 4), [going, failed])
+
+
+async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path: Path) -> None:
+    async with stage(tmp_path / "project") as scene:
+        going = await pair(scene)
+        memory = resident(scene.server.process.pid)
+        came = 0
+
+        async def hang(_: Hit) -> web.Response:
+            nonlocal came
+            came += 1
+            await asyncio.sleep(3_600)
+            raise AssertionError
+
+        url = scene.program.on("/hang", hang)
+        await scene.home(voice_url=f"{url}#tt={HANG_TOTAL * 1000:.0f}")
+        crowd = scene.phone("alice", calls=int(HANG_RATE * (HANG_TOTAL + 8)) + 20)
+        waits: list[float] = []
+
+        async def one() -> Measured:
+            began_at = time.monotonic()
+            call = crowd.dial("x")
+            found = Measured(await answered(call))  # to hear that an application error occurred
+            waits.append(time.monotonic() - began_at)
+            call.hang_up()
+            found.end()
+            await over(call)
+            return found
+
+        began_at, calls = time.monotonic(), []
+        while (now := time.monotonic()) < began_at + HANG_SECONDS:
+            calls.append(asyncio.create_task(one()))
+            await asyncio.sleep(max(0.0, began_at + len(calls) / HANG_RATE - now))
+        # meanwhile another program, on the same machine, is asked and answers as ever
+        other = _AnswerOnce()
+        asked_at = time.monotonic()
+        bob = scene.phone("bob")
+        placed = await scene.do(
+            scene.client.calls.create, to=bob.address, from_="alice", url=other.url, method="GET"
+        )
+        well = await bob.pick_up()
+        await over(well)
+        answered_after = time.monotonic() - asked_at
+        measured = await asyncio.gather(*calls)
+        await going.flows()
+        await going.hang_up()
+        rows = await records(scene, len(measured) + 3)
+        judge(rows, [going, *measured])
+        assert len(rows) == len(measured) + 3
+        assert placed.sid in {row.sid for row in rows}
+        grown = resident(scene.server.process.pid) - memory
+        print(
+            f"{len(measured)} calls to a hanging program in {HANG_SECONDS:g} s, {came} of them reached it; answered "
+            f"after {min(waits):.1f} to {max(waits):.1f} s; another program's call took {answered_after:.1f} s; "
+            f"memory +{grown / 1e6:.0f} MB; {going.lost} packets lost in {going.seconds:.0f} s"
+        )
+        assert max(waits) < HANG_TOTAL + 3
+        assert answered_after < 5
+        assert grown < 100e6
+        told = await scene.timeline(measured[-1].sid)
+        assert "11200" in told and f"no answer within {HANG_TOTAL:g} s" in told
+        await scene.home(voice_url=scene.program.on("/back", twiml("<Reject/>")))
+        await over(scene.phone("alice").dial("x"))
+        await scene.program.hit("/back")
+
+
+class _AnswerOnce:
+    """A web server that answers one request, in a thread: another host than the program's, by its port."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with self._listener, self._listener.accept()[0] as sock:
+            sock.recv(65_536)
+            body = twiml("<Hangup/>").encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+            sock.sendall(head.encode() + body)
+
+
+# -- the database ---------------------------------------------------------------------------------------------------
+
+
+async def test_calls_go_on_while_the_database_is_locked(tmp_path: Path) -> None:
+    async with stage(tmp_path / "project") as scene:
+        going = await pair(scene)
+        alice = scene.phone("alice")
+        await scene.home(voice_url=scene.program.on("/locked", twiml('<Gather timeout="60"/>')))
+        with closing(sqlite3.connect(scene.server.data / "ringback.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            waits, calls = [], []
+            for _ in range(4):
+                asked_at = time.monotonic()
+                call = alice.dial("x")
+                calls.append((call, Measured(await answered(call))))
+                waits.append(time.monotonic() - asked_at)
+            assert (await scene.phone("bob").register()).status == 200
+            shown = await scene.do(scene.client.calls(calls[0][1].sid).fetch)
+            assert shown.status == "in-progress"
+            for call, measured in calls[:2]:
+                call.hang_up()
+                measured.end()
+                await over(call)
+            status, body = await scene.post(
+                f"/2010-04-01/Accounts/{scene.server.account_sid}/Applications.json", FriendlyName="x"
+            )
+            assert status == 503, (
+                body
+            )  # configuration is written before it is answered: it can be asked again
+            await logged(scene.server, "facts_not_saved")
+            await going.flows()
+            other.execute("ROLLBACK")
+        await logged(scene.server, "facts_saved_again")
+        for call, measured in calls[2:]:
+            call.hang_up()
+            measured.end()
+            await over(call)
+        await going.hang_up()
+        print(f"answered after {', '.join(f'{wait:.2f}' for wait in waits)} s")
+        assert max(waits) < 2
+        assert max(waits[1:]) < 0.5
+        rows = await records(scene, 6)
+        judge(rows, [going, *(measured for _, measured in calls)])
+
+
+async def _through_a_full_disk(scene: Scene, fill: Callable[[], None], empty: Callable[[], None]) -> None:
+    going = await pair(scene)
+    alice = scene.phone("alice")
+    await scene.home(
+        voice_url=scene.program.on(
+            "/full", twiml("<Say>The disk is full, and yet you hear every word of this.</Say>")
+        )
+    )
+    fill()
+    measured = []
+    for _ in range(3):
+        call = alice.dial("x")
+        measured.append(Measured(await answered(call)))
+        await call.hear(0.5)
+        call.hang_up()
+        measured[-1].end()
+        await over(call)
+    await going.flows()
+    empty()
+    await logged(scene.server, "facts_saved_again")
+    call = alice.dial("x")
+    measured.append(Measured(await answered(call)))
+    call.hang_up()
+    measured[-1].end()
+    await over(call)
+    await going.hang_up()
+    judge(await records(scene, len(measured) + 2), [going, *measured])
+
+
+@NEEDS_MOUNTS
+async def test_calls_go_on_while_the_disk_is_full(tmp_path: Path) -> None:
+    """The project, the clips and the log are on a disk of 16 MB, which another program fills up."""
+    project, log = tmp_path / "disk" / "project", tmp_path / "disk" / "log"
+    (tmp_path / "disk").mkdir()
+    mount = f'mount -t tmpfs -o size=16m tmpfs {tmp_path / "disk"} && exec "$0" "$@" 2>>{log}'
+    async with stage(project, within=(*PRIVATE, mount)) as scene:
+        server = scene.server
+        seen = server.data.parent.parent
+        filler = seen / "filler"
+
+        def fill() -> None:
+            for path, piece in ((filler, bytes(4_096)), (seen / "log", b"\n")):  # to the last byte
+                with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+                    while True:
+                        file.write(piece)
+
+        tail = asyncio.create_task(follow(seen / "log", server))
+        try:
+            await _through_a_full_disk(scene, fill, filler.unlink)
+        finally:
+            tail.cancel()
+
+
+async def test_calls_go_on_while_files_may_not_grow(tmp_path: Path) -> None:
+    """As on a full disk, by a limit of the process: what a quota does."""
+    async with stage(tmp_path / "project") as scene:
+        pid = scene.server.process.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        await _through_a_full_disk(
+            scene,
+            lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (4_096, hard)) and None,
+            lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard)) and None,
+        )
