@@ -55,8 +55,9 @@ from ringback.twiml.scripts import script_of
 
 log = structlog.get_logger("ringback.calls")
 
-KEPT_WITHIN = 1.0
-"""Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records."""
+KEPT_WITHIN = 0.5
+"""Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records, and
+because the record has the moment when the answer was decided, which is to be right to a second."""
 
 KEPT_TIMER = "kept"
 """The timer of that; the tokens of scripts have numbers, or are others."""
