@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from ringback.call import effects as fx
 from ringback.call.effects import Tell
 from ringback.call.setup import CallSetup, Page, StatusCallback
-from ringback.shell.calls import Calls
+from ringback.shell.calls import KEPT_TIMER, Calls
 from ringback.shell.conferences import Conferences
 from ringback.shell.timelines import Timelines
 from ringback.sip.agent import UserAgent
@@ -27,15 +28,18 @@ class FakeFacts:
     is_late = False
 
     def __init__(self) -> None:
-        self.flushing: asyncio.Future[bool] | None = None
+        self.waiting: list[Callable[[], None]] = []
         self.rows: list[tuple[str, dict[str, Any]]] = []
 
     def put(self, table: str, row: dict[str, Any]) -> bool:
         self.rows.append((table, dict(row)))
         return True
 
-    async def flush(self, within: float = 5.0) -> bool:
-        return True if self.flushing is None else await self.flushing
+    async def flush(self) -> bool:
+        return True
+
+    def when_kept(self, told: Callable[[], None]) -> None:
+        self.waiting.append(told)
 
 
 class FakeSound:
@@ -158,28 +162,35 @@ async def test_a_call_does_not_wait_for_what_has_failed() -> None:
     assert calls.row(SID)["status"] == "failed"  # type: ignore[index]
 
 
-async def test_what_comes_after_an_answer_waits_for_it_and_is_left_out_when_the_call_is_over() -> None:
-    for caller_waits in (True, False):
-        calls, sound, facts = calls_of(lambda effects: None)
-        facts.flushing = asyncio.get_running_loop().create_future()
-        call = calls._open(setup_of())
-        calls._answer(call, fx.Answer())
-        calls._steps[fx.Play](call, fx.Play("play-1", ["url", "http://program.test/x.wav"], 1))
-        await asyncio.sleep(0)
-        assert sound.played == []
-        if not caller_waits:
-            calls._finish(call)
-        facts.flushing.set_result(True)
-        await calls.tasks.drain(5)
-        assert sound.played == (["play-1"] if caller_waits else [])
+PLAY = fx.Play("play-1", ["url", "http://program.test/x.wav"], 1)
 
 
-def test_no_answer_waits_for_a_disk_that_is_late() -> None:
-    calls, _, facts = calls_of(lambda effects: None)
-    facts.is_late = True
-    with pytest.raises(StopIteration) as ended:
-        calls.records.kept(1.0).send(None)
-    assert ended.value.value is False
+@pytest.mark.parametrize("caller_waits", [True, False])
+def test_what_comes_after_an_answer_waits_for_it_and_is_left_out_when_the_call_is_over(
+    caller_waits: bool,
+) -> None:
+    calls, sound, facts = calls_of(lambda effects: None)
+    call = calls._open(setup_of())
+    calls._answer(call, fx.Answer())
+    calls._steps[fx.Play](call, PLAY)
+    assert sound.played == []
+    if not caller_waits:
+        calls._finish(call)
+    (told,) = facts.waiting
+    told()
+    assert sound.played == (["play-1"] if caller_waits else [])
+
+
+def test_an_answer_waits_for_a_late_disk_once() -> None:
+    calls, sound, facts = calls_of(lambda effects: None)
+    call = calls._open(setup_of())
+    calls._answer(call, fx.Answer())
+    calls._steps[fx.Play](call, PLAY)
+    calls.fire(SID, KEPT_TIMER)
+    assert (sound.played, facts.is_late) == (["play-1"], True)
+    calls._answer(call, fx.Answer())
+    calls._steps[fx.Play](call, PLAY)
+    assert (sound.played, len(facts.waiting)) == (["play-1", "play-1"], 1)
 
 
 def test_the_record_of_a_call_that_crashed_has_its_end_and_duration_by_the_clock_that_nobody_steps() -> None:
