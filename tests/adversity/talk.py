@@ -43,6 +43,8 @@ class Talk(Measured):
 
     async def flows(self, seconds: float = 0.5) -> None:
         """So much more sound is heard at both ends."""
+        for _, call in self.ends:
+            call.heard.clear()  # a phone keeps a minute
         async with asyncio.timeout(WITHIN):
             await asyncio.gather(*(call.hear(seconds) for _, call in self.ends))
 
