@@ -30,15 +30,17 @@ def phones(ringback: Exchange) -> Iterator[tuple[Phone, Phone, Phone]]:
         yield alice.on(), bob.on(), carol.on()
 
 
-@pytest.fixture(scope="module")
-def refer_url(ringback: Exchange) -> str:
-    """Where a program says to dial whom the Refer-To names."""
+@pytest.fixture
+def refer(ringback: Exchange, request: pytest.FixtureRequest) -> str:
+    """The hook of a program that says to dial whom the Refer-To names."""
 
     def dial(form: dict[str, str]) -> str:
         target = form["ReferTransferTarget"].strip("<>").partition(";")[0]
         return f"<Dial answerOnBridge='true'><Sip>{target}</Sip></Dial>"
 
-    return ringback.hooks.give("refer", dial)
+    name = f"refer-{request.node.originalname}"
+    ringback.hooks.give(name, dial)
+    return name
 
 
 def up(ringback: Exchange, alice: Phone, bob: Phone, attributes: str = "") -> tuple[Call, Call, str]:
@@ -61,14 +63,14 @@ def talk(one: Call, other: Call) -> None:
 
 
 def test_rfc3515_2_4_pjsip_as_callee_transfers_its_caller(
-    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer: str
 ) -> None:
     alice, bob, carol = phones
-    call, rung, sid = up(ringback, alice, bob, f'referUrl="{refer_url}"')
+    call, rung, sid = up(ringback, alice, bob, f'referUrl="{ringback.hooks.url}/{refer}"')
     rung.transfer(f"sip:carol@{ringback.server.domain}")
     assert rung.transferred() == 200
     assert rung.ended() == 200
-    asked = ringback.hooks.expect("refer")
+    asked = ringback.hooks.expect(refer)
     assert asked["ReferTransferTarget"].strip("<>") == f"sip:carol@{ringback.server.domain}"
     assert (asked["CallSid"], asked["CallStatus"]) == (sid, "in-progress")
     there = carol.rung()
@@ -81,14 +83,14 @@ def test_rfc3515_2_4_pjsip_as_callee_transfers_its_caller(
 
 
 def test_rfc3515_2_4_pjsip_as_caller_transfers_whom_it_called(
-    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer: str
 ) -> None:
     alice, bob, carol = phones
-    call, rung, sid = up(ringback, alice, bob, f'referUrl="{refer_url}"')
+    call, rung, sid = up(ringback, alice, bob, f'referUrl="{ringback.hooks.url}/{refer}"')
     call.transfer(f"sip:carol@{ringback.server.domain}")
     assert call.transferred() == 200
     assert call.ended() == 200
-    assert ringback.hooks.expect("refer")["ParentCallSid"] == sid
+    assert ringback.hooks.expect(refer)["ParentCallSid"] == sid
     there = carol.rung()
     there.answer()
     talk(rung, there.up())
@@ -98,10 +100,10 @@ def test_rfc3515_2_4_pjsip_as_caller_transfers_whom_it_called(
 
 
 def test_rfc3515_2_4_pjsip_waits_for_its_target_where_answer_on_bridge_says_so(
-    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer_url: str
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer: str
 ) -> None:
     alice, bob, carol = phones
-    call, rung, _ = up(ringback, alice, bob, f'answerOnBridge="true" referUrl="{refer_url}"')
+    call, rung, _ = up(ringback, alice, bob, f'answerOnBridge="true" referUrl="{ringback.hooks.url}/{refer}"')
     rung.transfer(f"sip:carol@{ringback.server.domain}")
     there = carol.rung()
     there.answer(486)
@@ -174,7 +176,7 @@ def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(
     ringback: Exchange, phones: tuple[Phone, Phone, Phone], status: int, word: str
 ) -> None:
     alice, _, carol = phones
-    done = ringback.hooks.give("referred", "<Hangup/>")
+    done = ringback.hooks.give(f"referred-{status}", "<Hangup/>")
     at_once = f"<Dial answerOnBridge='true'><Sip>sip:carol@{ringback.server.domain}</Sip></Dial>"
     target = f"sip:carol@{ringback.domain(at_once)}"
     domain = ringback.domain(f'<Refer action="{done}"><Sip>{target}</Sip></Refer>')
@@ -182,7 +184,7 @@ def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(
     new = call.referred()
     there = carol.rung()
     there.answer(status)
-    asked = ringback.hooks.expect("referred")
+    asked = ringback.hooks.expect(f"referred-{status}")
     assert asked["ReferCallStatus"] == word
     assert (asked["ReferSipResponseCode"], asked["NotifySipResponseCode"]) == ("202", str(status))
     assert call.ended() == 200
