@@ -119,6 +119,21 @@ async def account(store: Store, **more: Any) -> tuple[str, str]:
     return sid, token
 
 
+# --- numbers --------------------------------------------------------------------------------------
+
+
+async def test_lists_by_type_hold_each_number_of_that_type(api: Api) -> None:
+    """Also those that did not come by this API, such as the starter's."""
+    given = {"Local": "+16505550101", "Mobile": "+447400123456", "TollFree": "+18005550199"}
+    for number in given.values():
+        row = {"account_sid": api.sid, "sid": new_sid("PN"), "phone_number": number, "friendly_name": number}
+        await api.store.insert("incoming_phone_numbers", row)
+    for kind, number in given.items():
+        found = (await api.ask("GET", f"IncomingPhoneNumbers/{kind}.json")).json["incoming_phone_numbers"]
+        assert [row["phone_number"] for row in found] == [number]
+        assert found[0]["type"] == {"Local": "local", "Mobile": "mobile", "TollFree": "toll-free"}[kind]
+
+
 # --- authentication -------------------------------------------------------------------------------
 
 

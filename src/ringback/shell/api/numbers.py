@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from starlette.responses import Response
 
@@ -48,16 +49,20 @@ class Numbers(Collection):
         criteria = read_filters(self.resource.filters, request.query)
         pattern = _pattern(str(criteria.equal.pop("phone_number", "")))
         kind = _TYPES.get(request.path.rpartition("/")[2])
-        if kind is not None:
-            criteria.equal["type"] = kind
         rows = (
             row
             for row in self.store.configuration.numbers(request.account_sid)
-            if criteria.holds(row) and pattern.search(row["phone_number"])
+            if criteria.holds(row)
+            and pattern.search(row["phone_number"])
+            and kind in (None, number_type(row["phone_number"]))
         )
         found = memory_slice(rows, wanted)
-        shown = [self.resource.render(row, request.suffix) for row in found.rows]
+        shown = [self.resource.render(await self.view(row), request.suffix) for row in found.rows]
         return request.listed(self.resource, wanted, found.page(shown))
+
+    async def view(self, row: Row) -> Mapping[str, object]:
+        """The number with its type, by its country's plan."""
+        return {**row, "type": number_type(row["phone_number"])}
 
     async def prepare(self, request: ApiRequest, values: Values, row: Row | None) -> Values:
         """Checks the number, and that applications exist; an application and a trunk exclude each other."""
@@ -69,7 +74,6 @@ class Numbers(Collection):
             values |= {
                 "phone_number": number,
                 "friendly_name": values["friendly_name"] or formatted(number),
-                "type": number_type(number),
             }
         for name in ("voice_application_sid", "sms_application_sid"):
             self._check_application(request, values.get(name))
