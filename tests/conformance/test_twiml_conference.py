@@ -90,6 +90,19 @@ def test_twiml_conference_hangup_on_star() -> None:
     world.end()
 
 
+def test_twiml_conference_time_limit_counts_from_the_joining() -> None:
+    world = World()
+    one = join(world, dial='timeLimit="5" action="/done"')
+    two = join(world)
+    world.run(4)
+    assert set(heard(world)) == {one.sid, two.sid}
+    world.run(2)
+    assert set(heard(world)) == {two.sid}
+    assert action(world, one)["DialCallStatus"] == "answered"
+    assert one.over
+    world.end()
+
+
 def test_twiml_conference_redirected_by_rest_leaves() -> None:
     world = World()
     one, two = join(world), join(world)
@@ -234,10 +247,31 @@ def test_twiml_stream_is_stopped_by_name() -> None:
     world.end()
 
 
-@pytest.mark.parametrize("url", ["http://ear.test/in", "wss://", "", "/in"])
+@pytest.mark.parametrize("url", ["http://ear.test/in", "wss://", "", "wss:///in", "//["])
 def test_twiml_stream_needs_a_websocket_url(url: str) -> None:
     world = World()
     call = world.inbound(f'<Start><Stream url="{url}"/></Start>')
+    world.run(3)
+    assert call.codes("error") == [31922]
+    world.assert_over()
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [("/in", "ws://app.test/in"), ("in?x=1", "ws://app.test/in?x=1"), ("//ear.test/in", "ws://ear.test/in")],
+)
+def test_twiml_stream_relative_to_the_document(url: str, found: str) -> None:
+    world = World()
+    call = world.inbound(f'<Start><Stream url="{url}"/></Start><Pause/>')
+    world.run(3)
+    assert [stream.options["url"] for stream in call.all(fx.StartStream)] == [found]
+    world.assert_over()
+
+
+def test_twiml_stream_of_a_document_without_url_cannot_be_relative() -> None:
+    world = World()
+    call = world.inbound("<Pause length='9'/>")
+    call.redirect(twiml='<Response><Start><Stream url="/in"/></Start></Response>')
     world.run(3)
     assert call.codes("error") == [31922]
     world.assert_over()

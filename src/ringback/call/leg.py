@@ -76,6 +76,7 @@ class Leg:
         "_branches",
         "_following",
         "_hanging_up",
+        "_heard",
         "_later",
         "_rung",
         "_session_id",
@@ -106,6 +107,8 @@ class Leg:
         self._branches: dict[InviteSession, _Trying] = {}
         self._following = 0
         self._best: sip.Ended | None = None
+        self._heard: InviteSession | None = None
+        """The branch whose early media the port has: the first with any, until that branch is gone."""
 
     @property
     def negotiated(self) -> Negotiated | None:
@@ -271,7 +274,9 @@ class Leg:
                 out.append(Wire(self, False, f"early media that cannot be used: {problem}"))
             else:
                 trying.early = True
-                out.append(Configure(self, negotiated, _host_of(session)))
+                if self._heard is None:
+                    self._heard = session
+                    out.append(Configure(self, negotiated, _host_of(session)))
         out.append(Happened(self, LegRinging(status, trying.early)))
         return out
 
@@ -329,7 +334,8 @@ class Leg:
         negotiated = talk.negotiated
         word = f"200 OK, {negotiated.direction}" if negotiated else "200 OK"
         out += [*session.accept_reoffer(answer, now), Wire(self, True, word)]
-        if body and negotiated and negotiated != before:
+        is_heard = session in (self.session, self._heard)
+        if is_heard and body and negotiated and negotiated != before:
             out.append(Configure(self, negotiated, _host_of(session)))
         return out
 
@@ -365,6 +371,8 @@ class Leg:
         if trying is None or self.session is not None or self.ended:
             return []
         out = [Wire(self, False, f"{ended.status} {ended.reason}")] if ended.cause == "rejected" else []
+        if ended.session is self._heard:
+            out += self._hear_another()
         if trying.followed and not self._hanging_up:
             return out
         if trying.problem:
@@ -377,6 +385,14 @@ class Leg:
             for other in list(self._branches):
                 out += other.hangup(now)
         return out + self._end_if_none_is_left(now)
+
+    def _hear_another(self) -> list[LegEffect]:
+        """The early media of the longest-lived of the other branches, if one has any."""
+        self._heard = next((session for session, other in self._branches.items() if other.early), None)
+        if self._heard is None:
+            return []
+        negotiated = self._branches[self._heard].talk.negotiated
+        return [Configure(self, negotiated, _host_of(self._heard))] if negotiated else []
 
     def _end_if_none_is_left(self, now: float) -> list[LegEffect]:
         """The next turn of an outgoing leg that nobody answered, or its end, when the last branch is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from unit.call.leg_network import HOST, Exchange, Phone
 from unit.sip.virtual_network import Network
@@ -292,6 +294,32 @@ def test_outgoing_early_media_and_a_different_answer() -> None:
     bob.do(bob.session.answer, bob.talk.answer(invite.body))
     assert [each.remote[1] for each in exchange.configured()] == [20_000, 10_022]
     exchange.do(leg.hang_up)
+    exchange.finish()
+
+
+def test_outgoing_forks_keep_the_early_media_of_the_first_while_it_rings() -> None:
+    exchange, phones, leg = outgoing(3)
+
+    def sounding(phone: Phone, port: bytes) -> None:
+        def react(session: InviteSession, request: Request) -> list[sip.Effect]:
+            early = re.sub(rb"m=audio \d+", b"m=audio " + port, phone.talk.answer(request.body))
+            return session.progress(183, exchange.network.now, body=early)
+
+        phone.on_invite(react)
+
+    first, second, silent = phones
+    sounding(first, b"20000")
+    sounding(second, b"20002")
+    silent.ringing()
+    exchange.do(leg.place, [phone.branch() for phone in phones])
+    assert exchange.events().count(LegRinging(183, True)) == 2
+    assert [each.remote[1] for each in exchange.configured()] == [20_000]
+    silent.do(silent.session.reject, 486)
+    assert len(exchange.configured()) == 1
+    first.do(first.session.reject, 486)
+    assert [each.remote[1] for each in exchange.configured()] == [20_000, 20_002]
+    second.do(second.session.reject, 486)
+    assert exchange.ending().status == 486
     exchange.finish()
 
 

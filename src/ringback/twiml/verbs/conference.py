@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.call.effects import JoinConference, LeaveConference, Tell, error, info
-from ringback.call.events import Digit, Told
+from ringback.call.effects import Arm, Disarm, JoinConference, LeaveConference, Tell, error, info
+from ringback.call.events import Digit, Fired, Told
 from ringback.call.script import Interrupted, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
@@ -15,7 +15,7 @@ from ringback.twiml.verbs.ringing import Result
 
 
 def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
-    """Stay in the conference until it, the call, or the Dial ends."""
+    """Stay in the conference until it, the call, or the Dial ends: also by the Dial's timeLimit."""
     values = yield from run.attributes(noun)
     if not noun.text:
         raise TwimlError(13215, "Conference needs a name")
@@ -33,6 +33,7 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
         "status_callback_events": list(values["statusCallbackEvent"]),
         "conference_sid": run.call.new_sid("CF"),
     }
+    limit = run.call.token("conference-limit")
     yield JoinConference(noun.text[:128], options)
     sid = ""
     try:
@@ -40,19 +41,27 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
             match (yield None):
                 case Told(sender, "joined", _):
                     sid = sender
+                    yield Arm(limit, dial["timeLimit"])
                     yield from reached(run.call)
                     yield info("call", f"joined the conference {noun.text}")
                 case Told(_, "refused", data):
                     yield error("call", data["text"], data["code"])
                     return Result("failed", in_conference=True)
                 case Told(sender, "conference-ended" | "removed", _) if sender == sid:
+                    yield Disarm(limit)
+                    return Result("answered", in_conference=True)
+                case Fired(token) if token == limit:
+                    yield info("call", f"the time limit of the Dial, {dial['timeLimit']} s, is over")
+                    yield LeaveConference(sid)
                     return Result("answered", in_conference=True)
                 case Digit("*") if dial["hangupOnStar"] and sid:
+                    yield Disarm(limit)
                     yield LeaveConference(sid)
                     return Result("answered", in_conference=True)
                 case Digit(digit) if sid:
                     yield Tell(sid, "digit", {"digit": digit})
     except Interrupted:
         # Also before "joined" came: the conference may have let the call in already.
+        yield Disarm(limit)
         yield LeaveConference(sid)
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ringback.call.effects import StartStream, StopStream, warning
 from ringback.call.script import Script
@@ -37,13 +37,8 @@ def _check_count(element: Element) -> None:
 
 def _start_stream(run: Run, noun: Element) -> Script[None]:
     values = yield from run.attributes(noun)
-    try:
-        url = urlsplit(values["url"])
-    except ValueError:
-        url = urlsplit("")
-    if url.scheme not in ("ws", "wss") or not url.hostname:
-        raise TwimlError(31922, f"Stream url={values['url']!r:.200} is not a WebSocket URL (wss://...)")
-    if url.query:
+    url = _websocket(run.url, values["url"])
+    if urlsplit(url).query:
         yield warning("twiml", "Stream: a query string on the URL is not supported; use <Parameter>", 31922)
     parameters = {}
     for child in noun.children:
@@ -52,7 +47,7 @@ def _start_stream(run: Run, noun: Element) -> Script[None]:
             parameters[pair["name"]] = pair["value"]
     stream_sid = run.call.new_sid("MZ")
     options = {
-        "url": values["url"],
+        "url": url,
         "name": values["name"] or stream_sid,
         "track": values["track"],
         "parameters": parameters,
@@ -60,6 +55,21 @@ def _start_stream(run: Run, noun: Element) -> Script[None]:
         "status_callback_method": values["statusCallbackMethod"],
     }
     yield StartStream(stream_sid, options)
+
+
+def _websocket(document: str, url: str) -> str:
+    """The URL of a stream; a relative one is at the document's server ("Stream", url). Raises TwimlError."""
+    try:
+        if url and not urlsplit(url).scheme:
+            url = urljoin(document, url)
+            if url.startswith("http"):
+                url = "ws" + url.removeprefix("http")  # http becomes ws, https wss
+        parts = urlsplit(url)
+        if parts.scheme in ("ws", "wss") and parts.hostname:
+            return url
+    except ValueError:
+        pass
+    raise TwimlError(31922, f"Stream url={url!r:.200} is not a WebSocket URL (wss://...)")
 
 
 def stop(run: Run, element: Element) -> Script[Outcome]:
