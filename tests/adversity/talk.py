@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from live_scene import ENDED, WITHIN, Phone, Scene, answered, over, twiml
 
@@ -17,29 +16,62 @@ from ringback.sandbox.endpoint import EndpointCall
 TONE = tones.sine(1000, 0.2)
 
 
-@dataclass
+class Moment(NamedTuple):
+    """The same moment by the time of day, of a clock that nobody steps, and by the monotonic clock."""
+
+    of_day: float
+    steady: float
+
+
+def now() -> Moment:
+    """This moment."""
+    return Moment(time.time(), time.monotonic())
+
+
 class Measured:
-    """A call as its caller saw it. Times of day are seconds since the epoch, of a clock that nobody steps."""
+    """A call as its caller saw it: when it was dialed and heard the answer, hung up and saw the end.
 
-    sid: str
-    began: float = field(default_factory=time.time)
-    began_at: float = field(default_factory=time.monotonic)
-    ended: float = 0.0
-    seconds: float = 0.0
+    What the server writes down lies between, however long either machine takes for a message.
+    """
 
-    def end(self) -> None:
-        """It ends now."""
-        self.ended, self.seconds = time.time(), time.monotonic() - self.began_at
+    def __init__(self, call: EndpointCall) -> None:
+        self.call = call
+        self.sid = ""
+        self.dialed = self.began = self.hung_up = self.ended = now()
+
+    async def answered(self) -> Measured:
+        """The answer came. Raises CallEnded."""
+        self.sid = await answered(self.call)
+        self.began = now()
+        return self
+
+    async def over(self) -> None:
+        """It ends by itself."""
+        await over(self.call)
+        self.hung_up = self.ended = now()
+
+    async def hang_up(self) -> None:
+        """The caller hangs up."""
+        self.hung_up = now()
+        self.call.hang_up()
+        await over(self.call)
+        self.ended = now()
 
 
 class Talk(Measured):
     """A call that is up, with a tone from each side."""
 
-    def __init__(self, sid: str, ends: tuple[tuple[Phone, EndpointCall], tuple[Phone, EndpointCall]]) -> None:
-        super().__init__(sid)
-        self.ends = ends
+    def __init__(self, caller: Phone, callee: Phone) -> None:
+        super().__init__(caller.dial(callee.name))
+        self.caller, self.callee = caller, callee
+        self.far: EndpointCall
         self.lost = 0
         """Packets that never came, both ways, by the end."""
+
+    @property
+    def ends(self) -> tuple[tuple[Phone, EndpointCall], ...]:
+        """Both phones and their ends."""
+        return (self.caller, self.call), (self.callee, self.far)
 
     async def flows(self, seconds: float = 0.5) -> None:
         """So much more sound is heard at both ends."""
@@ -50,23 +82,21 @@ class Talk(Measured):
 
     async def hang_up(self) -> None:
         """The caller hangs up; both ends end, by it alone, and hardly a packet was lost."""
-        calls = [call for _, call in self.ends]
-        assert not any(call.ended.done() for call in calls)
+        assert not any(call.ended.done() for _, call in self.ends)
         self.lost = sum(phone.endpoint.pump.stats(call.port.id).lost for phone, call in self.ends)
-        assert self.lost <= 0.01 * 50 * (time.monotonic() - self.began_at) + 2
-        calls[0].hang_up()
-        self.end()
-        await asyncio.gather(*(over(call) for call in calls))
+        assert self.lost <= 0.01 * 50 * (time.monotonic() - self.began.steady) + 2
+        await super().hang_up()
+        await over(self.far)
 
 
 async def talk(scene: Scene, caller: Phone, callee: Phone) -> Talk:
     """Have one phone call another, which is registered; sound goes both ways when this returns."""
     to_callee = f'<Dial answerOnBridge="true"><Sip>sip:{callee.name}@{scene.server.domain}</Sip></Dial>'
     await scene.home(voice_url=scene.program.on("/talk", twiml(to_callee)))
-    outgoing = caller.dial(callee.name)
-    incoming = await callee.pick_up()
-    found = Talk(await answered(outgoing), ((caller, outgoing), (callee, incoming)))
-    for call in (outgoing, incoming):
+    found = Talk(caller, callee)
+    found.far = await callee.pick_up()
+    await found.answered()
+    for call in (found.call, found.far):
         await call.play(TONE, loops=0)
     await found.flows()
     return found
@@ -95,8 +125,10 @@ def judge(rows: Sequence[Any], measured: Sequence[Measured], *, stepped: float =
         assert len(own) == 1, call.sid
         assert len(children) == isinstance(call, Talk), call.sid
         for row in (*own, *children):
-            found = (row.start_time.timestamp(), row.end_time.timestamp(), float(row.duration))
-            wanted = (call.began + stepped, call.ended + stepped, call.seconds)
-            # Both clocks are shown in whole seconds.
-            assert all(abs(a - int(b)) <= 1 for a, b in zip(found, wanted, strict=True)), (found, wanted)
+            began, ended = row.start_time.timestamp() - stepped, row.end_time.timestamp() - stepped
+            assert int(call.dialed.of_day) - 1 <= began <= int(call.began.of_day) + 1, (began, call.began)
+            assert int(call.hung_up.of_day) - 1 <= ended <= int(call.ended.of_day) + 1, (ended, call.ended)
+            shortest = call.hung_up.steady - call.began.steady
+            longest = call.ended.steady - call.dialed.steady
+            assert shortest - 1 <= float(row.duration) <= longest + 1, (row.duration, shortest, longest)
             assert row.status == "completed"

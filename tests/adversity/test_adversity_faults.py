@@ -21,7 +21,7 @@ from adversity.burden import resident
 from adversity.stage import NEEDS_MOUNTS, PRIVATE, follow, logged, pair, stage
 from adversity.talk import Measured, judge, records
 from aiohttp import web
-from live_scene import Hit, Scene, answered, over, twiml
+from live_scene import Hit, Scene, over, twiml
 
 from ringback.sandbox.endpoint import CallEnded
 
@@ -40,10 +40,8 @@ async def test_a_webhook_server_that_is_gone_ends_its_calls_alone(tmp_path: Path
         with closing(socket.socket()) as held:
             held.bind(("127.0.0.1", 0))  # nobody listens
             await scene.home(voice_url=f"http://127.0.0.1:{held.getsockname()[1]}/voice")
-            call = scene.phone("alice").dial("x")
-            failed = Measured(await answered(call))  # to hear that an application error occurred
-            await over(call)
-            failed.end()
+            failed = await Measured(scene.phone("alice").dial("x")).answered()
+            await failed.over()  # after it heard that an application error occurred
         told = await scene.timeline(failed.sid)
         assert "11205" in told and "no connection: Connect call failed" in told
         await scene.home(voice_url=scene.program.on("/back", twiml("<Reject/>")))
@@ -72,17 +70,14 @@ async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path
         waits: list[float] = []
 
         async def one() -> Measured | None:
-            began_at = time.monotonic()
-            call = crowd.dial("x")
+            found = Measured(crowd.dial("x"))
             try:
-                found = Measured(await answered(call))  # to hear that an application error occurred
+                await found.answered()  # to hear that an application error occurred
             except CallEnded as refused:
                 assert refused.ended.status == 503, refused
                 return None
-            waits.append(time.monotonic() - began_at)
-            call.hang_up()
-            found.end()
-            await over(call)
+            waits.append(found.began.steady - found.dialed.steady)
+            await found.hang_up()
             return found
 
         began_at, calls = time.monotonic(), []
@@ -110,7 +105,7 @@ async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path
         print(
             f"{len(calls)} calls to a hanging program in {HANG_SECONDS:g} s, {came} reached it, {len(calls) - len(measured)} got 503; answered "
             f"after {min(waits):.1f} to {max(waits):.1f} s; another program's call took {answered_after:.1f} s; "
-            f"memory +{grown / 1e6:.0f} MB; {going.lost} packets lost in {going.seconds:.0f} s"
+            f"memory +{grown / 1e6:.0f} MB; {going.lost} packets lost in {going.ended.steady - going.began.steady:.0f} s"
         )
         assert len(measured) >= 0.99 * len(calls)  # 503 where the machine is too busy for a moment
         assert max(waits) < HANG_TOTAL + 3
@@ -149,19 +144,13 @@ async def test_calls_go_on_while_the_database_is_locked(tmp_path: Path) -> None:
         await scene.home(voice_url=scene.program.on("/locked", twiml('<Gather timeout="60"/>')))
         with closing(sqlite3.connect(scene.server.data / "ringback.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            waits, calls = [], []
-            for _ in range(4):
-                asked_at = time.monotonic()
-                call = alice.dial("x")
-                calls.append((call, Measured(await answered(call))))
-                waits.append(time.monotonic() - asked_at)
+            calls = [await Measured(alice.dial("x")).answered() for _ in range(4)]
+            waits = [call.began.steady - call.dialed.steady for call in calls]
             assert (await scene.phone("bob").register()).status == 200
-            shown = await scene.do(scene.client.calls(calls[0][1].sid).fetch)
+            shown = await scene.do(scene.client.calls(calls[0].sid).fetch)
             assert shown.status == "in-progress"
-            for call, measured in calls[:2]:
-                call.hang_up()
-                measured.end()
-                await over(call)
+            for call in calls[:2]:
+                await call.hang_up()
             status, body = await scene.post(
                 f"/2010-04-01/Accounts/{scene.server.account_sid}/Applications.json", FriendlyName="x"
             )
@@ -172,16 +161,14 @@ async def test_calls_go_on_while_the_database_is_locked(tmp_path: Path) -> None:
             await going.flows()
             other.execute("ROLLBACK")
         await logged(scene.server, "facts_saved_again")
-        for call, measured in calls[2:]:
-            call.hang_up()
-            measured.end()
-            await over(call)
+        for call in calls[2:]:
+            await call.hang_up()
         await going.hang_up()
         print(f"answered after {', '.join(f'{wait:.2f}' for wait in waits)} s")
         assert max(waits) < 2
         assert max(waits[1:]) < 0.5
         rows = await records(scene, 6)
-        judge(rows, [going, *(measured for _, measured in calls)])
+        judge(rows, [going, *calls])
 
 
 async def _through_a_full_disk(scene: Scene, fill: Callable[[], None], empty: Callable[[], None]) -> None:
@@ -195,20 +182,15 @@ async def _through_a_full_disk(scene: Scene, fill: Callable[[], None], empty: Ca
     fill()
     measured = []
     for _ in range(3):
-        call = alice.dial("x")
-        measured.append(Measured(await answered(call)))
-        await call.hear(0.5)
-        call.hang_up()
-        measured[-1].end()
-        await over(call)
+        call = await Measured(alice.dial("x")).answered()
+        measured.append(call)
+        await call.call.hear(0.5)
+        await call.hang_up()
     await going.flows()
     empty()
     await logged(scene.server, "facts_saved_again")
-    call = alice.dial("x")
-    measured.append(Measured(await answered(call)))
-    call.hang_up()
-    measured[-1].end()
-    await over(call)
+    measured.append(await Measured(alice.dial("x")).answered())
+    await measured[-1].hang_up()
     await going.hang_up()
     judge(await records(scene, len(measured) + 2), [going, *measured])
 

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import dns.rrset
 import pytest
 from adversity.stage import NEEDS_MOUNTS, PRIVATE, logged, pair, stage
 from adversity.talk import Measured, judge, records, talk
-from live_scene import Scene, answered, over, twiml
+from live_scene import WITHIN, Scene, answered, over, twiml
 from security.sip_wire import SDP, credentials, wire_to
 
-from ringback.sandbox.endpoint import CallEnded, EndpointCall
+from ringback.sandbox.endpoint import CallEnded
 
 # -- names ----------------------------------------------------------------------------------------------------------
 
@@ -76,13 +77,11 @@ async def test_dead_name_servers_fail_what_has_a_name_and_nothing_else(tmp_path:
         named = scene.program.on("/named", twiml("<Reject/>")).replace("127.0.0.1", "program.example.com")
         await scene.home(voice_url=named)
         began_at = time.monotonic()
-        calls = [alice.dial("x") for _ in range(30)]
-        measured = [Measured(await answered(call)) for call in calls]  # to hear that an error occurred
+        calls = [Measured(alice.dial("x")) for _ in range(30)]
+        measured = [await call.answered() for call in calls]  # to hear that an error occurred
         waited = time.monotonic() - began_at
-        for call, one in zip(calls, measured, strict=True):
-            call.hang_up()
-            one.end()
-            await over(call)
+        for call in measured:
+            await call.hang_up()
         told = await scene.timeline(measured[0].sid)
         assert "11210" in told and "the name servers do not answer" in told
         # a phone by its name, and by its address
@@ -153,8 +152,7 @@ async def test_without_ports_new_calls_are_put_off(tmp_path: Path) -> None:
             assert await retry_after(scene) == "10"
             await logged(scene.server, "a call was refused")
             await going.flows()
-        call = alice.dial("x")
-        after = Measured(await answered(call))
+        after = await Measured(alice.dial("x")).answered()
         # one leg may come, and what it dials finds no port
         dialed = f"<Dial><Sip>{scene.phone('bob').address}</Sip></Dial>"
         with ExitStack() as stack:
@@ -162,15 +160,10 @@ async def test_without_ports_new_calls_are_put_off(tmp_path: Path) -> None:
             for port in free[1:]:
                 stack.enter_context(taken(range(port, port + 2)))
             await scene.home(voice_url=scene.program.on("/dial", twiml(dialed, '<Gather timeout="60"/>')))
-            first = alice.dial("x")
-            told = Measured(await answered(first))
-            first.hang_up()
-            told.end()
-            await over(first)
+            told = await Measured(alice.dial("x")).answered()
+            await told.hang_up()
         assert "no room to dial" in await scene.timeline(told.sid)
-        call.hang_up()
-        after.end()
-        await over(call)
+        await after.hang_up()
         await going.hang_up()
         judge(await records(scene, 4), [going, after, told])
 
@@ -192,8 +185,7 @@ async def test_without_descriptors_new_calls_are_put_off(tmp_path: Path) -> None
         going = await pair(scene)
         await scene.home(voice_url=scene.program.on("/files", twiml('<Gather timeout="60"/>')))
         alice, pid = scene.phone("alice"), scene.server.process.pid
-        before = alice.dial("x")
-        held = Measured(await answered(before))
+        held = await Measured(alice.dial("x")).answered()
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         lowest = next(number for number in range(hard) if number not in used)
@@ -204,20 +196,15 @@ async def test_without_descriptors_new_calls_are_put_off(tmp_path: Path) -> None
             with closing(socket.create_connection(scene.server.sip)) as waiting:  # in the backlog
                 assert (await scene.phone("bob").register()).status == 200
                 await going.flows()
-                before.hang_up()
-                held.end()
-                await over(before)
+                await held.hang_up()
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
                 waiting.settimeout(5)
                 waiting.sendall(b"\r\n\r\n")
                 assert await asyncio.to_thread(waiting.recv, 10) == b"\r\n"
         finally:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-        call = alice.dial("x")
-        after = Measured(await answered(call))
-        call.hang_up()
-        after.end()
-        await over(call)
+        after = await Measured(alice.dial("x")).answered()
+        await after.hang_up()
         await going.hang_up()
         judge(await records(scene, 4), [going, held, after])
 
@@ -231,40 +218,43 @@ FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), No
 async def test_a_stepped_clock_moves_no_call_and_no_registration(tmp_path: Path) -> None:
     hand = tmp_path / "offset"
 
-    def step(offset: int) -> None:
+    async def step(offset: int) -> None:
         (tmp_path / "next").write_text(f"{offset:+d}")
         (tmp_path / "next").replace(hand)
+        async with asyncio.timeout(WITHIN):  # until the server shows it
+            while True:
+                async with scene.session.get(scene.server.api) as response:
+                    shown = parsedate_to_datetime(response.headers["Date"]).timestamp()
+                if abs(shown - time.time() - offset) < 60:
+                    return
 
-    step(0)
+    hand.write_text("+0")
     env = {
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(hand),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     async with stage(tmp_path / "project", env=env) as scene:
         bob = await scene.registered("bob")
         alice = scene.phone("alice")
         await scene.home(voice_url=scene.program.on("/hold", twiml('<Gather timeout="60"/>')))
-        offsets, calls = (0, 3_600, -3_600, 0), list[tuple[int, EndpointCall, Measured]]()
+        offsets, calls = (0, 3_600, -3_600, 0), list[tuple[int, Measured]]()
         for offset in offsets:
-            step(offset)
-            call = alice.dial("x")
-            calls.append((offset, call, Measured(await answered(call))))
+            await step(offset)
+            calls.append((offset, await Measured(alice.dial("x")).answered()))
             await scene.home(voice_url=scene.program.on("/hold", twiml('<Gather timeout="60"/>')))
             assert scene.program.unsigned == []
-        step(3_600)
+        await step(3_600)
         going = await talk(scene, alice, bob)  # a lease of 600 s is not over
-        step(-3_600)
+        await step(-3_600)
         await going.flows(1)
-        for _, call, measured in calls:
-            call.hang_up()
-            measured.end()
-            await over(call)
+        for _, measured in calls:
+            await measured.hang_up()
         await going.hang_up()
-        step(0)
+        await step(0)
         rows = await records(scene, len(calls) + 2)
-        for offset, _, measured in calls:
+        for offset, measured in calls:
             judge([row for row in rows if row.sid == measured.sid], [measured], stepped=offset)
         judge([row for row in rows if going.sid in (row.sid, row.parent_call_sid)], [going], stepped=3_600)
         assert len(rows) == len(calls) + 2
