@@ -68,6 +68,13 @@ def gather(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return values
 
 
+def read_form(pairs: Pairs) -> tuple[Pairs, dict[str, Any]]:
+    """A form's pairs, and the form as parameters. Raises ValueError when there are too many."""
+    if len(pairs) > limits.PARAMETERS:
+        raise ValueError("Max number of fields exceeded")
+    return pairs, gather(restore_plus(pairs))
+
+
 def read_body(content_type: str, body: bytes) -> tuple[Pairs, dict[str, Any]]:
     """The body's form pairs, and the body as parameters (form, or an object in JSON).
 
@@ -75,8 +82,7 @@ def read_body(content_type: str, body: bytes) -> tuple[Pairs, dict[str, Any]]:
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == TYPE_FORM:
-        pairs = read_parameters(body.decode("utf-8", "replace"))
-        return pairs, gather(restore_plus(pairs))
+        return read_form(read_parameters(body.decode("utf-8", "replace")))
     if kind == TYPE_JSON and body:
         try:
             value = json.loads(body)

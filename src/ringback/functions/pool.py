@@ -71,6 +71,7 @@ class FunctionPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._restart_after = limits.RESTART_AFTER
         self._stopped = False
+        self._is_started = False
         self.problem = ""
         """Why no Function can run, "" if they can."""
 
@@ -94,6 +95,7 @@ class FunctionPool:
             return
         await asyncio.gather(*(self._add_worker() for _ in range(self._size)))
         self._spawn(self._watch_memory())
+        self._is_started = True
 
     async def stop(self) -> None:
         """Ends all workers; calls in them are answered as lost."""
@@ -111,7 +113,8 @@ class FunctionPool:
         """Runs the handler of `file`, known to its callers as `/name`. Never raises for what a Function does."""
         loop = asyncio.get_running_loop()
         began_at = time.perf_counter()
-        await self.start()
+        if not self._is_started:
+            await self.start()
         if self.problem:
             return failure(500, self.problem)
         worker = self._take()

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import structlog
 
 from ringback.functions import limits
@@ -29,6 +30,8 @@ from ringback.functions.node_program import HOST, MODULES
 log = structlog.get_logger("ringback.functions")
 
 _LENGTH = struct.Struct(">I")
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(dict[str, Any])
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -61,7 +64,7 @@ class _Channel(asyncio.Protocol):
             end = start + 4 + length
             if len(received) < end:
                 break
-            message = json.loads(received[start + 4 : end])
+            message = _read(received[start + 4 : end])
             start = end
             self._on_message(message)
         del received[:start]
@@ -72,7 +75,7 @@ class _Channel(asyncio.Protocol):
 
     def send(self, message: Mapping[str, Any]) -> None:
         if self._transport is not None:
-            body = json.dumps(message, separators=(",", ":")).encode()
+            body = _written(message)
             self._transport.write(_LENGTH.pack(len(body)) + body)
 
     def close(self) -> None:
@@ -310,6 +313,20 @@ class Worker:
             _settle(call, failure(500, why, (), now - call.started_at))
         self._calls.clear()
         self._on_dead(self)
+
+
+def _written(message: Mapping[str, Any]) -> bytes:
+    try:
+        return _encoder.encode(message)
+    except (UnicodeEncodeError, TypeError):  # half a character; a kind of str of ours
+        return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _read(frame: bytes | bytearray) -> dict[str, Any]:
+    try:
+        return _decoder.decode(frame)
+    except msgspec.DecodeError:  # half a character
+        return cast(dict[str, Any], json.loads(frame))
 
 
 def _existing(directory: Path) -> Path | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from hashlib import sha1, sha256
+from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -28,10 +28,9 @@ def sign(token: str, url: str, params: Params | None = None) -> str:
     `params` is a mapping whose values are texts or lists of texts, or pairs; None or empty for GET, WebSocket
     upgrades and bodies that are no form.
     """
-    base = url.partition("#")[0] + "".join(
-        name + value for name, values in sorted(_distinct(params).items()) for value in sorted(values)
-    )
-    return b64encode(hmac.new(token.encode(), base.encode(), sha1).digest()).decode("ascii")
+    pairs = params.items() if isinstance(params, Mapping) else params or ()
+    base = url.partition("#")[0] + "".join([name + value for name, value in _distinct(pairs)])
+    return b64encode(hmac.digest(token.encode(), base.encode(), "sha1")).decode("ascii")
 
 
 def signed_url(url: str, body: bytes | None = None) -> str:
@@ -66,15 +65,15 @@ def validate(
     return right
 
 
-def _distinct(params: Params | None) -> dict[str, set[str]]:
-    if params is None:
-        return {}
-    distinct: dict[str, set[str]] = {}
-    pairs: Iterable[tuple[str, str | Iterable[str]]]
-    pairs = params.items() if isinstance(params, Mapping) else params
+def _distinct(pairs: Iterable[tuple[str, str | Iterable[str]]]) -> list[tuple[str, str]]:
+    """Name and value of each distinct pair, in order."""
+    single: set[tuple[str, str]] = set()
     for name, value in pairs:
-        distinct.setdefault(name, set()).update((value,) if isinstance(value, str) else value)
-    return distinct
+        if isinstance(value, str):
+            single.add((name, value))
+        else:
+            single.update([(name, each) for each in value])
+    return sorted(single)
 
 
 def _with_port(url: str) -> str:

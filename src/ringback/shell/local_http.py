@@ -5,12 +5,16 @@ from typing import NamedTuple
 
 
 class LocalRequest(NamedTuple):
-    """An HTTP request: `url` whole, as its sender wrote it and signed it, without userinfo and fragment."""
+    """An HTTP request: `url` whole, as its sender wrote it and signed it, without userinfo and fragment.
+
+    `form` is what the body says, when the sender has it at hand: then the body need not be written nor read.
+    """
 
     method: str
     url: str
     headers: Sequence[tuple[str, str]] = ()
     body: bytes = b""
+    form: Sequence[tuple[str, str]] | None = None
 
     def header(self, name: str) -> str:
         """The first header of this name, "" if there is none."""

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from ringback.functions import bins, limits
 from ringback.functions.answer import FunctionAnswer
 from ringback.functions.errors import TemplateError
-from ringback.functions.event import build_event, gather, read_body, read_parameters, restore_plus
+from ringback.functions.event import build_event, gather, read_body, read_form, read_parameters, restore_plus
 from ringback.functions.pool import Runner
 from ringback.functions.project import Project, ProjectFile
 from ringback.functions.voice import voice_document
@@ -64,7 +64,11 @@ class _Parsed:
         self.path = unquote(parts.path)
         self.sent_query = read_parameters(parts.query)
         self.query = restore_plus(self.sent_query)
-        self.form, self.body = read_body(request.header("content-type"), request.body)
+        self.form, self.body = (
+            read_body(request.header("content-type"), request.body)
+            if request.form is None
+            else read_form(request.form)
+        )
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+TARGETS_KEPT: Final = 1_000
+"""URLs that are remembered as they were taken apart: each call asks the same few."""
 URL_LENGTH: Final = 8_000
 """Characters of a URL with its query; common servers refuse longer request lines."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WebhookRequest:
     """One request to a program.
 
@@ -68,6 +71,9 @@ class Overrides(NamedTuple):
         return failure in self.retry_on or ("all" in self.retry_on and failure != "")
 
 
+DEFAULTS: Final = Overrides()
+
+
 class Target(NamedTuple):
     """A URL, taken apart for one request: `url` has no userinfo and no fragment."""
 
@@ -89,24 +95,26 @@ _UNSAFE: Final = re.compile(r"[^\x21-\x7e]|[\"<>\\^`{|}]")
 
 def read_overrides(fragment: str) -> Overrides:
     """The overrides in a fragment. Values that Twilio does not allow leave the default in force."""
+    if not fragment:
+        return DEFAULTS
     values = dict(parse_qsl(fragment))
     durations = {}
     for name, (least, most) in _DURATIONS.items():
         text = values.get(name, "")
         if text.isascii() and text.isdigit() and least <= int(text[:9]) <= most:
             durations[name] = int(text) / 1000
-    default = Overrides()
     count = values.get("rc", "")
     policies = frozenset(values.get("rp", "ct").lower().split(","))
     return Overrides(
-        connect=durations.get("ct", default.connect),
-        read=durations.get("rt", default.read),
-        total=durations.get("tt", default.total),
-        retries=int(count) if count in {"0", "1", "2", "3", "4", "5"} else default.retries,
-        retry_on=policies if policies <= _POLICIES else default.retry_on,
+        connect=durations.get("ct", DEFAULTS.connect),
+        read=durations.get("rt", DEFAULTS.read),
+        total=durations.get("tt", DEFAULTS.total),
+        retries=int(count) if count in {"0", "1", "2", "3", "4", "5"} else DEFAULTS.retries,
+        retry_on=policies if policies <= _POLICIES else DEFAULTS.retry_on,
     )
 
 
+@lru_cache(maxsize=TARGETS_KEPT)
 def read_target(url: str) -> Target:
     """Takes a URL apart. Raises InvalidUrl for other schemes than http and https, and for what is no URL.
 

@@ -14,7 +14,8 @@ from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler
 from ringback.shell.resolver import Resolver
 from ringback.shell.tokens import DRAWN, tokens
-from ringback.shell.webhooks import WebhookClient, _form
+from ringback.shell.webhook_asked import form_of
+from ringback.shell.webhooks import WebhookClient
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
 
@@ -114,4 +115,4 @@ def test_tokens_are_all_different_beyond_one_drawing() -> None:
 @pytest.mark.parametrize("value", ["", "CA12", "+1 650&x=y", "sip:a@b.test;x=1", "é%", "~._-", "٣"])
 def test_forms_are_written_as_urllib_writes_them(value: str) -> None:
     params = [("From", value), ("SipHeader_X-Ä b", "1")]
-    assert _form(params) == urlencode(params)
+    assert form_of(params) == urlencode(params)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -27,6 +27,8 @@ class Program:
         self.asked: list[LocalRequest] = []
 
     async def __call__(self, request: LocalRequest) -> LocalAnswer:
+        if request.form is not None:  # handed over as it is: what a socket would carry
+            request = request._replace(body=urlencode(request.form).encode())
         self.asked.append(request)
         return self.answers[min(len(self.asked), len(self.answers)) - 1]
 
