@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from ringback.store import Store, Unavailable
 from ringback.store import engine as store_engine
+from ringback.store.sqlite_writer import FileSaver
 
 ACCOUNT = "AC" + "1" * 32
 
@@ -57,9 +58,11 @@ async def test_a_full_disk_delays_facts_and_loses_none(path: Path) -> None:
                 await connection.execute(text(f"PRAGMA max_page_count={pages}"))
             for connection in connections:
                 await connection.close()
-            assert store._saver.writer is not None
-            with store._saver.writer.connect() as writer:
-                writer.execute(text(f"PRAGMA max_page_count={pages}"))
+            assert isinstance(store._saver, FileSaver)
+            writing = store._saver.writing
+            await store._saver.run(
+                lambda: writing.connection().execute(f"PRAGMA max_page_count={pages}").close()
+            )
 
         await limit_pages(1)  # SQLite takes the present size for it
         body = {"call_sid": "CA1", "account_sid": ACCOUNT, "body": b"x" * 1_000_000}

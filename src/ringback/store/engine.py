@@ -5,6 +5,7 @@ instead of failing half-way; readers see the last commit and never wait.
 """
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ringback.store.errors import SchemaTooNew, UsageError
 from ringback.store.limits import READERS, SQLITE_BUSY
@@ -66,24 +67,21 @@ def open_engine(url: str) -> AsyncEngine:
     return engine
 
 
-def open_writer(engine: AsyncEngine) -> Engine | None:
-    """Return a blocking engine for the writer of facts to use in a thread; None where a file is not all there is.
+def file_of(engine: AsyncEngine) -> str | None:
+    """Return the path of the engine's SQLite file; None where a file is not all there is."""
+    path = engine.url.database
+    return path if engine.dialect.name == "sqlite" and path not in (None, "", ":memory:") else None
 
-    Through the asynchronous driver each statement crosses threads five times, which cost more than half of all
-    CPU time that a call took for its records.
-    """
-    if engine.dialect.name != "sqlite" or engine.url.database in (None, "", ":memory:"):
-        return None
-    writer = create_engine(
-        engine.url.set(drivername="sqlite+pysqlite"),
-        hide_parameters=True,
-        poolclass=StaticPool,
-        connect_args={"timeout": SQLITE_BUSY, "check_same_thread": False},
-        execution_options={"ringback_writes": True},
-    )
-    event.listen(writer, "connect", _configure_sqlite)
-    event.listen(writer, "begin", _begin_sqlite)
-    return writer
+
+def connect_writer(path: str) -> sqlite3.Connection:
+    """Return a connection for the writer of facts: it sends BEGIN itself, and keeps its statements prepared."""
+    connection = sqlite3.connect(path, timeout=SQLITE_BUSY, check_same_thread=False, cached_statements=512)
+    try:
+        _configure_sqlite(connection, None)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 async def migrate(engine: AsyncEngine) -> None:

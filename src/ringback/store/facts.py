@@ -4,23 +4,29 @@
                         ^                                                        |
                         +--------------- back, when the disk refuses ------------+
 
-`put` never waits. The task gathers for 50 ms, or starts at once when somebody flushes, and commits up to
-2,000 rows together. A database that is locked, full or gone is tried again, 0.1 s to 5 s apart; newer
-values of a row join the waiting ones. When 100,000 rows wait, further rows are refused and counted.
+`put` never waits and judges nothing but names; values are judged when they are saved, once for all changes of a row
+that came together. The first row that waits sets the clock: 50 ms later all are committed, up to 2,000 at a time.
+Who waits for the disk (`when_kept`, `flush`) hurries that, but commits begin 20 ms apart, so that on a busy server
+one commit serves all that wait. A database that is locked, full or gone is tried again, 0.1 s to 5 s apart; newer
+values of a row join the waiting ones. When 100,000 rows wait, further rows are refused and counted; journals and what
+else explains a call make room for the records of calls from half of that on.
 All methods belong to the event loop's thread.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
+from sqlalchemy import LargeBinary
 
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.limits import (
     BATCH_ROWS,
     CLOSE_WITHIN,
+    COMMITS_APART,
     FLUSH_WITHIN,
     GATHER_FOR,
     PENDING_BYTES,
@@ -28,14 +34,25 @@ from ringback.store.limits import (
     RETRY_FIRST,
     RETRY_MOST,
 )
-from ringback.store.rows import Row, checked, key_of, table_named
+from ringback.store.rows import Row, key_of
 from ringback.store.sids import new_sid
-from ringback.store.tables import FACTS, SID_PREFIXES
+from ringback.store.tables import FACTS, SID_PREFIXES, metadata
 
 log = structlog.get_logger("ringback.store")
 
 RowKey = tuple[str, str]
 """Table name and primary key."""
+
+_KEYS = {name: key_of(metadata.tables[name]) for name in FACTS}
+
+_BLOBS = {
+    name: [column.name for column in metadata.tables[name].columns if isinstance(column.type, LargeBinary)]
+    for name in FACTS
+}
+"""The columns whose values are large enough to be counted."""
+
+_RECORDS = frozenset({"calls", "registrations"})
+"""Tables that may use the whole queue."""
 
 
 class Fact:
@@ -43,22 +60,24 @@ class Fact:
 
     __slots__ = ("sequence", "size", "values", "wipe")
 
-    def __init__(self, values: Row | None, *, wipe: bool, sequence: int) -> None:
+    def __init__(self, values: Row | None, wipe: bool, sequence: int, size: int) -> None:
         self.values = values
         self.wipe = wipe
         self.sequence = sequence
-        self.size = _size(values)
+        self.size = size
 
     def then(self, later: "Fact") -> "Fact":
         """Return this fact followed by a later one, in this one's place."""
         if later.wipe or self.values is None or later.values is None:
-            return Fact(later.values, wipe=self.wipe or later.wipe, sequence=self.sequence)
-        return Fact(self.values | later.values, wipe=self.wipe, sequence=self.sequence)
+            return Fact(later.values, self.wipe or later.wipe, self.sequence, later.size)
+        return Fact(self.values | later.values, self.wipe, self.sequence, self.size + later.size)
 
 
 Batch = dict[RowKey, Fact]
-Save = Callable[[Batch], Awaitable[list[tuple[RowKey, str]]]]
-"""Commits a batch; gives the rows that the database will never take, with why; raises Unavailable."""
+Rejected = list[tuple[RowKey, str]]
+"""Rows that the database will never take, and why."""
+Save = Callable[[Batch], Awaitable[Rejected]]
+"""Commits a batch; raises Unavailable."""
 
 
 class Health(NamedTuple):
@@ -73,74 +92,99 @@ class Health(NamedTuple):
 class Facts:
     """The queue and its one task; the store starts and closes it."""
 
-    def __init__(self, save: Save, *, rows: int = PENDING_ROWS, retry_first: float = RETRY_FIRST) -> None:
+    def __init__(
+        self,
+        save: Save,
+        *,
+        rows: int = PENDING_ROWS,
+        retry_first: float = RETRY_FIRST,
+        apart: float = COMMITS_APART,
+    ) -> None:
         self._save = save
         self._most_rows = rows
         self._retry_first = retry_first
+        self._apart = apart
         self._pending: Batch = {}
         self._bytes = 0
         self._sequence = 0
         self._saving = False
         self._refused = 0
+        self._refusing = False
         self._rejected = 0
         self._failing = ""
         self.is_late = False
         """Somebody gave up waiting, and nothing was committed since: who is in a hurry need not wait."""
         self._waiters: list[tuple[int, Callable[[], None]]] = []
-        self._wake = asyncio.Event()
-        self._urgent = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._not_before = 0.0
         self._closed = False
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
         """Start the writer's task."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="facts writer")
 
     def put(self, table_name: str, row: Mapping[str, Any]) -> bool:
         """Store `row`, or these columns of it, soon; False when too much is waiting already.
 
         A row with all required columns is inserted or changes the stored one; one that lacks some of them
-        (say `account_sid`) only changes a stored one. Raises UsageError for what no database would take.
+        (say `account_sid`) only changes a stored one. A row with a value that no database would take is left out when
+        it is to be saved, and logged. Raises UsageError for a table of the configuration, and without a key.
         """
-        table = _fact_table(table_name)
-        values = checked(table, row)
+        key_name = _KEYS.get(table_name)
+        if key_name is None:
+            raise _not_a_fact(table_name)
+        values = dict(row)
         for date in ("date_created", "date_updated"):
-            if date in values and values[date] is None:
+            if values.get(date, date) is None:
                 del values[date]  # the writer's to fill in
-        key = values.get(key_of(table))
+        key = values.get(key_name)
         if key is None:
             if table_name not in SID_PREFIXES:
-                raise UsageError(f"{table_name} needs {key_of(table)}")
-            key = values[key_of(table)] = new_sid(SID_PREFIXES[table_name])
-        return self._add((table_name, key), values, wipe=False)
+                raise UsageError(f"{table_name} needs {key_name}")
+            key = values[key_name] = new_sid(SID_PREFIXES[table_name])
+        size = sum(len(values.get(name) or b"") for name in _BLOBS[table_name]) if _BLOBS[table_name] else 0
+        return self._add((table_name, key), values, False, size)
 
     def remove(self, table_name: str, key: str) -> bool:
         """Delete a row soon; False when too much is waiting already."""
-        _fact_table(table_name)
-        return self._add((table_name, key), None, wipe=True)
+        if table_name not in FACTS:
+            raise _not_a_fact(table_name)
+        return self._add((table_name, key), None, True, 0)
+
+    def when_kept(self, told: Callable[[], None]) -> None:
+        """Call back, in a later turn of the loop, once everything put so far is committed."""
+        if not self._pending and not self._saving:
+            self._loop.call_soon(told)
+            return
+        self._waiters.append((self._sequence, told))
+        if not self._saving:
+            self._wake_in(0.0)
 
     async def flush(self, within: float = FLUSH_WITHIN) -> bool:
         """Wait until everything put so far is committed; False when `within` seconds did not suffice."""
         if not self._pending and not self._saving:
             return True
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when_kept(lambda: None if done.done() else done.set_result(None))
-        try:
-            async with asyncio.timeout(within):
-                await done
-        except TimeoutError:
-            self.is_late = True
-            return False
-        return True
+        done: asyncio.Future[bool] = self._loop.create_future()
 
-    def when_kept(self, told: Callable[[], None]) -> None:
-        """Call back, in a later turn of the loop, once everything put so far is committed."""
-        if not self._pending and not self._saving:
-            asyncio.get_running_loop().call_soon(told)
-            return
-        self._waiters.append((self._sequence, told))
-        self._urgent.set()
+        def settle(saved: bool) -> None:
+            if not done.done():
+                done.set_result(saved)
+
+        told = partial(settle, True)
+        late = self._loop.call_later(within, settle, False)
+        self.when_kept(told)
+        try:
+            saved = await done
+        finally:
+            late.cancel()
+            self._waiters = [waiter for waiter in self._waiters if waiter[1] is not told]
+        self.is_late = self.is_late or not saved
+        return saved
 
     async def close(self, within: float = CLOSE_WITHIN) -> None:
         """Save what is pending, for `within` seconds at most, and end the task."""
@@ -148,15 +192,15 @@ class Facts:
         if task is None:
             return
         self._closed = True
-        self._hurry.set()
-        self._urgent.set()
-        self._wake.set()
+        self._not_before = 0.0
+        self._due.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await asyncio.wait({task})
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+        self._disarm()
         if self._pending:
             log.error("facts_lost", rows=len(self._pending), reason=self._failing)
 
@@ -165,40 +209,72 @@ class Facts:
         """How many rows wait, were refused or rejected, and what fails."""
         return Health(len(self._pending), self._refused, self._rejected, self._failing)
 
-    def _add(self, key: RowKey, values: Row | None, *, wipe: bool) -> bool:
+    def _add(self, key: RowKey, values: Row | None, wipe: bool, size: int) -> bool:
         if self._closed:
             raise UsageError("the store is closed")
-        old = self._pending.get(key)
-        self._sequence += 1
-        if old is not None and values is not None and old.values is not None and not wipe:
-            # The usual case, four times a call: more columns of a row that waits.
-            size = _size(values)
-            old.values.update(values)
-            old.size += size
-            self._bytes += size
-            return True
-        fact = Fact(values, wipe=wipe, sequence=self._sequence)
-        if old is None and (len(self._pending) >= self._most_rows or self._bytes + fact.size > PENDING_BYTES):
-            if not self._refused:
-                log.error("facts_refused", waiting=len(self._pending), reason=self._failing)
-            self._refused += 1
+        pending = self._pending
+        old = pending.get(key)
+        if (old is None and len(pending) >= self._room(key[0])) or (
+            size and self._bytes + size > PENDING_BYTES
+        ):
+            self._refuse()
             return False
-        if old is not None:
-            self._bytes -= old.size
-            fact = old.then(fact)
-        self._pending[key] = fact
-        self._bytes += fact.size
-        self._wake.set()
+        self._sequence += 1
+        self._bytes += size
+        if old is None:
+            if not pending:
+                self._wake_in(GATHER_FOR)
+            pending[key] = Fact(values, wipe, self._sequence, size)
+        elif values is not None and old.values is not None:
+            old.values.update(values)  # the usual case, four times a call: more columns of a row that waits
+            old.size += size
+        else:
+            pending[key] = both = old.then(Fact(values, wipe, self._sequence, size))
+            self._bytes += both.size - old.size - size
         return True
+
+    def _room(self, table_name: str) -> int:
+        return self._most_rows if table_name in _RECORDS else self._most_rows // 2
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        if not self._refusing:
+            self._refusing = True
+            log.error("facts_refused", waiting=len(self._pending), reason=self._failing)
+
+    # --- when to commit ---------------------------------------------------------------------------
+
+    def _wake_in(self, seconds: float) -> None:
+        """Let the task begin in so many seconds, unless it will earlier; never before it may."""
+        now = self._loop.time()
+        at = max(now + seconds, self._not_before)
+        if at <= now:
+            self._due.set()
+            return
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._due.set)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _run(self) -> None:
         delay = self._retry_first
-        while True:
-            await self._wake.wait()
-            if not self._pending and self._closed:
-                return
-            await _within(self._urgent, GATHER_FOR)
-            self._urgent.clear()
+        while not self._closed or self._pending:
+            await self._due.wait()
+            self._due.clear()
+            self._disarm()
+            if self._loop.time() < self._not_before:
+                self._wake_in(0.0)
+                continue
+            if not self._pending:
+                continue
+            self._not_before = self._loop.time() + self._apart
             batch = self._take()
             self._saving = True
             try:
@@ -206,26 +282,34 @@ class Facts:
             except Unavailable as error:
                 self._give_back(batch)
                 self._report_failure(str(error))
-                await _within(self._hurry, delay)
-                self._hurry.clear()
+                self._not_before = self._loop.time() + (self._retry_first if self._closed else delay)
                 delay = min(2 * delay, RETRY_MOST)
-            except asyncio.CancelledError:
+            except BaseException as error:
                 self._give_back(batch)
-                raise
+                if not isinstance(error, Exception):
+                    raise
+                log.error("facts_writer_failed", exc_info=error)  # our own mistake; no row is lost by it
+                self._report_failure(repr(error))
+                self._not_before = self._loop.time() + RETRY_MOST
             else:
                 delay = self._retry_first
                 self._report_success(rejected)
             finally:
                 self._saving = False
             self._tell_waiters()
+            if self._closed:
+                self._not_before = 0.0 if not self._failing else self._not_before
+                self._wake_in(0.0)
+            elif self._pending and (self._failing or self._waiters or self._timer is None):
+                self._wake_in(0.0)
 
     def _take(self) -> Batch:
-        """Take the oldest rows; wake stays set as long as there is more, or when closing."""
-        keys = list(self._pending)[:BATCH_ROWS] if len(self._pending) > BATCH_ROWS else list(self._pending)
-        batch = {key: self._pending.pop(key) for key in keys}
+        """Take the oldest rows."""
+        if len(self._pending) <= BATCH_ROWS:
+            batch, self._pending, self._bytes = self._pending, {}, 0
+            return batch
+        batch = {key: self._pending.pop(key) for key in list(self._pending)[:BATCH_ROWS]}
         self._bytes -= sum(fact.size for fact in batch.values())
-        if not self._pending and not self._closed:
-            self._wake.clear()
         return batch
 
     def _give_back(self, batch: Batch) -> None:
@@ -234,53 +318,36 @@ class Facts:
         merged = {key: fact.then(newer.pop(key)) if key in newer else fact for key, fact in batch.items()}
         self._pending = merged | newer
         self._bytes = sum(fact.size for fact in self._pending.values())
-        self._wake.set()
+
+    # --- who is told ------------------------------------------------------------------------------
 
     def _tell_waiters(self) -> None:
+        if not self._waiters:
+            return
         oldest = next(iter(self._pending.values())).sequence if self._pending else self._sequence + 1
         waiting = []
         for target, told in self._waiters:
             if target < oldest:
-                asyncio.get_running_loop().call_soon(told)
+                self._loop.call_soon(told)
             else:
                 waiting.append((target, told))
         self._waiters = waiting
-        if waiting:
-            self._urgent.set()
 
     def _report_failure(self, reason: str) -> None:
         if not self._failing:
             log.error("facts_not_saved", reason=reason, waiting=len(self._pending))
         self._failing = reason
 
-    def _report_success(self, rejected: list[tuple[RowKey, str]]) -> None:
+    def _report_success(self, rejected: Rejected) -> None:
         self.is_late = False
         if self._failing:
             log.info("facts_saved_again", waiting=len(self._pending), refused=self._refused)
             self._failing = ""
+        self._refusing = False
         self._rejected += len(rejected)
         for (table, key), why in rejected[:10]:
             log.error("fact_rejected", table=table, key=key, reason=why)
 
 
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, but not for longer than `seconds`."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
-def _fact_table(name: str) -> Any:
-    """Return the table, or raise UsageError when it is part of the configuration."""
-    if name not in FACTS:
-        raise UsageError(f"{name} is not a table of facts; insert, update or delete its rows")
-    return table_named(name)
-
-
-def _size(values: Row | None) -> int:
-    size = 0
-    if values:
-        for value in values.values():
-            if type(value) is bytes:
-                size += len(value)
-    return size
+def _not_a_fact(table_name: str) -> UsageError:
+    return UsageError(f"{table_name} is not a table of facts; insert, update or delete its rows")

@@ -40,11 +40,10 @@ def checked(table: Table, row: Mapping[str, Any]) -> Row:
         check = checks.get(name)
         if check is None:
             raise UsageError(f"{table.name} has no column {name!r}")
-        if value is not None:
-            value = check(value)
-            if value is _REFUSED:
-                raise UsageError(f"{table.name}.{name} does not take this {type(row[name]).__name__}")
-        clean[name] = value
+        try:
+            clean[name] = None if value is None else check(value)
+        except UsageError as error:
+            raise UsageError(f"{table.name}.{name}: {error}") from None
     return clean
 
 
@@ -83,11 +82,8 @@ def _fresh(default: Any) -> Any:
     return dict(default) if isinstance(default, dict) else default
 
 
-class _Refused:
-    """Marks a value that the column does not take."""
-
-
-_REFUSED = _Refused()
+def _refusal(wanted: str, value: Any) -> UsageError:
+    return UsageError(f"takes {wanted}, not this {type(value).__name__}")
 
 
 def _text(value: Any) -> Any:
@@ -98,20 +94,26 @@ def _text(value: Any) -> Any:
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _REFUSED
+    raise _refusal("text", value)
 
 
 def _host(value: Any) -> Any:
     """Take a host name in lower case, without a final dot (RFC 4343: case does not count)."""
-    return value.rstrip(".").lower() if isinstance(value, str) and value.isascii() else _REFUSED
+    if isinstance(value, str) and value.isascii():
+        return value.rstrip(".").lower()
+    raise _refusal("a host name", value)
 
 
 def _secret(value: Any) -> Any:
-    return Secret(value) if isinstance(value, str) and value.isascii() else _REFUSED
+    if isinstance(value, str) and value.isascii():
+        return Secret(value)
+    raise _refusal("a secret", value)
 
 
 def _flag(value: Any) -> Any:
-    return value if isinstance(value, bool) else _REFUSED
+    if isinstance(value, bool):
+        return value
+    raise _refusal("a boolean", value)
 
 
 def _within(bits: int) -> Callable[[Any], Any]:
@@ -119,34 +121,42 @@ def _within(bits: int) -> Callable[[Any], Any]:
     most = 2 ** (bits - 1)
 
     def check(value: Any) -> Any:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return value if whole and -most <= value < most else _REFUSED
+        if isinstance(value, int) and not isinstance(value, bool) and -most <= value < most:
+            return value
+        raise _refusal(f"an integer of {bits} bits", value)
 
     return check
 
 
 def _real(value: Any) -> Any:
     """Take a finite number: PostgreSQL would store NaN, SQLite makes it NULL."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and isfinite(value) else _REFUSED
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return float(value)
+    raise _refusal("a number", value)
 
 
 def _moment(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else _REFUSED
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
+    raise _refusal("a moment with its time zone", value)
 
 
 def _blob(value: Any) -> Any:
-    return value if isinstance(value, bytes) and len(value) <= JOURNAL_BYTES else _REFUSED
+    if isinstance(value, bytes) and len(value) <= JOURNAL_BYTES:
+        return value
+    raise _refusal(f"at most {JOURNAL_BYTES} bytes", value)
 
 
 def _data(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
-    return value if isinstance(value, dict | list) else _REFUSED
+    if isinstance(value, dict | list):
+        return value
+    raise _refusal("an object or a list", value)
 
 
-def _check_of(column: Column[Any]) -> Callable[[Any], Any]:
-    """Return the check for a column's values."""
+def check_of(column: Column[Any]) -> Callable[[Any], Any]:
+    """Return the check for a column's values: it gives the value cleaned, or raises UsageError."""
     if column.name == "domain_name":
         return _host
     match column.type:
@@ -172,17 +182,17 @@ def _check_of(column: Column[Any]) -> Callable[[Any], Any]:
 
 
 _CHECKS: dict[str, dict[str, Callable[[Any], Any]]] = {
-    table.name: {column.name: _check_of(column) for column in table.columns}
+    table.name: {column.name: check_of(column) for column in table.columns}
     for table in metadata.tables.values()
 }
 
 
-def _default(column: Column[Any]) -> Any:
+def default_of(column: Column[Any]) -> Any:
     """Return the value of a column that a new row does not give."""
     return column.default.arg if isinstance(column.default, ScalarElementColumnDefault) else None
 
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    table.name: {column.name: _default(column) for column in table.columns}
+    table.name: {column.name: default_of(column) for column in table.columns}
     for table in metadata.tables.values()
 }

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -22,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringback.store import repository
 from ringback.store.configuration import Configuration
-from ringback.store.engine import migrate, open_engine, open_writer
+from ringback.store.engine import connect_writer, file_of, migrate, open_engine
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Facts
 from ringback.store.failures import plain_reason, store_error
@@ -31,7 +32,8 @@ from ringback.store.nodes import Nodes
 from ringback.store.registrations import Registrations
 from ringback.store.repository import Page, Range, Written
 from ringback.store.rows import Row, changed, completed, key_of, table_named
-from ringback.store.saving import BatchSaver
+from ringback.store.saving import EngineSaver
+from ringback.store.sqlite_writer import FileSaver
 from ringback.store.tables import CONFIGURATION, FACTS, installation, metadata
 
 log = structlog.get_logger("ringback.store")
@@ -63,7 +65,12 @@ class Store:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._callbacks: list[Changed] = []
         self.configuration = configuration
-        self._saver = BatchSaver(self._writes, self._lock, _now, self._saved, open_writer(engine))
+        self._saver: EngineSaver | FileSaver
+        file = file_of(engine)
+        if file is None:
+            self._saver = EngineSaver(self._writes, self._lock, _now, self._saved)
+        else:
+            self._saver = FileSaver(partial(connect_writer, file), self._lock, _now, self._saved)
         self.facts = Facts(self._saver)
         self.registrations = Registrations(self.facts, self._read, self._write)
         self.installation = Installation(DEFAULT_REALM, b"", b"")

@@ -218,3 +218,65 @@ async def test_after_a_flush_that_was_given_up_the_disk_is_late_until_it_takes_r
         disk.gate.set()
         assert await facts.flush()
         assert not facts.is_late
+
+
+async def test_commits_begin_apart_so_that_one_serves_all_that_wait() -> None:
+    disk = Disk()
+    facts = Facts(disk, apart=0.05)
+    facts.start()
+    for number in range(6):
+        facts.put("calls", {"sid": f"CA{number}", "status": "queued"})
+        told = asyncio.Event()
+        facts.when_kept(told.set)
+        if number in (0, 5):
+            await told.wait()  # the first at once, the others together
+    assert [len(batch) for batch in disk.batches] == [1, 5]
+    await facts.close()
+
+
+async def test_who_gave_up_waiting_is_forgotten() -> None:
+    disk = Disk()
+    disk.gate.clear()
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        assert not await facts.flush(within=0.001)
+        assert not facts._waiters
+        disk.gate.set()
+
+
+async def test_journals_leave_half_of_the_queue_to_the_records_of_calls() -> None:
+    async with running(Disk(), rows=4) as facts:
+        assert facts.put("journals", {"call_sid": "CA1"})
+        assert facts.put("journals", {"call_sid": "CA2"})
+        assert not facts.put("journals", {"call_sid": "CA3"})
+        assert facts.put("calls", {"sid": "CA3"})
+        assert facts.put("registrations", {"sid": "RG1"})
+        assert not facts.put("calls", {"sid": "CA4"})
+        assert facts.health.refused == 2
+
+
+async def test_more_of_a_waiting_row_is_bounded_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.store.facts.PENDING_BYTES", 1000)
+    async with running(Disk()) as facts:
+        assert facts.put("journals", {"call_sid": "CA1", "version": "1"})
+        assert not facts.put("journals", {"call_sid": "CA1", "body": b"x" * 1001})
+
+
+async def test_a_mistake_of_ours_in_saving_loses_no_row_and_does_not_end_the_writer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ringback.store.facts.RETRY_MOST", 0.001)
+    saved: list[Batch] = []
+    mistakes = [ZeroDivisionError(), ZeroDivisionError()]
+
+    async def save(batch: Batch) -> list[tuple[RowKey, str]]:
+        if mistakes:
+            raise mistakes.pop()
+        saved.append(batch)
+        return []
+
+    async with running(save) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued"})
+        assert await facts.flush()
+        assert facts.health.failing == ""
+    assert ("calls", "CA1") in saved[0]
