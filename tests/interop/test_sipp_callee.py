@@ -280,3 +280,63 @@ def test_another_port_of_the_carrier_s_host_is_a_stranger(ringback: Exchange) ->
     steps = [caller.ask("INVITE", 1, body=sdp()), response(407), caller.ask("ACK", 1, branch="[branch-2]")]
     with Sipp(ringback.folder, steps, server=ringback.server):
         pass
+
+
+# -- who may know who calls ---------------------------------------------------------------------------------------
+
+
+def test_rfc3325_7_sipp_as_a_stranger_is_asserted_nothing(ringback: Exchange, alice: Phone) -> None:
+    for headers, caller in (
+        ({}, "<sip:+16505550101@"),
+        ({"Privacy": "id"}, "<sip:anonymous@anonymous.invalid>"),
+    ):
+        with far_end(ringback, answers()) as sipp:
+            domain = dial(ringback, f"<Sip>sip:x@127.0.0.1:{sipp.port}</Sip>")
+            call = alice.call(
+                f"sip:x@{domain}", {**headers, "P-Asserted-Identity": "<sip:boss@evil.test>"}
+            ).up()
+            call.hang_up()
+            call.ended()
+            messages = sipp.finish()
+        assert caller in messages
+        for left_out in ("P-Asserted-Identity", "Privacy", "evil.test", "alice"):
+            assert left_out not in messages
+
+
+def test_rfc3325_9_1_sipp_as_a_carrier_is_told_the_number(ringback: Exchange, alice: Phone) -> None:
+    for headers, caller in (
+        ({}, "<sip:+16505550101@"),
+        ({"Privacy": "id"}, "<sip:anonymous@anonymous.invalid>"),
+    ):
+        with far_end(ringback, answers(), CARRIER) as sipp:
+            call = alice.call(f"sip:x@{dial(ringback, number_noun(ringback))}", headers).up()
+            call.hang_up()
+            call.ended()
+            messages = sipp.finish()
+        assert caller in messages
+        assert "P-Asserted-Identity: <sip:+16505550101@" in messages
+        assert ("Privacy: id" in messages) == bool(headers)
+
+
+def test_rfc3323_4_2_the_number_of_sipp_as_a_carrier_is_withheld(ringback: Exchange, alice: Phone) -> None:
+    caller = Caller(ALICE, "127.0.0.1", caller="+14155550199")
+    fields = ("P-Asserted-Identity: <sip:+14155550199@carrier.test>", "Privacy: id")
+    steps = [
+        caller.ask("INVITE", 1, *fields, body=sdp(), retransmits=True),
+        response(100, optional=True),
+        response(180, optional=True),
+        response(200, routes=True),
+        caller.ask("ACK", 1, in_dialog=True),
+        request("BYE"),
+        ok(),
+    ]
+    with Sipp(
+        ringback.folder, steps, server=ringback.server, port=CARRIER_IN, options=("-rtp_echo",)
+    ) as sipp:
+        incoming = alice.incoming()
+        assert "anonymous@anonymous.invalid" in incoming["caller"]
+        assert "4155550199" not in incoming["text"]
+        alice.tell("answer", call=incoming["call"])
+        alice.inbox.expect("state", call=incoming["call"], state="CONFIRMED")
+        alice.tell("hangup", call=incoming["call"])
+        sipp.finish()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
+from ringback.call.caller_id import caller_of_carrier, wants_privacy
 from ringback.call.directory import Directory, Row
 from ringback.call.numbers import normalize
 from ringback.call.setup import Page, StatusCallback
@@ -52,6 +53,10 @@ class Admitted:
     application_sid: str = ""
     is_user: bool = False
     """It comes from a user of a SIP domain, not from a carrier."""
+    is_withheld: bool = False
+    """Whom it is for must not see who calls (RFC 3323)."""
+    asserted: str = ""
+    """The number of a carrier's caller, which carriers alone may be told (RFC 3325)."""
 
 
 def twilio_error(status: int, reason: str, code: int, text: str) -> Refused:
@@ -192,6 +197,7 @@ def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Adm
         status_callback=callback,
         parameters=parameters,
         is_user=True,
+        is_withheld=wants_privacy(request),
     )
 
 
@@ -213,8 +219,7 @@ def _admit_carrier(request: Request, trunk: Row, directory: Directory) -> Admitt
     if row is None or row["account_sid"] != trunk["account_sid"]:
         shown = number or request.uri.user or ""
         return Refused(404, "Not Found", note=f"the account has no number {shown!r:.60}")
-    user = request.from_.uri.user or "anonymous"
-    caller = normalize(user, country) or user
+    caller = caller_of_carrier(request, country)
     page, application = _page(row), ""
     callback_url, callback_method = row["status_callback"] or "", row["status_callback_method"] or "POST"
     if row["voice_application_sid"]:
@@ -231,11 +236,13 @@ def _admit_carrier(request: Request, trunk: Row, directory: Directory) -> Admitt
         return Refused(404, "Not Found", note=f"the number {number} has no voice URL")
     return Admitted(
         account_sid=str(trunk["account_sid"]),
-        from_=caller,
+        from_=caller.shown,
         to=str(number),
         page=page,
         status_callback=StatusCallback(callback_url, callback_method),
         parameters={"ApplicationSid": application} if application else {},
         phone_number_sid=str(row["sid"]),
         application_sid=application,
+        is_withheld=caller.is_withheld,
+        asserted=caller.asserted,
     )

@@ -351,6 +351,7 @@ class Leg:
         branch.follow_redirects, branch.redirected = False, True
         if where.host.lower() != branch.uri.host.lower():
             branch.login = None  # another host draws no digests of a password that was meant for this one
+            branch.headers = tuple(field for field in branch.headers if field[0] != "P-Asserted-Identity")
         branch.uri, branch.hops, branch.route = where, (), ()
         return [Wire(self, False, f"redirect to {where}"), Follow(self, branch, where)]
 

@@ -5,11 +5,12 @@ A plan is plain data, because it comes back to the script as an event and stays 
     {"error_code": 0, "error_text": "", "to": "+1555...", "from": "+1650...",
      "from_user": "+1650...", "from_domain": "...", "display_name": "",
      "targets": [{"uri", "hop", "headers", "route", "username", "password", "follow_redirects",
-                  "turn"}]}
+                  "turn", "identity"}]}
 
 ``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it. ``spare``,
 where it is there, are further Hops to the same phone. Targets of turn 0 ring at once; those of the next turn when they all failed.
-``password`` is a handle, never the secret.
+``password`` is a handle, never the secret. ``identity`` is [whether to keep the caller from whom is called, the number
+that this target may know all the same]: carriers may, nobody else (RFC 3325).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
+from ringback.call.caller_id import WITHHELD_AS
 from ringback.call.directory import Directory, Registered, Registrations, Row
 from ringback.call.failover import in_turn
 from ringback.call.numbers import is_e164, normalize
@@ -72,8 +74,9 @@ def plan(
         if wanted["kind"] == "refer":
             return _plan_refer(wanted["address"])
         if wanted["kind"] == "sip":
-            return _plan_sip(wanted, directory, registrations, now)
-        return _plan_number(wanted, directory, chance)
+            planned = _plan_sip(wanted, directory, registrations, now)
+        else:
+            planned = _plan_number(wanted, directory, chance)
     except Unroutable as problem:
         return {
             "error_code": problem.code,
@@ -81,6 +84,10 @@ def plan(
             "to": wanted["address"],
             "targets": [],
         }
+    if wanted["is_withheld"]:
+        for target in planned["targets"]:
+            target["identity"][0] = True
+    return planned
 
 
 def _planned(to: str, from_: str, from_user: str, from_domain: str, targets: list[Target]) -> Plan:
@@ -105,7 +112,12 @@ def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
 
 
 def _target(
-    uri: str, *, hop: list[Any] | None = None, headers: list[list[str]] | None = None, turn: int = 0
+    uri: str,
+    *,
+    hop: list[Any] | None = None,
+    headers: list[list[str]] | None = None,
+    turn: int = 0,
+    asserted: str = "",
 ) -> Target:
     return {
         "uri": uri,
@@ -116,6 +128,7 @@ def _target(
         "password": "",
         "follow_redirects": hop is None,
         "turn": turn,
+        "identity": [False, asserted],
     }
 
 
@@ -136,8 +149,9 @@ def _plan_number(wanted: dict[str, Any], directory: Directory, chance: Callable[
         raise Unroutable(
             21300 if sid else 32010, f"there is no BYOC trunk {sid}" if sid else "the account has no carrier"
         )
+    asserted = wanted["asserted"] if caller in WITHHELD_AS.values() else caller
     targets = [
-        _target(_towards(row["target"], number), turn=turn)
+        _target(_towards(row["target"], number), turn=turn, asserted=asserted)
         for turn, row in enumerate(in_turn(carrier.targets, chance))
     ]
     if not targets:

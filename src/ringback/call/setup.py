@@ -62,6 +62,10 @@ class CallSetup:
     time_limit: float = 14400.0
     """Seconds that the call may last after its answer (REST TimeLimit, Dial timeLimit)."""
     send_digits: str = ""
+    is_withheld: bool = False
+    """Whom the caller reaches must not see who calls (RFC 3323)."""
+    asserted: str = ""
+    """The caller's number as a carrier gave it, for other carriers (RFC 3325); "" if none did."""
     replaces: str = ""
     """The call whose place this one takes (RFC 3891)."""
     partner: str = ""

@@ -141,6 +141,8 @@ class LiveControl:
             "caller": params.from_,
             "caller_direction": "outbound-api",
             "called": params.to.address,
+            "is_withheld": False,
+            "asserted": "",
             "over_sip": False,
             "account_sid": account_sid,
             "country": self._country(account_sid),

@@ -135,6 +135,8 @@ class FrontDesk:
             parameters=admitted.parameters,
             page=replace(page, url=self._mask(page.url), fallback_url=self._mask(page.fallback_url)),
             status_callback=replace(callback, url=self._mask(callback.url)),
+            is_withheld=admitted.is_withheld,
+            asserted=admitted.asserted,
         )
 
     # -- registrations ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ringback.shell.vault import Vault
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Hop
 from ringback.sip.headers import NameAddr
+from ringback.sip.identity import ANONYMOUS, Caller, caller_headers
 from ringback.sip.uri import Uri
 
 API_VERSION = "2010-04-01"
@@ -87,6 +88,7 @@ class Placing:
             ("X-Twilio-AccountSid", setup.account_sid),
             ("X-Twilio-ApiVersion", API_VERSION),
             *[(name, value) for name, value in target["headers"]],
+            *_identity(target, place.from_domain),
         )
         login = None
         if target["username"]:
@@ -97,7 +99,11 @@ class Placing:
             address="",
             sent_by="",
             contact="",
-            from_=_caller(place.display_name, place.from_user, place.from_domain),
+            from_=(
+                ANONYMOUS
+                if target["identity"][0]
+                else _caller(place.display_name, place.from_user, place.from_domain)
+            ),
             to=_callee(_address_of_record(setup.to, target) or uri),
             headers=headers,
             route=tuple(target["route"]),
@@ -117,6 +123,14 @@ def _caller(display_name: str, user: str, domain: str) -> NameAddr:
 @lru_cache(maxsize=ADDRESSES_KEPT)
 def _callee(uri: Uri) -> NameAddr:
     return NameAddr("", uri.replace(params={}, headers=()))
+
+
+def _identity(target: dict[str, Any], domain: str) -> list[tuple[str, str]]:
+    """What a carrier is told of the caller, in a trusted network (RFC 3325 section 9)."""
+    withheld, asserted = target["identity"]
+    if not asserted:
+        return []
+    return caller_headers(Caller(_caller("", asserted, domain), withheld), trusted=True)[1]
 
 
 def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:

@@ -55,6 +55,28 @@ def _identities(message: Message, name: str) -> tuple[NameAddr, ...]:
     return tuple(found.values())
 
 
+class RemoteParty(NamedTuple):
+    """The calling party of a Remote-Party-ID, which networks used before RFC 3325 (draft-ietf-sip-privacy-04)."""
+
+    address: NameAddr
+    is_withheld: bool
+
+
+def remote_parties(message: Message) -> tuple[RemoteParty, ...]:
+    """The calling parties that Remote-Party-ID names; what is unreadable is left out."""
+    found = []
+    for value in message.raw("Remote-Party-ID")[:MAX_IDENTITIES]:
+        try:
+            address = parse_name_addr(value)
+        except SipSyntaxError:
+            continue
+        params = {name.lower(): (given or "").lower() for name, given in address.params.items()}
+        if params.get("party", "calling") == "calling":
+            withheld = params.get("privacy", "off") not in ("off", "none", "name")
+            found.append(RemoteParty(address._replace(params={}), withheld))
+    return tuple(found)
+
+
 def privacy(message: Message) -> frozenset[str]:
     """The values of Privacy, in lower case: "id", "user", "header", "session", "critical", "none" (RFC 3323 4.2)."""
     values: set[str] = set()

@@ -245,3 +245,65 @@ def test_carrier_to_a_number_without_voice_url_takes_the_trunks() -> None:
     assert isinstance(decision, Admitted)
     assert decision.page.url == "http://app.test/trunk"
     assert isinstance(carrier(FakeDirectory(numbers={OURS: number_row(voice_url=None)})), Refused)
+
+
+# -- who calls ------------------------------------------------------------------------------------------------
+
+
+def from_carrier(*fields: tuple[str, str], from_: str = "<sip:+442079460123@carrier.test>") -> Admitted:
+    directory = FakeDirectory()
+    directory.sources["192.0.2.99"] = Source(trunk_row(), domain_row())
+    request = invite(f"sip:{OURS}@192.0.2.1", headers=fields)
+    request.set("From", f"{from_};tag=x")
+    decision = admit(request, FLOW, directory, Authenticator(b"k" * 32, REALM), NOW)
+    assert isinstance(decision, Admitted)
+    return decision
+
+
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+PAI = ("P-Asserted-Identity", '"Fluffy" <sip:+14085264000@carrier.test>')
+
+
+@pytest.mark.parametrize(
+    ("fields", "from_", "caller"),
+    [
+        ([], "<sip:+442079460123@carrier.test>", ("+442079460123", "+442079460123", False)),
+        ([PAI], "<sip:+442079460123@carrier.test>", ("+442079460123", "+442079460123", False)),
+        ([PAI], "<sip:pbx@carrier.test>", ("+14085264000", "+14085264000", False)),
+        (
+            [("P-Asserted-Identity", "<tel:+14085264000>")],
+            "<sip:pbx@carrier.test>",
+            ("+14085264000", "+14085264000", False),
+        ),
+        (
+            [("Remote-Party-ID", "<sip:+14085264000@c.test>;party=calling;privacy=off")],
+            "<sip:pbx@carrier.test>",
+            ("+14085264000", "+14085264000", False),
+        ),
+        (
+            [("Remote-Party-ID", "<sip:+14085264000@c.test>;privacy=full")],
+            "<sip:x@carrier.test>",
+            ("+266696687", "+14085264000", True),
+        ),
+        ([PAI, ("Privacy", "id")], ANONYMOUS, ("+266696687", "+14085264000", True)),
+        ([("Privacy", "id")], "<sip:+442079460123@c.test>", ("+266696687", "+442079460123", True)),
+        ([PAI, ("Privacy", "none")], "<sip:pbx@c.test>", ("+14085264000", "+14085264000", False)),
+        ([], ANONYMOUS, ("+266696687", "", True)),
+        ([], "<sip:Restricted@carrier.test>", ("+7378742833", "", True)),
+        ([], "<sip:unavailable@carrier.test>", ("+86282452253", "", True)),
+        ([], "<sip:desk@carrier.test>", ("desk", "", False)),
+    ],
+)
+def test_rfc3325_5_the_caller_of_a_carrier(
+    fields: list[tuple[str, str]], from_: str, caller: tuple[str, str, bool]
+) -> None:
+    found = from_carrier(*fields, from_=from_)
+    assert (found.from_, found.asserted, found.is_withheld) == caller
+
+
+def test_rfc3325_5_a_user_asserts_nothing_and_may_ask_for_privacy() -> None:
+    for fields, withheld in [([PAI], False), ([PAI, ("Privacy", "id")], True)]:
+        decision = decide(FakeDirectory(), invite(headers=fields))
+        assert isinstance(decision, Admitted)
+        assert (decision.asserted, decision.is_withheld) == ("", withheld)
+        assert "4085264000" not in repr(decision)

@@ -36,6 +36,8 @@ def planned(directory: FakeDirectory | None = None, **changes: Any) -> dict[str,
         "caller": OURS,
         "caller_direction": "outbound-api",
         "called": "",
+        "is_withheld": False,
+        "asserted": "",
         "over_sip": False,
         "account_sid": ACCOUNT,
         "country": "US",
@@ -229,6 +231,7 @@ def test_contact_keeps_its_path() -> None:
         "address": f"sip:alice@{DOMAIN}",
         "caller_id": "x",
         "caller": "x",
+        "is_withheld": False,
         "account_sid": ACCOUNT,
     }
     (target,) = plan({**wanted, "username": "", "password": ""}, FakeDirectory(), registrations, 0.0)[
@@ -276,3 +279,30 @@ def test_normalize(dialed: str, country: str, number: str | None) -> None:
 )
 def test_is_e164(text: str, result: bool) -> None:
     assert is_e164(text) is result
+
+
+# -- who may know who calls --------------------------------------------------------------------------------------
+
+
+def identities(**changes: Any) -> list[list[Any]]:
+    return [target["identity"] for target in planned(**changes)["targets"]]
+
+
+def test_rfc3325_9_1_a_carrier_is_told_the_number_and_nobody_else_is() -> None:
+    assert identities() == [[False, OURS]]
+    assert identities(kind="sip", address="sip:bob@example.com", caller="x") == [[False, ""]]
+
+
+def test_rfc3325_7_a_withheld_number_is_asserted_to_carriers_alone() -> None:
+    hidden: dict[str, Any] = {"is_withheld": True, "asserted": "+442079460123"}
+    assert identities(caller="+266696687", caller_direction="inbound", **hidden) == [[True, "+442079460123"]]
+    assert identities(kind="sip", address="sip:bob@example.com", caller="x", **hidden) == [[True, ""]]
+
+
+def test_a_withheld_caller_of_whom_no_number_is_known_asserts_none() -> None:
+    assert identities(caller="+266696687", caller_direction="inbound", is_withheld=True) == [[True, ""]]
+
+
+def test_a_number_of_the_account_is_asserted_instead_of_who_is_forwarded() -> None:
+    forwarded = {"caller": "+266696687", "caller_direction": "inbound", "asserted": "+442079460123"}
+    assert identities(caller_id=OURS, is_withheld=True, **forwarded) == [[True, OURS]]
