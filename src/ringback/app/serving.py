@@ -13,6 +13,7 @@ from ringback.app import memory
 from ringback.app.card import print_card
 from ringback.app.demo import run_demo
 from ringback.app.errors import Unusable
+from ringback.app.program import ringback
 from ringback.app.project import ProjectDirectory
 from ringback.app.server import Server
 from ringback.app.settings import Settings
@@ -68,4 +69,5 @@ async def _show_demo(place: ProjectDirectory, console: Console) -> None:
     except Unusable as problem:
         console.print(f"[red]The demo call could not be placed: {problem}[/red]")
         return
-    console.print(f"[dim]Still serving. Once more: ringback demo {place.path}. Stop with Ctrl+C.[/dim]")
+    again = ringback("demo", place.path)
+    console.print(f"[dim]Still serving. Once more: {again}. Stop with Ctrl+C.[/dim]", soft_wrap=True)

@@ -15,8 +15,6 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-HEADER: Final = "X-Twilio-Signature"
-
 Params = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}

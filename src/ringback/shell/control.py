@@ -41,8 +41,6 @@ UNSUPPORTED = frozenset({"Record", "MachineDetection", "AsyncAmd"})
 VERIFICATION_ENDED = "/ended"
 """Behind the verification URL: where a verification call reports its end."""
 
-RINGING = ("queued", "initiated", "ringing")
-
 
 class LiveControl:
     """CallControl on an exchange. ``verification_url`` is where a caller ID's code is checked."""

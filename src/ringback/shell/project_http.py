@@ -4,6 +4,7 @@ Every request, whether from a socket or from the webhook client in this process,
 `ProjectHandler.handle` answers it.
 """
 
+import asyncio
 import html
 import json
 import mimetypes
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-import anyio.to_thread
 import structlog
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -229,7 +229,7 @@ class ProjectHandler:
         if request.method not in {"GET", "HEAD"}:
             return _plain(405, "an asset can only be read")
         try:
-            body = await anyio.to_thread.run_sync(_read_file, item.path)
+            body = await asyncio.to_thread(_read_file, item.path)
         except OSError:
             return None
         if len(body) > limits.ASSET_SIZE:
