@@ -28,6 +28,10 @@ FLOW = Flow("UDP", ("192.0.2.1", 5060), ("192.0.2.7", 5060))
 SEPARATOR = b"\0\0"
 PIECES = 24
 """Of one input; the longest of the conversations below has 14."""
+LETTERS = 12
+"""Of a piece with commands."""
+CALLS = 6
+"""Of ours in one conversation, so that an input stays as small as its time is short."""
 SENT_AT_ONCE = 64
 """More than any one event makes the agent send: eight NOTIFYs, and sixteen forks to be ended."""
 
@@ -59,6 +63,7 @@ class World:
         self.timers: dict[Any, float] = {}
         self.due: list[tuple[float, int, Any]] = []
         self.order = itertools.count()
+        self.questions: list[sip.Resolve] = []
         self.sent: list[bytes] = []
         self.told: Counter[tuple[str, int]] = Counter()
         self.asked = 0
@@ -83,9 +88,8 @@ class World:
                     heapq.heappush(self.due, (at, next(self.order), key))
                 case sip.Disarm(key):
                     self.timers.pop(key, None)
-                case sip.Resolve(key, uri):
-                    hops = [] if "nowhere" in uri.host else [Hop("UDP", "192.0.2.9", 5060)]
-                    self.run(self.agent.on_resolved(key, hops, self.now))
+                case sip.Resolve():
+                    self.questions.append(effect)
                 case sip.Incoming(request, flow):
                     self.incoming(request, flow)
                 case sip.FinalResponse() | sip.Failed():
@@ -145,12 +149,16 @@ class World:
 
     def call(self, body: bytes = seeds.OFFER, **more: Any) -> None:
         """Call Carol."""
+        if len(self.sessions) >= CALLS:
+            return
         session, effects = self.agent.invite(**CAROL, body=body, now=self.now, **more)
         self.sessions.append(session)
         self.run(effects)
 
     def register(self) -> None:
         """Ask a registrar, with a password."""
+        if self.asked >= CALLS:
+            return
         self.asked += 1
         where = {key: value for key, value in CAROL.items() if key != "contact"}
         self.run(self.agent.request(method="REGISTER", now=self.now, contact=US, **where))
@@ -159,7 +167,7 @@ class World:
         """The next thing that happens."""
         self.pass_time(0.3)
         if data[:1] == b"!":
-            self.commands(data[1:60].decode("latin-1"))
+            self.commands(data[1 : 1 + LETTERS].decode("latin-1"))
         else:
             try:
                 message = parse(data)
@@ -170,6 +178,7 @@ class World:
                     self.run(reply)
                 return
             self.run(self.agent.on_message(message, FLOW, self.now))
+        self.find_names()
         self.check()
 
     def commands(self, text: str) -> None:
@@ -200,7 +209,15 @@ class World:
                 del self.timers[key]
                 self.now = max(self.now, at)
                 self.run(self.agent.on_timer(key, self.now))
+                self.find_names()
         self.now = max(self.now, until)
+
+    def find_names(self) -> None:
+        """The resolver's answers, which come later than what asked for them."""
+        while self.questions:
+            key, uri = self.questions.pop(0)
+            hops = [] if "nowhere" in uri.host else [Hop("UDP", "192.0.2.9", 5060)]
+            self.run(self.agent.on_resolved(key, hops, self.now))
 
     # -- what must hold -----------------------------------------------------------------------------
 
@@ -235,6 +252,7 @@ class World:
         """Hang up, let all timers run out; then nothing may be left."""
         for session in self.sessions:
             self.run(session.hangup(self.now))
+        self.find_names()
         self.pass_time(100_000)
         assert not self.timers, self.timers
         assert self.agent.is_idle, (self.agent.tables.clients, self.agent.tables.servers)
