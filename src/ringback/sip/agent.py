@@ -123,7 +123,7 @@ class UserAgent(Dispatch):
             return []
         try:
             request.stamp_via(*flow.remote)
-            hop = response_hop(request.via, flow)
+            hop = response_hop(request.via, flow, is_stranger=True)
         except PeerError:
             hop = flow.hop()
         seed = f"{request.raw('Via')[0]} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"

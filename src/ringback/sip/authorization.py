@@ -31,14 +31,19 @@ class Login:
 
 
 class Authorizations:
-    """The challenges met so far by one session or request, and the nonce counts used on them."""
+    """The challenges met so far by one session or request, and the nonce counts used on them.
 
-    __slots__ = ("_login", "_met", "_tokens")
+    A digest lets whoever reads it guess passwords at leisure, so it is meant for ``hosts`` alone: those that the user's
+    request went to. Whom the far end names in a Contact or a Record-Route is a stranger.
+    """
+
+    __slots__ = ("_login", "_met", "_tokens", "hosts")
 
     def __init__(self, login: Login, tokens: Callable[[], str]) -> None:
         self._login = login
         self._tokens = tokens
         self._met: dict[tuple[str, str], tuple[Challenge, int]] = {}
+        self.hosts: set[str] = set()
 
     def challenged(
         self, response: Response, tried: tuple[tuple[str, str], ...]

@@ -123,6 +123,8 @@ class OutgoingCall:
                 break
             hop = better
         self.transaction = transaction
+        if session.authorizations is not None:
+            session.authorizations.hosts.add(hop.host)
         transaction.tried = self._tried
         is_brief = self._hops.has_more or self._has_others
         transaction.start(now, out, agent.timers.hop_patience if is_brief else None)
@@ -284,7 +286,7 @@ class OutgoingCall:
         hop = (uri and literal_hop(uri, flow)) or flow.hop()
         request = transaction.request
         via = agent.via(hop, session.sent_by, agent.branch())
-        credentials = credentials_of(request)
+        credentials = credentials_of(request) if session.may_authorize(hop) else []
         data = dialog.request("ACK", request.cseq.number, via, 70, credentials, b"").render()
         ack = self._losers[tag] = Send(hop, data, "")
         out.append(ack)

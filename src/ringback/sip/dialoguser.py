@@ -156,8 +156,6 @@ class DialogUser:
         came from. None for an ACK, and for what has to wait for the resolver.
         """
         seq = self.dialog.next_seq() if invite is None else invite.request.cseq.number
-        if invite is not None:
-            headers = credentials_of(invite.request) + headers
         item = Queued(method, seq, headers, body, invite, dialog or self.dialog)
         if dialog is not None:
             assert self.flow is not None
@@ -221,7 +219,11 @@ class DialogUser:
         method = item.method
         branch = agent.branch()
         headers = item.headers
-        if self.authorizations is not None and method != "ACK":
+        if self.authorizations is None or not self.may_authorize(hop):
+            pass
+        elif item.invite is not None:
+            headers = credentials_of(item.invite.request) + headers
+        else:
             headers = headers + self.authorizations.headers(method, item.dialog.request_uri, item.body)
         if method in _WITH_CONTACT:
             headers = [("Contact", self.contact), *headers, *agent.capabilities]
@@ -239,6 +241,10 @@ class DialogUser:
         self.on_sent(transaction)
         return transaction
 
+    def may_authorize(self, hop: Hop) -> bool:
+        """Whether the owner of the password that we call with is asked there."""
+        return self.authorizations is not None and hop.host in self.authorizations.hosts
+
     def retry(
         self,
         transaction: ClientTransaction,
@@ -249,7 +255,7 @@ class DialogUser:
         dialog: Dialog | None = None,
     ) -> bool:
         authorizations = self.authorizations
-        if authorizations is None:
+        if authorizations is None or not self.may_authorize(transaction.hop):
             return False
         tried = authorizations.challenged(response, transaction.tried)
         if tried is None:

@@ -28,6 +28,7 @@ from ringback.sip.transactions import (
     merge_key,
     server_key,
 )
+from ringback.sip.uri import same_host
 
 if TYPE_CHECKING:
     from ringback.sip.dialoguser import DialogUser
@@ -163,6 +164,12 @@ class Dispatch:
             return
         if not client.is_sent_by(vias[0], response.get("Via") or ""):  # 18.1.2
             return
+        if (
+            (response.status == 401 or response.status == 407)
+            and not flow.connection
+            and not same_host(flow.remote[0], client.hop.host)
+        ):
+            return  # whom we did not ask draws no digest, and ends nothing
         response.validate()  # before anything is changed by it
         client.on_response(response, flow, now, out)
 
@@ -231,7 +238,7 @@ class Dispatch:
 
     def _on_cancel(self, request: Request, via: Via, flow: Flow, now: float, out: list[Effect]) -> None:
         server = self.tables.servers.get(server_key(request, via, "INVITE"))
-        if server is None:
+        if server is None or not _is_of(request, server.request):
             out += self.reply_statelessly(request, flow, 481)  # 9.2
             return
         user = server.user
@@ -243,3 +250,12 @@ class Dispatch:
             user.on_cancel(server, request, now, out)
         else:
             self.answer(server, 487, now, out, to_tag=tag)
+
+
+def _is_of(cancel: Request, invite: Request) -> bool:
+    """Whether a CANCEL names the request that it has the branch of (9.1): some phones' branches can be guessed."""
+    return (
+        cancel.call_id == invite.call_id
+        and cancel.cseq.number == invite.cseq.number
+        and cancel.from_.tag == invite.from_.tag
+    )

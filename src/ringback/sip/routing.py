@@ -27,17 +27,20 @@ def default_port(transport: str) -> int:
     return 5061 if transport == "TLS" else 5060
 
 
-def response_hop(via: Via, flow: Flow) -> Hop:
+def response_hop(via: Via, flow: Flow, *, is_stranger: bool = False) -> Hop:
     """Where the answers to a request go, RFC 3261 18.2.2 and RFC 3581 section 4.
 
     The stream that it came on; when that is closed by then, the sent-by port of the same host. For UDP maddr,
     else the source address, with the source port when the client asked for it (rport).
+
+    Deviation: for a request that makes no transaction maddr does not count, because an answer to a stranger could be
+    led to anybody with it. Pinned by test_an_answer_to_a_stranger_goes_to_nobody_else.
     """
     transport, local, remote, connection = flow
     if connection:
         return Hop(transport, remote[0], via.port or default_port(transport), connection)
     params = via.params
-    host = params.get("maddr") or remote[0]
+    host = remote[0] if is_stranger else params.get("maddr") or remote[0]
     port = remote[1] if "rport" in params else via.port or default_port(transport)
     return Hop(transport, host, port, 0, "", local)
 

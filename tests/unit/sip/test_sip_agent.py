@@ -593,7 +593,7 @@ def test_a_stale_nonce_is_answered_again(network: Network, alice: Node, bob: Nod
 
 
 def test_a_proxy_and_a_server_may_both_ask(network: Network, alice: Node) -> None:
-    nobody = network.node("x", "192.0.2.200")
+    nobody = network.node("x", "192.0.2.99")
     del network.nodes[nobody.address]
     alice.call(nobody, credentials=Login("alice", "secret"))
     for status, field, realm in ((407, "Proxy-Authenticate", "edge"), (401, "WWW-Authenticate", "home")):
@@ -609,7 +609,7 @@ def test_a_proxy_and_a_server_may_both_ask(network: Network, alice: Node) -> Non
 
 
 def test_endless_stale_challenges_are_given_up(network: Network, alice: Node) -> None:
-    nobody = network.node("x", "192.0.2.200")
+    nobody = network.node("x", "192.0.2.99")
     del network.nodes[nobody.address]
     session = alice.call(nobody, credentials=Login("alice", "secret"))
     for index in range(20):
@@ -622,7 +622,7 @@ def test_endless_stale_challenges_are_given_up(network: Network, alice: Node) ->
 
 
 def test_a_request_inside_the_dialog_may_be_challenged(network: Network, alice: Node) -> None:
-    nobody = network.node("x", "192.0.2.200")
+    nobody = network.node("x", "192.0.2.99")
     del network.nodes[nobody.address]
     session = alice.call(nobody, credentials=Login("alice", "secret"))
     alice.feed(fork(alice, "one"))
