@@ -59,10 +59,14 @@ JUDGES = (  # what stands in a test, or in its module, and who then is the judge
     ("test", re.compile(r"aioice"), "aioice"),
     (
         "test",
-        re.compile(r"messages\(|flow_of\(|_read\(|_request\(\"|CORPUS|Part\(|\.statuses\("),
+        re.compile(
+            r"\b(messages|flow_of|Part)\(|\b_(read|request)\(|CORPUS|\bASSERTED\b|\.statuses\(|_examples?_of_the_rfc"
+        ),
         "the RFC's messages",
     ),
 )
+ON_THE_WIRE = frozenset(("sent", "got", "trace", "times", "feed"))
+"""What a node of a virtual network knows of its messages. Wireshark has read them too (tests/conformance/conftest.py)."""
 
 
 class Rule(NamedTuple):
@@ -96,10 +100,40 @@ def split_name(name: str) -> tuple[int, tuple[str, ...], str] | None:
     return int(found[1]), tuple(clause), " ".join(words)
 
 
+def _speaks_of_the_wire(node: ast.AST, names: set[str]) -> bool:
+    """Whether an expression has to do with messages that were sent: itself, or by a name that has."""
+    return any(
+        (isinstance(each, ast.Attribute) and each.attr in ON_THE_WIRE)
+        or (isinstance(each, ast.Name) and each.id in names)
+        for each in ast.walk(node)
+    )
+
+
+def is_read_by_wireshark(test: ast.AST, module: ast.Module) -> bool:
+    """Whether a test asserts something of the messages that nodes sent."""
+    names: set[str] = set()
+    for node in module.body:  # what gives messages of the wire back
+        if isinstance(node, ast.FunctionDef):
+            given = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
+            if any(_speaks_of_the_wire(value, set()) for value in given):
+                names.add(node.name)
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assign) and _speaks_of_the_wire(node.value, names):
+            names |= {
+                each.id for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name)
+            }
+        elif isinstance(node, ast.For) and _speaks_of_the_wire(node.iter, names):
+            names |= {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}
+    asserts = [node.test for node in ast.walk(test) if isinstance(node, ast.Assert)]
+    return any(_speaks_of_the_wire(each, names) for each in asserts)
+
+
 def rules(path: Path) -> Iterator[Rule]:
     """The rules that the tests of a module show."""
     text = path.read_text()
-    for node in ast.walk(ast.parse(text)):
+    module = ast.parse(text)
+    is_watched = path.parent.name == "conformance" and "virtual_network" in text
+    for node in ast.walk(module):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         split = split_name(node.name)
@@ -112,7 +146,7 @@ def rules(path: Path) -> Iterator[Rule]:
                 for where, pattern, name in JUDGES
                 if pattern.search(text if where == "module" else source)
             ),
-            "",
+            "Wireshark" if is_watched and is_read_by_wireshark(node, module) else "",
         )
         yield Rule(*split, judge, str(path.relative_to(ROOT)))
 
@@ -155,7 +189,9 @@ def document() -> str:
         "<!-- Written by tools/conformance.py from the names of the tests; do not edit. -->",
         "",
         "What Ringback keeps of the RFCs, rule by rule. Each line is a test; the last column says whose program or",
-        "whose bytes judge it, where these are not ours.",
+        "whose bytes judge it, where these are not ours: the far end is PJSIP, SIPp or another program; or what comes in",
+        "is taken from the RFC; or what the test says of our messages (their fields, how often they were repeated) was",
+        "read by Wireshark as well, and meant the same to it.",
         "",
         f"{len(found)} rules of {len(by_rfc)} RFCs, {judged} of them judged by others, {len(differing)} deviations.",
         "",
@@ -186,7 +222,7 @@ def main(arguments: list[str]) -> int:
         return 0
     DOCUMENT.parent.mkdir(exist_ok=True)
     DOCUMENT.write_text(text)
-    print(text.splitlines()[7])
+    print(next(line for line in text.splitlines() if " rules of " in line))
     return 0
 
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the programs of other people that the tests need. Does nothing where they are.
 #   baresip, SIPp        a softphone and a SIP test tool, that judge the exchange
+#   Wireshark (tshark)   reads what our messages mean to others
 #   PostgreSQL           the other database
 #   libfaketime          steps the clock of one process
 #   FFmpeg, eSpeak NG    judge decoding; speak languages that the built-in voice does not
@@ -8,6 +9,7 @@ set -eu
 missing=""
 command -v baresip >/dev/null 2>&1 || missing="$missing baresip"
 command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
+command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
 command -v ffmpeg >/dev/null 2>&1 || missing="$missing ffmpeg"
 command -v espeak-ng >/dev/null 2>&1 || missing="$missing espeak-ng"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
