@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
@@ -21,6 +22,7 @@ from ringback.sip.flow import Hop
 from ringback.sip.registrar import Binding, Change
 from ringback.sip.uri import Uri
 from ringback.store import Conflict, SchemaTooNew, Store, UsageError, new_sid
+from ringback.store.engine import alembic_config, open_engine
 from ringback.store.tables import metadata
 
 ACCOUNT = "AC" + "1" * 32
@@ -116,6 +118,29 @@ async def test_the_migrations_make_exactly_the_declared_tables(url: str) -> None
         assert len(await connection.run_sync(differences)) == 1
 
 
+async def test_dialogs_of_calls_that_were_up_at_an_upgrade_are_kept(url: str) -> None:
+    def first_version(connection: Connection) -> None:
+        command.upgrade(alembic_config(connection), "0001")
+        dates = "'2026-05-01 12:00:00', '2026-05-01 12:00:00'"
+        for sid, end in (("CA1", "NULL"), ("CA2", "'2026-05-01 12:00:00'")):
+            connection.exec_driver_sql(
+                "INSERT INTO calls (sid, account_sid, date_created, date_updated, end_time)"
+                f" VALUES ('{sid}', '{ACCOUNT}', {dates}, {end})"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO journals (call_sid, account_sid, date_created, date_updated, dialogs)"
+                f" VALUES ('{sid}', '{ACCOUNT}', {dates}, '[1]')"
+            )
+
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(first_version)
+    await engine.dispose()
+    async with opened(url) as store:
+        page = await store.page("calls", order="sid")
+        assert [row["dialogs"] for row in page.rows] == [[1], None]
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
     async with opened(url) as store, store._writes.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -130,15 +155,12 @@ async def test_values_of_every_type_come_back_as_they_went_in(url: str) -> None:
             "incoming_phone_numbers", {"account_sid": ACCOUNT, "phone_number": "+16505550100", "beta": True}
         )
         assert await store.fetch("incoming_phone_numbers", number["sid"]) == number
-        journal = {
-            "call_sid": "CA1",
-            "account_sid": ACCOUNT,
-            "body": b"\x00\xff",
-            "dialogs": [{"a": [1, None]}],
-        }
+        journal = {"call_sid": "CA1", "account_sid": ACCOUNT, "body": b"\x00\xff"}
+        dialogs = [{"a": [1, None, "ü\udce9"]}]
         store.facts.put("journals", journal)
         store.facts.put(
-            "calls", call("CA1", start_time=moment, sip_response_code=486, caller_name="Zoë ☎\x00")
+            "calls",
+            call("CA1", start_time=moment, sip_response_code=486, caller_name="Zoë ☎\x00", dialogs=dialogs),
         )
         stored = await store.fetch("journals", "CA1") or {}
         assert {name: stored[name] for name in journal} == journal
@@ -146,6 +168,7 @@ async def test_values_of_every_type_come_back_as_they_went_in(url: str) -> None:
         assert row["start_time"] == moment
         assert row["start_time"].tzinfo is UTC
         assert (row["sip_response_code"], row["caller_name"], row["end_time"]) == (486, "Zoë ☎", None)
+        assert row["dialogs"] == dialogs
 
 
 async def test_an_upsert_changes_only_what_it_names(url: str) -> None:

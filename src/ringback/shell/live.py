@@ -33,6 +33,8 @@ class LiveCall:
     callbacks: asyncio.Queue[Any] | None = None
     held: list[Callable[[], None]] | None = None
     """Commands that wait until this call's answer is written down and out; None when nothing waits."""
+    recorded: bool = False
+    """Whether the queue of the store has taken the record as a whole; if not, there is nothing to change."""
     quality: Any = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 

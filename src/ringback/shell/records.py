@@ -59,14 +59,18 @@ class Records:
 
     def opened(self, call: LiveCall) -> None:
         """A call exists."""
-        self._store.facts.put("calls", call.row)
+        call.recorded = self._store.facts.put("calls", call.row)
 
     def changed(self, call: LiveCall, changes: dict[str, Any], now: float) -> None:
         """Facts of a call changed; times are given in seconds since the epoch."""
-        row = {name: moment(value) if name in MOMENTS else value for name, value in changes.items()}
-        row["date_updated"] = moment(now)
+        row = {"sid": call.setup.sid, **changes, "date_updated": moment(now)}
+        for name in MOMENTS:
+            if name in changes:
+                row[name] = moment(changes[name])
         call.row.update(row)
-        self._store.facts.put("calls", {"sid": call.sid, **row})
+        # What was refused at first, because too much waited for the disk, is put whole when there is room again.
+        recorded = self._store.facts.put("calls", row if call.recorded else call.row)
+        call.recorded = call.recorded or recorded
 
     def failed(self, call: LiveCall, note: Note) -> None:
         """An error or warning with a code of Twilio's: a Notification of the call."""
@@ -91,8 +95,7 @@ class Records:
         """The call's dialog stands: keep it, so that the next run can hang up if this one dies."""
         session = call.leg.session
         if session is not None:
-            row = {"call_sid": call.sid, "account_sid": call.setup.account_sid, "dialogs": [session.record()]}
-            self._store.facts.put("journals", row)
+            self._store.facts.put("calls", {"sid": call.sid, "dialogs": [session.record()]})
 
     def when_kept(self, told: Callable[[], None]) -> None:
         """Call back once everything so far is on disk."""
@@ -108,7 +111,8 @@ class Records:
         self._store.facts.is_late = True
 
     def closed(self, call: LiveCall) -> None:
-        """The call is over: keep its journal."""
+        """The call is over: keep its journal, and no dialog."""
+        self._store.facts.put("calls", {"sid": call.sid, "dialogs": None})
         body = packed(call.actor.journal.encode())
         if len(body) <= JOURNAL_BYTES:
             self._store.facts.put(
@@ -118,6 +122,5 @@ class Records:
                     "account_sid": call.setup.account_sid,
                     "version": call.actor.journal.version,
                     "body": body,
-                    "dialogs": None,
                 },
             )

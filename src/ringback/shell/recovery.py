@@ -29,8 +29,7 @@ async def close_left_behind(store: Store, stack: SipStack) -> int:
     closed = 0
     while page := (await store.page("calls", where={"status": UNFINISHED}, limit=AT_ONCE)).rows:
         for row in page:
-            journal = await store.fetch("journals", row["sid"])
-            for dialog in (journal or {}).get("dialogs") or []:
+            for dialog in row["dialogs"] or []:
                 _hang_up(stack, row["sid"], dialog)
             _close(store, row)
         closed += len(page)
@@ -61,6 +60,7 @@ def _close(store: Store, row: dict[str, Any]) -> None:
         "end_time": now,
         "duration": str(max(0, seconds)),
         "date_updated": now,
+        "dialogs": None,
     }
     store.facts.put("calls", {"sid": row["sid"], **changes})
     store.facts.put(

@@ -39,7 +39,7 @@ class Timelines:
             return live.actor.journal.encode() if live.setup.account_sid == account_sid else None
         await self._store.facts.flush()
         row = await self._store.fetch("journals", call_sid, account_sid)
-        # A call that the server left behind when it was killed has a row, for its dialogs, and no journal.
+        # Versions before gave a call that was left behind by a killed server a row without a journal.
         return unpacked(row["body"]) if row is not None and row["body"] is not None else None
 
     async def records(self, account_sid: str, call_sid: str) -> list[Record]:

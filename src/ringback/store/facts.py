@@ -139,15 +139,16 @@ class Facts:
         if key_name is None:
             raise _not_a_fact(table_name)
         values = dict(row)
-        for date in ("date_created", "date_updated"):
-            if values.get(date, date) is None:
-                del values[date]  # the writer's to fill in
         key = values.get(key_name)
         if key is None:
             if table_name not in SID_PREFIXES:
                 raise UsageError(f"{table_name} needs {key_name}")
             key = values[key_name] = new_sid(SID_PREFIXES[table_name])
-        size = sum(len(values.get(name) or b"") for name in _BLOBS[table_name]) if _BLOBS[table_name] else 0
+        for date in ("date_created", "date_updated"):
+            if values.get(date, date) is None:
+                del values[date]  # the writer's to fill in
+        blobs = _BLOBS[table_name]
+        size = sum([len(values.get(name) or b"") for name in blobs]) if blobs else 0
         return self._add((table_name, key), values, False, size)
 
     def remove(self, table_name: str, key: str) -> bool:
@@ -214,11 +215,10 @@ class Facts:
             raise UsageError("the store is closed")
         pending = self._pending
         old = pending.get(key)
-        if (old is None and len(pending) >= self._room(key[0])) or (
-            size and self._bytes + size > PENDING_BYTES
-        ):
-            self._refuse()
-            return False
+        if old is None and len(pending) >= (self._most_rows if key[0] in _RECORDS else self._most_rows // 2):
+            return self._refuse()
+        if size and self._bytes + size > PENDING_BYTES:
+            return self._refuse()
         self._sequence += 1
         self._bytes += size
         if old is None:
@@ -233,14 +233,12 @@ class Facts:
             self._bytes += both.size - old.size - size
         return True
 
-    def _room(self, table_name: str) -> int:
-        return self._most_rows if table_name in _RECORDS else self._most_rows // 2
-
-    def _refuse(self) -> None:
+    def _refuse(self) -> bool:
         self._refused += 1
         if not self._refusing:
             self._refusing = True
             log.error("facts_refused", waiting=len(self._pending), reason=self._failing)
+        return False
 
     # --- when to commit ---------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ What Twilio computes (`uri`, `url`, `links`, `subresource_uris`, `auth_type`, `*
 
 from typing import Any
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import text as sql_text
 from sqlalchemy.schema import SchemaItem
 
 from ringback.store.columns import big, blob, data, flag, moment, number, parent, real, secret, text, texts
@@ -26,9 +27,16 @@ SID_PREFIXES: dict[str, str] = {}
 
 
 def _resource(
-    name: str, prefix: str | None, *items: SchemaItem | list[Column[Any]], key: str = "sid"
+    name: str,
+    prefix: str | None,
+    *items: SchemaItem | list[Column[Any]],
+    key: str = "sid",
+    listed: bool = True,
 ) -> Table:
-    """Declare a resource table: key, account, dates, and the given columns and rules."""
+    """Declare a resource table: key, account, dates, and the given columns and rules.
+
+    Rows that are `listed` by account or date have an index on each. An index costs each call more than a column.
+    """
     if prefix is not None:
         SID_PREFIXES[name] = prefix
     flat = [part for item in items for part in (item if isinstance(item, list) else [item])]
@@ -36,11 +44,16 @@ def _resource(
         name,
         metadata,
         Column(key, Text, primary_key=True),
-        text("account_sid", required=True, index=True),
-        moment("date_created", required=True, index=True),
+        text("account_sid", required=True, index=listed),
+        moment("date_created", required=True, index=listed),
         moment("date_updated", required=True),
         *flat,
     )
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """Return the options of an index on the rows that meet a condition."""
+    return {"sqlite_where": sql_text(condition), "postgresql_where": sql_text(condition)}
 
 
 def _voice(status_callback: str = "status_callback", suffix: str = "") -> list[Column[Any]]:
@@ -212,13 +225,17 @@ calls = _resource(
     "calls",
     "CA",
     texts("to", "from", "phone_number_sid", "status", "direction", "duration", "price", "price_unit"),
-    text("parent_call_sid", index=True),
+    text("parent_call_sid"),
     texts("answered_by", "forwarded_from", "group_sid", "caller_name", "queue_time", "trunk_sid"),
     text("api_version", API_VERSION),
     moment("start_time", index=True),
     moment("end_time"),
     texts("sip_call_id", "error_code"),  # not shown
     number("sip_response_code"),  # not shown
+    data("dialogs"),  # not shown: those to hang up in if this server dies; null when the call is over
+    Index("ix_calls_account_sid", "account_sid", "date_created"),
+    Index("ix_calls_parent_call_sid", "parent_call_sid", **_only("parent_call_sid IS NOT NULL")),
+    listed=False,
 )
 
 call_events = _resource(
@@ -240,7 +257,7 @@ notifications = _resource(
     moment("message_date"),
 )
 
-journals = _resource("journals", None, text("version"), blob("body"), data("dialogs"), key="call_sid")
+journals = _resource("journals", None, text("version"), blob("body"), key="call_sid", listed=False)
 
 registrations = _resource(
     "registrations",
@@ -249,11 +266,12 @@ registrations = _resource(
     text("aor", required=True),
     text("contact", required=True),
     data("received"),
-    moment("expires_at", required=True, index=True),
+    moment("expires_at", required=True),
     texts("call_id", "user_agent", "instance", "reg_id"),
     data("path"),
     big("cseq"),
     real("q"),
+    listed=False,
 )
 
 installation = Table(
