@@ -6,7 +6,6 @@ on at once, so that they never raise later.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -31,8 +30,6 @@ from ringback.sip.limits import MAX_CALL_ID, MAX_LIST_VALUES
 if TYPE_CHECKING:
     from ringback.sip.message import Request, Response
 
-_CALL_ID: Final = re.compile(r"[!-~]++")
-
 # RFC 3261 section 8.1.1; Max-Forwards is left out because RFC 2543 did not know it (RFC 4475 section 3.4.1).
 _MANDATORY: Final = ("To", "From", "Call-ID", "CSeq", "Via")
 _SINGLE: Final = frozenset(
@@ -40,9 +37,6 @@ _SINGLE: Final = frozenset(
 )
 
 _NONE: Final[frozenset[str]] = frozenset()
-_NAMES: Final = ""
-"""Key of the set of all names among the typed fields; no field has it."""
-
 Header = tuple[str, str]
 
 
@@ -80,12 +74,11 @@ class Message:
         return None
 
     def has(self, name: str) -> bool:
-        """Whether there is a field of this name, in its canonical spelling; cheap, for the many that are not there."""
-        try:
-            names: set[str] = self._typed[_NAMES]
-        except KeyError:
-            names = self._typed[_NAMES] = {header[0] for header in self.headers}
-        return name in names
+        """Whether there is a field of this name, in its canonical spelling."""
+        for header in self.headers:  # noqa: SIM110 - three times as fast when compiled
+            if header[0] == name:
+                return True
+        return False
 
     def raw(self, name: str) -> list[str]:
         """Every value of a field, line by line, as they came."""
@@ -116,21 +109,18 @@ class Message:
         """Append a field."""
         name = canonical_name(name)
         self._typed.pop(name, None)
-        self._typed.pop(_NAMES, None)
         self.headers.append((name, value))
 
     def prepend(self, name: str, value: str) -> None:
         """Put a field in front of all others (Via, Route, Record-Route)."""
         name = canonical_name(name)
         self._typed.pop(name, None)
-        self._typed.pop(_NAMES, None)
         self.headers.insert(0, (name, value))
 
     def remove(self, name: str) -> None:
         """Take every field of this name away."""
         name = canonical_name(name)
         self._typed.pop(name, None)
-        self._typed.pop(_NAMES, None)
         lower = name.lower()
         self.headers = [header for header in self.headers if header[0].lower() != lower]
 
@@ -138,7 +128,6 @@ class Message:
         """Put `value` in the place of the first field of this name, take the others away; append when new."""
         name = canonical_name(name)
         self._typed.pop(name, None)
-        self._typed.pop(_NAMES, None)
         lower = name.lower()
         at = next((i for i, header in enumerate(self.headers) if header[0].lower() == lower), None)
         if at is None:
@@ -277,9 +266,13 @@ class Message:
         RFC 3261 section 8.1.1. Raises SipSyntaxError with this message in it: answer a request with its
         status, drop a response.
         """
-        seen = [name for name, _ in self.headers if name in _SINGLE]
-        if len(seen) != len(set(seen)):
-            raise SipSyntaxError("Header field given twice", message=cast("Request | Response", self))
+        seen: set[str] = set()
+        for header in self.headers:
+            name = header[0]
+            if name in _SINGLE:
+                if name in seen:
+                    raise SipSyntaxError("Header field given twice", message=cast("Request | Response", self))
+                seen.add(name)
         for name in _MANDATORY:
             if name not in seen and (name != "Via" or not self.vias):
                 raise SipSyntaxError(f"Missing {name}", message=cast("Request | Response", self))
@@ -291,7 +284,9 @@ class Message:
     def render(self) -> bytes:
         """The bytes on the wire, Content-Length always right. Raises UsageError for a line end in a field."""
         lines = [self.start_line()]
-        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
+        for name, value in self.headers:
+            if name != "Content-Length":
+                lines.append(f"{name}: {value}")
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         text = "\r\n".join(lines)
         breaks = len(lines) + 1
@@ -311,13 +306,15 @@ class Message:
 
 
 def check_call_id(value: str) -> str:
-    if len(value) > MAX_CALL_ID or not _CALL_ID.fullmatch(value):
+    if not 0 < len(value) <= MAX_CALL_ID or not value.isascii() or not value.isprintable() or " " in value:
         raise SipSyntaxError("Malformed Call-ID")
     return value
 
 
 def check_contacts(values: list[str]) -> tuple[NameAddr, ...]:
-    return () if values == ["*"] else parse_name_addrs(values)
+    if len(values) == 1 and "," not in values[0]:
+        return () if values[0] == "*" else (parse_name_addr(values[0]),)
+    return parse_name_addrs(values)
 
 
 def check_number(value: str, name: str) -> int:

@@ -92,6 +92,7 @@ def canonical_name(name: str) -> str:
 
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 _VALUE: Final = r'[^\x00-\x20\x7f;,"<>]++'  # a token, a host, or what phones send in their place
+_PLAIN_VALUE: Final = re.compile(_VALUE)
 _PARAM: Final = re.compile(rf"[ \t]*+;[ \t]*+({TOKEN}++)(?:[ \t]*+=[ \t]*+({_VALUE}|{_QUOTED}))?+", re.DOTALL)
 _PARAMS: Final = re.compile(
     rf"(?:[ \t]*+;[ \t]*+{TOKEN}++(?:[ \t]*+=[ \t]*+(?:{_VALUE}|{_QUOTED}))?+)*+[ \t]*+", re.DOTALL
@@ -99,10 +100,9 @@ _PARAMS: Final = re.compile(
 _LIST_VALUE: Final = re.compile(rf"(?:[^\",<]++|{_QUOTED}|<[^>]*+>)*+", re.DOTALL)
 _NAME_ADDR: Final = re.compile(r'(?:"((?:[^"\\]++|\\.)*+)"[ \t]*+|([^"<>,;]*+))<([^<>\s]++)>(.*+)', re.DOTALL)
 _ADDR_SPEC: Final = re.compile(r'([^\s;?,<>"]++)(.*+)', re.DOTALL)
-_VIA: Final = re.compile(
+_SENT: Final = re.compile(  # a Via without its parameters
     rf"(?i:SIP)[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN}++)[ \t]++"
-    r"([A-Za-z0-9_][A-Za-z0-9\-_.]*+|\[(?=[^\]:]*+:)[0-9A-Fa-f:.]{2,64}\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}))?+(.*+)",
-    re.DOTALL,
+    r"([A-Za-z0-9_][A-Za-z0-9\-_.]*+|\[(?=[^\]:]*+:)[0-9A-Fa-f:.]{2,64}\])(?:[ \t]*+:[ \t]*+([0-9]{1,5}))?+[ \t]*+"
 )
 _CSEQ: Final = re.compile(rf"([0-9]{{1,32}})[ \t]++({TOKEN}++)")
 _QVALUE: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
@@ -111,6 +111,9 @@ _NEEDS_ESCAPE: Final = re.compile(r'(["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f])')
 _LINE_ENDS: Final = str.maketrans("\r\n", "  ")
 _PLAIN_DISPLAY: Final = re.compile(rf"{TOKEN}++(?: {TOKEN}++)*+")
 _NO_PARAMS: Final[Params] = MappingProxyType({})
+_COMMON_PARAMS: Final = frozenset(
+    ("branch", "expires", "lr", "ob", "q", "received", "reg-id", "rport", "tag")
+)
 
 
 def unquote(value: str) -> str:
@@ -123,6 +126,8 @@ def unquote(value: str) -> str:
 
 def quoted(value: str) -> str:
     """A quoted-string that holds `value`; line ends, which no quoted-string can hold, become spaces."""
+    if value.isprintable() and '"' not in value and "\\" not in value:
+        return f'"{value}"'
     return '"' + _NEEDS_ESCAPE.sub(r"\\\1", value.translate(_LINE_ENDS)) + '"'
 
 
@@ -156,6 +161,25 @@ def parse_params(text: str) -> Params:
     """
     if not text:
         return _NO_PARAMS
+    return _common_params(text) or _any_params(text)
+
+
+def _common_params(text: str) -> Params | None:
+    """Those that most messages have, as most write them; None for the others."""
+    params: dict[str, str | None] = {}
+    pieces = text.split(";")
+    if pieces[0]:
+        return None
+    del pieces[0]
+    for piece in pieces:
+        name, equals, value = piece.partition("=")
+        if name not in _COMMON_PARAMS or (equals and not _PLAIN_VALUE.fullmatch(value)):
+            return None
+        params[name] = value if equals else None
+    return params if len(params) == len(pieces) else None
+
+
+def _any_params(text: str) -> Params:
     if not _PARAMS.fullmatch(text):
         raise SipSyntaxError("Malformed parameters")
     params: dict[str, str | None] = {}
@@ -174,7 +198,7 @@ def parse_params(text: str) -> Params:
         raise SipSyntaxError("Malformed parameters")
     if len(params) != count:
         raise SipSyntaxError("Parameter given twice")
-    return MappingProxyType(params)
+    return params
 
 
 def render_params(params: Params) -> str:
@@ -182,15 +206,28 @@ def render_params(params: Params) -> str:
     return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in params.items()])
 
 
-class NameAddr(NamedTuple):
+class NameAddr:
     """An address with a display name and parameters: From, To, Contact, Route (RFC 3261 section 20.10).
 
-    `params` are those of the header field, values as on the wire; `param` takes the quotes off.
+    `params` are those of the header field, values as on the wire; `param` takes the quotes off. Immutable, as the
+    others here, because equal texts share one; a slotted class, as every message makes them anew.
     """
 
-    display: str
-    uri: Uri
-    params: Params = _NO_PARAMS
+    __slots__ = ("display", "params", "uri")
+
+    def __init__(self, display: str, uri: Uri, params: Params = _NO_PARAMS) -> None:
+        self.display = display
+        self.uri = uri
+        self.params = params
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NameAddr) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return f"NameAddr({str(self)!r})"
 
     @property
     def tag(self) -> str | None:
@@ -214,9 +251,14 @@ class NameAddr(NamedTuple):
         value = self.params.get(name)
         return None if value is None else unquote(value)
 
+    @property
+    def bare(self) -> NameAddr:
+        """The same address without parameters."""
+        return NameAddr(self.display, self.uri)
+
     def with_tag(self, tag: str) -> NameAddr:
         """The same address with this tag."""
-        return self._replace(params=MappingProxyType({**self.params, "tag": tag}))
+        return NameAddr(self.display, self.uri, {**self.params, "tag": tag})
 
     def __str__(self) -> str:
         display = ""
@@ -226,13 +268,25 @@ class NameAddr(NamedTuple):
         return f"{display}<{self.uri.text}>{render_params(self.params)}"
 
 
-class Via(NamedTuple):
+class Via:
     """One hop of the way back, RFC 3261 section 20.42. `host` is without the brackets of an IPv6 literal."""
 
-    transport: str
-    host: str
-    port: int | None
-    params: Params = _NO_PARAMS
+    __slots__ = ("host", "params", "port", "transport")
+
+    def __init__(self, transport: str, host: str, port: int | None, params: Params = _NO_PARAMS) -> None:
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.params = params
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Via) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return f"Via({str(self)!r})"
 
     @property
     def branch(self) -> str | None:
@@ -297,10 +351,17 @@ _parse_name_addr_remembered: Final = lru_cache(maxsize=REMEMBERED_ADDRESSES)(_pa
 
 
 def parse_name_addr(value: str) -> NameAddr:
-    """Read the value of From, To, Route, Record-Route or one Contact. Raises SipSyntaxError."""
-    if len(value) <= MAX_REMEMBERED_TEXT:
-        return _parse_name_addr_remembered(value)
-    return _parse_name_addr(value)
+    """Read the value of From, To, Route, Record-Route or one Contact. Raises SipSyntaxError.
+
+    What comes again is remembered, an address apart from its tag, which is new with every call.
+    """
+    if len(value) > MAX_REMEMBERED_TEXT:
+        return _parse_name_addr(value)
+    address, found, tag = value.rpartition(">;tag=")
+    if found and _TOKEN_ALONE.fullmatch(tag):
+        known = _parse_name_addr_remembered(address + ">")
+        return NameAddr(known.display, known.uri, {"tag": tag})
+    return _parse_name_addr_remembered(value)
 
 
 def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
@@ -313,16 +374,30 @@ def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
 
 def parse_via(value: str) -> Via:
     """Read one Via value. Raises SipSyntaxError."""
-    found = _VIA.fullmatch(value)
+    sent, semicolon, rest = value.partition(";")
+    transport, host, port = (
+        _parse_sent_remembered(sent) if len(sent) <= MAX_REMEMBERED_TEXT else _parse_sent(sent)
+    )
+    params = parse_params(semicolon + rest)
+    branch = params.get("branch", "-")
+    if not branch or len(branch) > MAX_KEY:
+        raise SipSyntaxError("Malformed Via")
+    return Via(transport, host, port, params)
+
+
+def _parse_sent(text: str) -> tuple[str, str, int | None]:
+    """Transport, host and port of a Via."""
+    found = _SENT.fullmatch(text)
     if found is None:
         raise SipSyntaxError("Malformed Via")
-    transport, host, digits, rest = found.groups()
-    params = parse_params(rest)
+    transport, host, digits = found.groups()
     port = None if digits is None else int(digits)
-    branch = params.get("branch", "-")
-    if (port is not None and port > 65535) or not branch or len(branch) > MAX_KEY:
+    if port is not None and port > 65535:
         raise SipSyntaxError("Malformed Via")
-    return Via(transport.upper(), host[1:-1] if host[0] == "[" else host, port, params)
+    return transport.upper(), host[1:-1] if host[0] == "[" else host, port
+
+
+_parse_sent_remembered: Final = lru_cache(maxsize=REMEMBERED_ADDRESSES)(_parse_sent)
 
 
 def parse_vias(values: Iterable[str]) -> tuple[Via, ...]:

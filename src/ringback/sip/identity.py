@@ -105,10 +105,10 @@ def caller_of(message: Message, *, trusted: bool) -> Caller:
     """The caller of a request: what a trusted peer asserts, tel: or SIP, before what From says."""
     shown = message.from_
     if not trusted:
-        return Caller(shown._replace(params={}), is_anonymous(shown))
+        return Caller(shown.bare, is_anonymous(shown))
     asserted = asserted_identities(message)
     hidden = is_withheld(message) or is_anonymous(shown)
-    return Caller(asserted[0] if asserted else shown._replace(params={}), hidden)
+    return Caller(asserted[0] if asserted else shown.bare, hidden)
 
 
 def caller_headers(caller: Caller, *, trusted: bool) -> tuple[NameAddr, list[Header]]:
@@ -120,7 +120,7 @@ def caller_headers(caller: Caller, *, trusted: bool) -> tuple[NameAddr, list[Hea
     from_ = ANONYMOUS if caller.is_withheld else caller.address
     if not trusted:
         return from_, []
-    headers = [("P-Asserted-Identity", str(caller.address._replace(params={})))]
+    headers = [("P-Asserted-Identity", str(caller.address.bare))]
     if caller.is_withheld:
         headers.append(("Privacy", "id"))
     return from_, headers

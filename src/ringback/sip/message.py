@@ -16,6 +16,7 @@ from ringback.sip.fields import Header, Message, check_call_id, check_contacts, 
 from ringback.sip.headers import (
     SPELLINGS,
     TOKEN,
+    Via,
     canonical_name,
     parse_cseq,
     parse_name_addr,
@@ -33,8 +34,11 @@ _REQUEST_LINE: Final = re.compile(rf"({TOKEN}++) (\S++) SIP/2\.0", re.IGNORECASE
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*+))?", re.IGNORECASE)
 _OTHER_VERSION: Final = re.compile(r"SIP/(?!2\.0)[0-9]++\.[0-9]++", re.IGNORECASE)
 _LIKE_REQUEST_LINE: Final = re.compile(rf"({TOKEN}++)[ \t]++(.*)[ \t](SIP/\S++)[ \t]*+", re.IGNORECASE)
+_STATUSES: Final = frozenset(str(status) for status in range(100, 700))
+_METHODS: Final = frozenset("ACK BYE CANCEL INFO INVITE NOTIFY OPTIONS PRACK REFER REGISTER UPDATE".split())
+"""Those that need no look at their letters."""
 _FOLD: Final = re.compile(r"\r\n[ \t]++")  # RFC 3261 section 7.3.1; white space before it stays, harmless
-_CONTROLS: Final = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
+_CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _BARE_CONTROL: Final = re.compile(rb"(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 # Methods whose 1xx and 2xx responses make or refresh a dialog (RFC 3261 section 12.1.1, RFC 6665, RFC 3515).
@@ -92,7 +96,7 @@ class Request(Message):
         elif via.host == host and "received" not in params:
             return
         params["received"] = host
-        stamped = via._replace(params=params)
+        stamped = Via(via.transport, via.host, via.port, params)
         at = next(i for i, header in enumerate(self.headers) if header[0] == "Via")
         rest = split_list(self.headers[at][1])[1:]
         self.headers[at] = ("Via", ", ".join([str(stamped), *rest]))
@@ -162,21 +166,33 @@ class Response(Message):
 # -- reading
 
 # What a user agent acts on is read at once, so that nothing raises later.
-_READERS: Final[dict[str, Callable[[list[str]], Any]]] = {
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "From": parse_name_addr,
+    "To": parse_name_addr,
+    "CSeq": parse_cseq,
+    "Call-ID": check_call_id,
+    "Max-Forwards": lambda value: check_number(value, "Max-Forwards"),
+    "Content-Length": lambda value: check_number(value, "Content-Length"),
+}
+_LIST_READERS: Final[dict[str, Callable[[list[str]], Any]]] = {
     "Via": parse_vias,
-    "From": lambda values: parse_name_addr(values[0]),
-    "To": lambda values: parse_name_addr(values[0]),
-    "CSeq": lambda values: parse_cseq(values[0]),
-    "Call-ID": lambda values: check_call_id(values[0]),
-    "Contact": lambda values: check_contacts(values),
+    "Contact": check_contacts,
     "Route": parse_name_addrs,
     "Record-Route": parse_name_addrs,
-    "Max-Forwards": lambda values: check_number(values[0], "Max-Forwards"),
-    "Content-Length": lambda values: check_number(values[0], "Content-Length"),
 }
 
 
 def _read_start_line(line: str) -> Request | Response:
+    if line.startswith("SIP/2.0 ") and line[11:12] == " " and (status := line[8:11]) in _STATUSES:
+        return Response(int(status), line[12:])
+    method, _, rest = line.partition(" ")
+    uri, _, version = rest.partition(" ")
+    if version == "SIP/2.0" and uri and method in _METHODS and "\t" not in uri:
+        return Request(method, uri)
+    return _read_odd_start_line(line)
+
+
+def _read_odd_start_line(line: str) -> Request | Response:
     if line[:4].upper() == "SIP/":
         found = _STATUS_LINE.fullmatch(line)
         if found is None:
@@ -194,6 +210,15 @@ def _read_start_line(line: str) -> Request | Response:
     return Request(found[1], found[2])
 
 
+def _judge_controls(head: bytes) -> None:
+    """Control characters are let through where they are escaped in a quoted string, and line ends never."""
+    if _BARE_CONTROL.search(head):
+        raise SipSyntaxError("Control character in a header field")
+    breaks = head.count(b"\r\n")
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+        raise SipSyntaxError("Bare line end")
+
+
 def parse_head(head: bytes) -> Request | Response:
     """Read a start line and header fields (without the empty line); the body stays empty.
 
@@ -201,20 +226,15 @@ def parse_head(head: bytes) -> Request | Response:
     """
     if len(head) > MAX_HEAD:
         raise SipSyntaxError("Message Too Large", 513)
-    if len(head.translate(None, _CONTROLS)) != len(head) and _BARE_CONTROL.search(head):
-        raise SipSyntaxError("Control character in a header field")
-    breaks = head.count(b"\r\n")
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-        raise SipSyntaxError("Bare line end")
+    if len(head.translate(None, _CONTROLS)) + 2 * head.count(b"\r\n") != len(head):
+        _judge_controls(head)
     encoding = "utf-8"
     try:
         text = head.decode()
     except UnicodeDecodeError:
         encoding = "latin-1"
         text = head.decode(encoding)
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    lines = text.split("\r\n")
+    lines = (_FOLD.sub(" ", text) if "\n " in text or "\n\t" in text else text).split("\r\n")
     if len(lines) > MAX_HEADER_LINES:
         raise SipSyntaxError("Too many header fields", 513)
     wrong: SipSyntaxError | None = None
@@ -237,30 +257,30 @@ def parse_head(head: bytes) -> Request | Response:
 
 def _read_fields(message: Request | Response, lines: list[str]) -> None:
     headers = message.headers
-    to_read: dict[str, list[str]] = {}
     wrong: SipSyntaxError | None = None
-    spellings = SPELLINGS.get
-    for line in lines[1:]:
+    del lines[0]
+    for line in lines:
         name, colon, value = line.partition(":")
-        try:
-            if not colon:
-                raise SipSyntaxError("Header field without a colon")
-            kept = spellings(name) or canonical_name(name)
-        except SipSyntaxError as error:
-            wrong = wrong or error
-            continue
-        value = value.strip(" \t")
-        headers.append((kept, value))
-        if kept in _READERS:
-            if kept in to_read:
-                to_read[kept].append(value)
-            else:
-                to_read[kept] = [value]
+        kept = SPELLINGS.get(name)
+        if kept is None or not colon:
+            try:
+                if not colon:
+                    raise SipSyntaxError("Header field without a colon")
+                kept = canonical_name(name)
+            except SipSyntaxError as error:
+                wrong = wrong or error
+                continue
+        headers.append((kept, value.strip(" \t")))
     if wrong is not None:
         raise wrong
     typed = message._typed
-    for name, values in to_read.items():
-        typed[name] = _READERS[name](values)
+    for name, value in headers:
+        if name in typed:
+            continue
+        if name in _READERS:
+            typed[name] = _READERS[name](value)
+        elif name in _LIST_READERS:
+            typed[name] = _LIST_READERS[name]([other for kept, other in headers if kept == name])
     if isinstance(message, Request):
         if "CSeq" in typed and typed["CSeq"].method != message.method:
             raise SipSyntaxError("CSeq method mismatch")

@@ -160,7 +160,7 @@ def test_displays_are_quoted_where_they_must_be() -> None:
 
 def test_via() -> None:
     via = parse_via("SIP/2.0/tls Host.Example;rport=5071;received=192.0.2.1;branch=z9hG4bKx")
-    assert via[:3] == ("TLS", "Host.Example", None)
+    assert (via.transport, via.host, via.port) == ("TLS", "Host.Example", None)
     assert (via.branch, via.received, via.rport) == ("z9hG4bKx", "192.0.2.1", 5071)
     assert via.sent_by == "host.example:5061"
     assert parse_via(str(via)) == via
