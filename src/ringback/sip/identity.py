@@ -73,7 +73,7 @@ def remote_parties(message: Message) -> tuple[RemoteParty, ...]:
         params = {name.lower(): (given or "").lower() for name, given in address.params.items()}
         if params.get("party", "calling") == "calling":
             withheld = params.get("privacy", "off") not in ("off", "none", "name")
-            found.append(RemoteParty(address._replace(params={}), withheld))
+            found.append(RemoteParty(address.bare, withheld))
     return tuple(found)
 
 
