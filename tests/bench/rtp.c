@@ -1,7 +1,10 @@
 /* RTP for the bench.
 
    rtp phones COUNT SECONDS   COUNT phones, each a packet of 172 bytes every 20 ms, spread over the 20 ms. What comes
-                              back is dropped; the time of sending travels in the payload.
+                              back is dropped. The time of sending travels in the payload; the kernel says when a
+                              packet came back, so that it does not count how late this program reads it. Phones run
+                              in real time where that is allowed, and go on from where they are when they were kept
+                              from sending: a burst would measure itself.
    rtp floor COUNT            The least that a relay of COUNT ports can do: recvfrom on one port of a pair, sendto
                               from the other. Ends when its input does.
 
@@ -11,6 +14,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +27,8 @@
 
 enum { MOST = 8192, PACKET = 172, BUFFER = 262144 };
 
+enum { BURST_MS = 1 }; /* what may be sent at once, of the time that passed */
+
 static int sockets[MOST];
 static struct sockaddr_in targets[MOST];
 static double *delays;
@@ -32,7 +38,7 @@ static long kept, room;
 
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_REALTIME, &t); /* what SO_TIMESTAMPNS tells */
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 
@@ -41,9 +47,9 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static int open_all(int count) {
+static int open_all(int count, int stamps) {
     struct rlimit files;
-    int queue = epoll_create1(0), size = BUFFER;
+    int queue = epoll_create1(0), size = BUFFER, yes = 1;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
@@ -54,6 +60,7 @@ static int open_all(int count) {
         sockets[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
         if (sockets[i] < 0 || bind(sockets[i], (struct sockaddr *)&address, sizeof address)) exit(1);
         setsockopt(sockets[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        if (stamps) setsockopt(sockets[i], SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
         getsockname(sockets[i], (struct sockaddr *)&address, &length);
         epoll_ctl(queue, EPOLL_CTL_ADD, sockets[i], &event);
         printf("%d ", ntohs(address.sin_port));
@@ -69,20 +76,38 @@ static int open_all(int count) {
     return queue;
 }
 
+/* A packet and when it came, as recv. */
+static ssize_t take(int fd, void *data, size_t room, double *at) {
+    char control[CMSG_SPACE(sizeof(struct timespec))];
+    struct iovec part = {data, room};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t size = recvmsg(fd, &message, 0);
+    struct cmsghdr *told = size < 0 ? NULL : CMSG_FIRSTHDR(&message);
+    struct timespec t;
+    if (told && told->cmsg_type == SCM_TIMESTAMPNS) {
+        memcpy(&t, CMSG_DATA(told), sizeof t);
+        *at = t.tv_sec + t.tv_nsec / 1e9;
+    } else {
+        *at = now();
+    }
+    return size;
+}
+
 static long drain(int queue, int wait) {
     struct epoll_event events[256];
     unsigned char data[2048];
+    double came_at;
     long came = 0;
     int ready = epoll_wait(queue, events, 256, wait);
     for (int i = 0; i < ready; i++) {
         int owner = events[i].data.u32;
         ssize_t size;
-        while ((size = recv(sockets[owner], data, sizeof data, 0)) >= 0) {
+        while ((size = take(sockets[owner], data, sizeof data, &came_at)) >= 0) {
             double sent_at, delay;
             if (size < PACKET || (data[1] & 0x7f)) continue; /* RTCP, or of another payload type */
             memcpy(&sent_at, data + 12, sizeof sent_at);
-            if (sent_at < 1) continue; /* a frame of silence that the relay made */
-            delay = now() - sent_at;
+            if (!(sent_at > 1)) continue; /* a frame of silence that the relay made */
+            delay = came_at - sent_at;
             came++;
             if (least[owner] == 0 || delay < least[owner]) least[owner] = delay;
             if (kept < room) {
@@ -95,10 +120,12 @@ static long drain(int queue, int wait) {
 }
 
 static void phones(int count, double seconds) {
-    int queue = open_all(count);
+    int queue = open_all(count, 1);
     long total = (long)(seconds / 0.020) * count, sent = 0, came = 0;
     unsigned char packet[PACKET] = {0x80, 0};
     double began, jitter50, jitter99, delay50;
+    struct sched_param priority = {.sched_priority = 10};
+    sched_setscheduler(0, SCHED_RR, &priority);
     room = total;
     delays = malloc(room * sizeof *delays + 8);
     owners = malloc(room * sizeof *owners + 8);
@@ -106,6 +133,11 @@ static void phones(int count, double seconds) {
     while (sent < total) {
         double at = now();
         long due = (long)((at - began) / 0.020 * count);
+        long late = due - sent - (long)(BURST_MS / 20.0 * count) - 1;
+        if (late > 0) {
+            due -= late;
+            began += late * 0.020 / count;
+        }
         if (due > total) due = total;
         for (int burst = 0; sent < due && burst < 64; burst++, sent++) {
             int i = sent % count;
@@ -134,7 +166,7 @@ static void phones(int count, double seconds) {
 }
 
 static void relay(int count) {
-    int queue = open_all(count);
+    int queue = open_all(count, 0);
     struct epoll_event events[256], end = {.events = EPOLLIN, .data.u32 = MOST};
     unsigned char data[2048];
     epoll_ctl(queue, EPOLL_CTL_ADD, 0, &end);

@@ -4,12 +4,12 @@
     Python threads:  CorePump's methods --(mutex, without the GIL)--> State <-- pump_thread
     pump_thread:     epoll on all sockets and a timer of 20 ms; never takes the GIL
 
-A packet is received, judged, changed in place and sent again under the mutex, which is given up between
-batches; a command waits for one batch at most. Buffers to play are the caller's `bytes`: they are kept alive by
+A packet is received, judged, changed in place and sent again under the mutex, which goes to a command that waits for
+it after a few packets; whoever has it meanwhile runs with the thread's priority. Buffers to play are the caller's `bytes`: they are kept alive by
 a reference that is given back when Python comes by (`events` or `play`).
 
-The parts: types, sound (tables, mixing), stream (lock, statistics, continuity), rtcp, port, thread, table (who is
-connected to whom, and the end).
+The parts: types, sound (tables, mixing), stream (lock, statistics, continuity), rtcp, port, priority, thread, table (who
+is connected to whom, and the end).
 """
 
 import secrets
@@ -30,6 +30,7 @@ include "_core_sound.pxi"
 include "_core_stream.pxi"
 include "_core_rtcp.pxi"
 include "_core_port.pxi"
+include "_core_priority.pxi"
 include "_core_thread.pxi"
 include "_core_table.pxi"
 
@@ -152,9 +153,11 @@ cdef class CorePump:
             raise MemoryError
         self.s.ports = <Port**>calloc(PORTS, sizeof(Port*))
         self.s.mixers = <Mixer**>calloc(MIXERS, sizeof(Mixer*))
-        if self.s.ports == NULL or self.s.mixers == NULL:
+        self.s.busy = <uint8_t*>calloc(PORTS, sizeof(uint8_t))
+        if self.s.ports == NULL or self.s.mixers == NULL or self.s.busy == NULL:
             raise MemoryError
-        pthread_mutex_init(&self.s.mutex, NULL)
+        if not init_mutex(&self.s.mutex):
+            raise OSError(errno, "the pump cannot have its mutex")
         self.s.report_after = report_after
         self.s.silent_after = silent_after
         self.s.random = secrets.randbits(63) | 1
@@ -423,6 +426,8 @@ cdef class CorePump:
                 playing = &mixer.playing
             if playing != NULL:
                 started = start_playing(s, playing, play_id, data, size, loops, owner)
+                if port != NULL:
+                    occupy(s, port)
             release(s)
         if not started:
             Py_DECREF(audio)
@@ -469,6 +474,7 @@ cdef class CorePump:
             if port != NULL:
                 end_spelling(s, port, True)
                 port.spelling = spelling
+                occupy(s, port)
             release(s)
         if port == NULL:
             raise UnknownPort(f"port {port_id}")
@@ -582,6 +588,7 @@ cdef class CorePump:
                     mixer.members = port
                 port.muted = muted
                 port.deaf = deaf
+                occupy(s, port)
             release(s)
         free(playout)
         if mixer == NULL or port == NULL:
@@ -654,6 +661,7 @@ cdef class CorePump:
         free(self.s.notices)
         free(self.s.done)
         free(self.s.ports)
+        free(self.s.busy)
         free(self.s.mixers)
         pthread_mutex_destroy(&self.s.mutex)
         free(self.s)

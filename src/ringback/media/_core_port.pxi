@@ -31,6 +31,11 @@ cdef void emit(
         memcpy(notice.data, data, <size_t>size)
 
 
+cdef inline void occupy(State* s, Port* port) noexcept nogil:
+    """It has something to do in the next tick."""
+    s.busy[port.id & ((1 << INDEX_BITS) - 1)] = 1
+
+
 cdef void end_buffer(State* s, Playing* playing) noexcept nogil:
     """The buffer is over: Python releases it later. `done` has room for all buffers."""
     if playing.active:
@@ -116,7 +121,7 @@ cdef void transmit(Port* port, const Stamp* stamp, int payload_type, uint8_t* pa
     rb_put16(packet + 2, stamp.sequence)
     rb_put32(packet + 4, stamp.timestamp)
     rb_put32(packet + 8, port.out.ssrc)
-    sendto(port.rtp, packet, <size_t>(size + 12), MSG_DONTWAIT | MSG_NOSIGNAL, &target.address.any, target.size)
+    rb_send(port.rtp, packet, <size_t>(size + 12), &target.address.any, target.size)
 
 
 cdef void send_frame(State* s, Port* port, const uint8_t* ulaw, double now) noexcept nogil:
@@ -163,7 +168,7 @@ cdef void relay_event(Port* port, Port* origin, uint32_t ssrc, Stamp* stamp, uin
         transmit(port, stamp, port.settings.dtmf_send, payload, 4)
 
 
-cdef void sound(Port* port, int code) noexcept nogil:
+cdef void sound(State* s, Port* port, int code) noexcept nogil:
     """A digit of the connected port, as a tone when this one has no telephone events."""
     if not port.settings.active or port.settings.dtmf_send >= 0:
         return
@@ -172,6 +177,7 @@ cdef void sound(Port* port, int code) noexcept nogil:
         port.spelling.active = True
         port.spelling.size = 1
         port.spelling.digits[0] = DIGITS[code]
+        occupy(s, port)
 
 
 # Digits of the peer
@@ -182,7 +188,7 @@ cdef void end_digit(State* s, Port* port) noexcept nogil:
     port.dtmf.sounding = False
     emit(s, DIGIT, port.id, (port.dtmf.carried + port.dtmf.duration) // 8, port.dtmf.event, 0, NULL, 0)
     if port.peer != NULL:
-        sound(port.peer, port.dtmf.event)
+        sound(s, port.peer, port.dtmf.event)
 
 
 cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payload, double now) noexcept nogil:
@@ -205,6 +211,7 @@ cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payl
             dtmf.carried = 0
         dtmf.event = event
         dtmf.sounding = True
+        occupy(s, port)
         dtmf.duration = 0
         dtmf.timestamp = timestamp
     dtmf.duration = max(dtmf.duration, duration)
@@ -393,7 +400,12 @@ cdef bint spell(State* s, Port* port, double now) noexcept nogil:
     return spelling.sounding
 
 
-cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogil:
+cdef inline bint is_occupied(Port* port) noexcept nogil:
+    return port.playing.active or port.spelling.active or port.mixer != NULL or port.dtmf.sounding
+
+
+cdef bint tick_port(State* s, Port* port, double now, double wall) noexcept nogil:
+    """What is due; whether the next tick is needed as well."""
     cdef uint8_t frame[FRAME]
     cdef bint is_last, has_mixed = port.has_mixed
     cdef double quiet = now - port.quiet_since
@@ -408,7 +420,7 @@ cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogi
         send_report(port, now, wall, False)
         port.report_at = now + report_interval(s)
     if spell(s, port, now):
-        return
+        return True
     if port.playing.active:
         is_last = play_frame(&port.playing, frame)
         send_frame(s, port, frame, now)
@@ -418,6 +430,7 @@ cdef void tick_port(State* s, Port* port, double now, double wall) noexcept nogi
         send_frame(s, port, port.mixed, now)
     elif now - max(port.idle_since, port.out.at) >= 5.0:   # keep the path open, RFC 6263
         send_frame(s, port, SILENCE, now)
+    return is_occupied(port)
 
 
 cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:

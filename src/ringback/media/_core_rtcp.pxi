@@ -106,7 +106,7 @@ cdef void send_report(Port* port, double now, double wall, bint bye) noexcept no
     if not may_be_sent_to(&target) or (not port.reception.active and port.out.packets == 0):
         return
     size = write_compound(port, data, now, wall, bye)
-    sendto(port.rtcp, data, <size_t>size, MSG_DONTWAIT | MSG_NOSIGNAL, &target.address.any, target.size)
+    rb_send(port.rtcp, data, <size_t>size, &target.address.any, target.size)
 
 
 cdef void hear_block(Port* port, const uint8_t* block, double wall) noexcept nogil:

@@ -1,12 +1,28 @@
 # The thread: waits for packets and for the timer; and the table of handles.
 
+cdef extern from "sys/prctl.h" nogil:
+    int PR_SET_NAME
+    int prctl(int option, const char* name, long a, long b, long c)
+
 cdef enum:
-    BATCH = 256
+    BATCH = 64
+    SLICE = 64                 # ports of a tick between two looks at the sockets
+    IDLE_TICKS = 5             # a port with nothing to send is looked after each 0.1 s
     MAX_BEHIND = 10            # ticks; a pump that slept longer does not send them all at once
     TIMER = 0                  # what epoll gives beside handles, which are never so small
     WAKE = 1
 
 cdef double TICK = 0.020
+
+
+cdef bint init_mutex(pthread_mutex_t* mutex) noexcept nogil:
+    """One that goes to who waited for it, and whose holder has the priority of those who wait."""
+    cdef pthread_mutexattr_t attributes
+    pthread_mutexattr_init(&attributes)
+    failure = pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT)
+    failure = failure or pthread_mutex_init(mutex, &attributes)
+    pthread_mutexattr_destroy(&attributes)
+    return failure == 0
 
 
 cdef inline void acquire(State* s) noexcept nogil:
@@ -20,15 +36,11 @@ cdef inline void release(State* s) noexcept nogil:
     pthread_mutex_unlock(&s.mutex)
 
 
-cdef void give_way(State* s) noexcept nogil:
-    """Let waiting commands in: a mutex of glibc is not fair."""
-    cdef int n
-    pthread_mutex_unlock(&s.mutex)
-    for n in range(1000):
-        if rb_read(&s.waiting) == 0:
-            break
-        sched_yield()
-    pthread_mutex_lock(&s.mutex)
+cdef inline void give_way(State* s) noexcept nogil:
+    """Let a waiting command in: the kernel hands a mutex with priority inheritance over to it."""
+    if rb_read(&s.waiting):
+        pthread_mutex_unlock(&s.mutex)
+        pthread_mutex_lock(&s.mutex)
 
 
 cdef bint watch(State* s, int fd, uint64_t key) noexcept nogil:
@@ -65,9 +77,7 @@ cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
     cdef Endpoint source
     cdef ssize_t size
     source.size = sizeof(source.address)
-    size = recvfrom(
-        port.rtcp if is_rtcp else port.rtp, data, ROOM, MSG_DONTWAIT | MSG_TRUNC, &source.address.any, &source.size
-    )
+    size = rb_receive(port.rtcp if is_rtcp else port.rtp, data, ROOM, &source.address.any, &source.size)
     if size < 0:                           # drained already, or an ICMP error of a packet sent before
         return
     if is_rtcp:
@@ -76,27 +86,40 @@ cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
         on_rtp(s, port, data, size, &source, monotonic())
 
 
-cdef void tick(State* s, double now) noexcept nogil:
-    cdef double wall = wall_clock()
-    cdef int index
-    for index in range(s.mixer_top):
+cdef void go_on_with_tick(State* s) noexcept nogil:
+    """Serve some mixers or ports, so that packets to relay do not wait for all of them."""
+    cdef double wall
+    cdef int index = s.tick_mixer, served = 0
+    while index < s.mixer_top and served < SLICE // 16:
         if s.mixers[index] != NULL:
             tick_mixer(s, s.mixers[index])
-    for index in range(s.port_top):
-        if s.ports[index] != NULL:
-            tick_port(s, s.ports[index], now, wall)
-        if index % 64 == 63 and rb_read(&s.waiting):
-            give_way(s)
+            served += 1
+        index += 1
+    s.tick_mixer = index
+    if index < s.mixer_top:
+        return
+    wall = wall_clock()
+    index = s.tick_port
+    while index < s.port_top and served < SLICE:
+        if s.busy[index] or (index + s.ticks) % IDLE_TICKS == 0:
+            if s.ports[index] != NULL:
+                s.busy[index] = tick_port(s, s.ports[index], s.tick_at, wall)
+                served += 1
+        index += 1
+    s.tick_port = index
+    s.in_tick = index < s.port_top
 
 
-cdef void on_timer(State* s) noexcept nogil:
-    cdef uint64_t expirations
+cdef void begin_tick(State* s) noexcept nogil:
+    """The next one that is due, when the one before is done."""
     cdef double now = monotonic()
-    c_read(s.timer, &expirations, sizeof(expirations))
     if now - s.due > MAX_BEHIND * TICK:
         s.due = now
-    while s.due <= now and not s.closing:
-        tick(s, s.due)
+    if s.due <= now:
+        s.ticks += 1
+        s.in_tick = True
+        s.tick_at = s.due
+        s.tick_mixer = s.tick_port = 0
         s.due += TICK
 
 
@@ -104,32 +127,36 @@ cdef void* pump_thread(void* argument) noexcept nogil:
     cdef State* s = <State*>argument
     cdef epoll_event ready[BATCH]
     cdef Port* port
-    cdef uint64_t key
-    cdef bint timer
+    cdef uint64_t key, expirations
     cdef int count, n
-    cdef bint running = True
+    cdef bint running = True, ticking = False
+    cdef Pace pace
+    memset(&pace, 0, sizeof(pace))
+    prctl(PR_SET_NAME, <const char*>"ringback-pump", 0, 0, 0)
+    ask_for_real_time(&pace)
     while running:
-        count = epoll_wait(s.epoll, ready, BATCH, -1)
+        count = epoll_wait(s.epoll, ready, BATCH, 0 if ticking else -1)
         if count < 0 and errno != EINTR:
             break
-        timer = False
         pthread_mutex_lock(&s.mutex)
         for n in range(count):
             key = ready[n].data.u64
             if key == TIMER:
-                timer = True
+                c_read(s.timer, &expirations, sizeof(expirations))
+                ticking = True
+                keep_pace(&pace)
             elif key != WAKE:
                 port = port_of(s, <int64_t>(key >> 1))
                 if port != NULL:
                     receive(s, port, key & 1)
-            if n % 32 == 31 and rb_read(&s.waiting):
+            if n % 16 == 15:
                 give_way(s)
-        if timer and not s.closing:
-            on_timer(s)
+        if ticking and not s.closing:
+            if not s.in_tick:
+                begin_tick(s)
+            if s.in_tick:
+                go_on_with_tick(s)
+            ticking = s.in_tick or s.due <= monotonic()
         running = not s.closing
         pthread_mutex_unlock(&s.mutex)
-        for n in range(1000):
-            if rb_read(&s.waiting) == 0:
-                break
-            sched_yield()
     return NULL

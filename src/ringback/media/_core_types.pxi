@@ -5,9 +5,29 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
+cdef extern from "sys/socket.h" nogil:
+    ctypedef unsigned int socklen_t
+    ctypedef struct sockaddr "struct sockaddr":
+        uint16_t sa_family
+    int AF_INET
+    int AF_INET6
+
 cdef extern from * nogil:
     """
     #include <stdint.h>
+    #include <sys/epoll.h>
+    #include <sys/socket.h>
+    #include <sys/syscall.h>
+    #include <unistd.h>
+
+    /* The system calls of each packet. In libc's own a thread can be cancelled, which costs as much as all else that
+       the pump does with a packet: a locked instruction before and after each. */
+    static inline ssize_t rb_receive(int fd, void *data, size_t room, struct sockaddr *source, socklen_t *size) {
+        return syscall(SYS_recvfrom, fd, data, room, MSG_DONTWAIT | MSG_TRUNC, source, size);
+    }
+    static inline ssize_t rb_send(int fd, const void *data, size_t size, const struct sockaddr *to, socklen_t room) {
+        return syscall(SYS_sendto, fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, room);
+    }
 
     static inline int rb_add(int *counter, int n) { return __atomic_add_fetch(counter, n, __ATOMIC_SEQ_CST); }
     static inline int rb_read(int *counter) { return __atomic_load_n(counter, __ATOMIC_SEQ_CST); }
@@ -22,6 +42,8 @@ cdef extern from * nogil:
     static inline int rb_step16(uint16_t earlier, uint16_t later) { return (int16_t)(uint16_t)(later - earlier); }
     static inline int rb_step32(uint32_t earlier, uint32_t later) { return (int32_t)(later - earlier); }
     """
+    ssize_t rb_receive(int fd, void* data, size_t room, sockaddr* source, socklen_t* size)
+    ssize_t rb_send(int fd, const void* data, size_t size, const sockaddr* to, socklen_t room)
     int rb_add(int* counter, int n)
     int rb_read(int* counter)
     uint16_t rb_get16(const uint8_t* p)
@@ -40,9 +62,6 @@ cdef extern from "unistd.h" nogil:
     ssize_t c_read "read"(int fd, void* data, size_t size)
     ssize_t c_write "write"(int fd, const void* data, size_t size)
 
-cdef extern from "sched.h" nogil:
-    int sched_yield()
-
 cdef extern from "signal.h" nogil:
     ctypedef struct sigset_t:
         pass
@@ -54,7 +73,13 @@ cdef extern from "pthread.h" nogil:
     ctypedef struct pthread_mutex_t:
         pass
     ctypedef unsigned long pthread_t
-    int pthread_mutex_init(pthread_mutex_t* mutex, void* attributes)
+    ctypedef struct pthread_mutexattr_t:
+        pass
+    int PTHREAD_PRIO_INHERIT
+    int pthread_mutexattr_init(pthread_mutexattr_t* attributes)
+    int pthread_mutexattr_setprotocol(pthread_mutexattr_t* attributes, int protocol)
+    int pthread_mutexattr_destroy(pthread_mutexattr_t* attributes)
+    int pthread_mutex_init(pthread_mutex_t* mutex, pthread_mutexattr_t* attributes)
     int pthread_mutex_lock(pthread_mutex_t* mutex)
     int pthread_mutex_unlock(pthread_mutex_t* mutex)
     int pthread_mutex_destroy(pthread_mutex_t* mutex)
@@ -112,18 +137,6 @@ cdef extern from "netinet/in.h" nogil:
         in6_addr sin6_addr
     uint16_t htons(uint16_t value)
     uint16_t ntohs(uint16_t value)
-
-cdef extern from "sys/socket.h" nogil:
-    ctypedef unsigned int socklen_t
-    ctypedef struct sockaddr "struct sockaddr":
-        uint16_t sa_family
-    int AF_INET
-    int AF_INET6
-    int MSG_DONTWAIT
-    int MSG_TRUNC
-    int MSG_NOSIGNAL
-    ssize_t recvfrom(int fd, void* data, size_t size, int flags, sockaddr* source, socklen_t* source_size)
-    ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* target, socklen_t target_size)
 
 cdef extern from "arpa/inet.h" nogil:
     int inet_pton(int family, const char* text, void* address)
@@ -201,13 +214,13 @@ cdef struct Candidate:
     uint64_t heard             # order of the last packet
 
 cdef struct Lock:              # ringback.rtp.source.SourceLock
+    Endpoint source
+    bint trusted
+    bint kept_is_trusted
+    bint nat                   # it is evident
+    Endpoint kept
     Endpoint remote
     Endpoint signalling        # its port means nothing
-    Endpoint source
-    Endpoint kept
-    bint kept_is_trusted
-    bint trusted
-    bint nat                   # it is evident
     uint64_t order
     Candidate candidates[CANDIDATES]
 
@@ -257,8 +270,8 @@ cdef struct Dtmf:              # ringback.rtp.dtmf.DtmfReceiver
 
 cdef struct Spelling:          # ringback.rtp.dtmf.DtmfSender
     bint active
-    bint has_id
     bint sounding
+    bint has_id
     int64_t play_id
     int size
     int position
@@ -298,55 +311,55 @@ cdef struct Reports:           # ringback.rtp.report.Reporter
 
 cdef struct Configuration:
     bint active
-    Endpoint rtcp_remote
+    bint send
+    bint receive
     int payload_type
     int codec
     int dtmf_send              # less than 0: none
     int dtmf_receive
-    bint send
-    bint receive
+    Endpoint rtcp_remote
 
 cdef struct Mixer             # below
 
-cdef struct Port:
+cdef struct Port:              # what each packet needs comes first, so that it is in few lines of the cache
     int64_t id
     int rtp
     int rtcp
     Port* peer
     Mixer* mixer
+    Tap* taps
+    bint heard
+    bint silent
+    Reception reception
+    int64_t packets_in
+    int64_t bytes_in
+    double first_at            # less than 0: never
+    double last_at
+    double quiet_since
+    Outbound out
+    Playing playing
+    Configuration settings
+    Lock lock
+    double idle_since
+    double report_at
     Port* next_member
+    Playout* playout
     bint muted
     bint deaf
     bint has_mixed
-    Playout* playout
-    int16_t own[FRAME]
-    uint8_t mixed[FRAME]
-    Tap* taps
     int tap_count
-    Configuration settings
-    Lock lock
     Endpoint rtcp_source
     bint rtcp_locked
-    Outbound out
-    Reception reception
     Dtmf dtmf
-    Playing playing
-    Spelling spelling
     Reports reports
     char cname[CNAME_SIZE]
     double opened_at
-    double report_at
-    double quiet_since
-    double idle_since
-    bint heard
-    bint silent
-    int64_t packets_in
-    int64_t bytes_in
     int64_t strangers
     int64_t malformed
     int64_t lost_before
-    double first_at            # less than 0: never
-    double last_at
+    Spelling spelling
+    int16_t own[FRAME]
+    uint8_t mixed[FRAME]
 
 cdef struct Mixer:
     int64_t id
@@ -369,7 +382,13 @@ cdef struct State:
     uint64_t random
     int64_t last_number
     Port** ports
+    uint8_t* busy              # by index: 1 for a port that each tick may send from, or that waits for a digit's end
     int port_top               # indices below it may be in use
+    int64_t ticks              # begun so far
+    bint in_tick               # one has begun and is not done
+    double tick_at             # when it was due
+    int tick_mixer             # the first mixer and the first port that it has still to serve
+    int tick_port
     Mixer** mixers
     int mixer_top
     Notice* notices
