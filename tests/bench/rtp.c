@@ -2,11 +2,12 @@
 
    rtp phones COUNT SECONDS   COUNT phones, each a packet of 172 bytes every 20 ms, spread over the 20 ms. What comes
                               back is dropped. The time of sending travels in the payload; the kernel says when a
-                              packet came back, so that it does not count how late this program reads it. Phones run
-                              in real time where that is allowed, and go on from where they are when they were kept
-                              from sending: a burst would measure itself.
+                              packet came back, so that it does not count how late this program reads it. Phones that
+                              were kept from sending go on from where they are: a burst would measure itself.
    rtp floor COUNT            The least that a relay of COUNT ports can do: recvfrom on one port of a pair, sendto
                               from the other. Ends when its input does.
+
+   Both run in real time where that is allowed, as the pump does.
 
    Both print their ports on a line, and read on a line where to send from each. */
 
@@ -93,12 +94,14 @@ static ssize_t take(int fd, void *data, size_t room, double *at) {
     return size;
 }
 
-static long drain(int queue, int wait) {
+/* Read what came, or what comes within so many seconds. */
+static long drain(int queue, double wait) {
     struct epoll_event events[256];
+    struct timespec most = {(time_t)wait, (long)((wait - (time_t)wait) * 1e9)};
     unsigned char data[2048];
     double came_at;
     long came = 0;
-    int ready = epoll_wait(queue, events, 256, wait);
+    int ready = epoll_pwait2(queue, events, 256, &most, NULL);
     for (int i = 0; i < ready; i++) {
         int owner = events[i].data.u32;
         ssize_t size;
@@ -124,8 +127,6 @@ static void phones(int count, double seconds) {
     long total = (long)(seconds / 0.020) * count, sent = 0, came = 0;
     unsigned char packet[PACKET] = {0x80, 0};
     double began, jitter50, jitter99, delay50;
-    struct sched_param priority = {.sched_priority = 10};
-    sched_setscheduler(0, SCHED_RR, &priority);
     room = total;
     delays = malloc(room * sizeof *delays + 8);
     owners = malloc(room * sizeof *owners + 8);
@@ -150,9 +151,10 @@ static void phones(int count, double seconds) {
             memcpy(packet + 12, &at, sizeof at);
             sendto(sockets[i], packet, PACKET, 0, (struct sockaddr *)&targets[i], sizeof targets[i]);
         }
-        came += drain(queue, sent < due ? 0 : 1);
+        at = began + (sent + 1) * 0.020 / count - now(); /* until the next packet */
+        came += drain(queue, at > 0 ? at : 0);
     }
-    for (double end = now() + 0.5; now() < end;) came += drain(queue, 20);
+    for (double end = now() + 0.5; now() < end;) came += drain(queue, 0.02);
     {
         double *added = malloc(kept * sizeof *added + 8);
         for (long k = 0; k < kept; k++) added[k] = delays[k] - least[owners[k]];
@@ -189,7 +191,9 @@ static void relay(int count) {
 
 int main(int count, char **words) {
     int ports = count > 2 ? atoi(words[2]) : 0;
+    struct sched_param priority = {.sched_priority = 10};
     if (ports < 2 || ports > MOST) return 2;
+    sched_setscheduler(0, SCHED_RR, &priority);
     if (!strcmp(words[1], "phones") && count > 3) phones(ports, atof(words[3]));
     else if (!strcmp(words[1], "floor")) relay(ports);
     else return 2;

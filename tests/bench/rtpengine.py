@@ -69,7 +69,14 @@ def rtpengine() -> Iterator[Engine]:
         log = Path(folder) / "log"
         line = [program, "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--foreground"]
         line += [f"--listen-ng=127.0.0.1:{port}", "--port-min=10000", "--port-max=29999"]
-        line += ["--num-threads=1", "--log-stderr", "--log-level=3", f"--pidfile={folder}/pid"]
+        line += [
+            "--num-threads=1",
+            "--scheduling=rr",
+            "--priority=10",
+            "--log-stderr",
+            "--log-level=3",
+            f"--pidfile={folder}/pid",
+        ]
         with log.open("w") as file:
             process = subprocess.Popen(line, stdout=file, stderr=file, cwd=folder)
             time.sleep(1.0)

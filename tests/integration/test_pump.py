@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from pump_scene import HERE, PORTS, TELEPHONE_EVENT, WAIT, Setup, is_pure, setup
@@ -657,3 +658,65 @@ def test_commands_from_many_threads(setup: Setup) -> None:
     for thread in threads:
         thread.join(30)
     assert failures == []
+
+
+def test_the_compiled_pumps_thread_runs_in_real_time_where_that_is_allowed(
+    setup: Setup, is_pure: bool
+) -> None:
+    if is_pure:
+        pytest.skip("a thread that needs Python's lock must not keep others from it")
+    a, phone_a = setup.leg()
+    setup.pump.play(a.id, 1, b"\x01" * 160, 1)
+    phone_a.hear()  # the thread runs
+    threads = {
+        (task / "comm").read_text().strip(): int(task.name) for task in Path("/proc/self/task").iterdir()
+    }
+    policy = os.sched_getscheduler(threads["ringback-pump"]) & ~os.SCHED_RESET_ON_FORK
+    assert policy == (os.SCHED_RR if _may_have_real_time() else os.SCHED_OTHER)
+
+
+def _may_have_real_time() -> bool:
+    """Tried by a thread that ends at once."""
+    allowed = []
+
+    def attempt() -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
+        except OSError:
+            return
+        allowed.append(True)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return bool(allowed)
+
+
+def test_many_ports_play_evenly_beside_a_relay(setup: Setup) -> None:
+    """A tick of many ports is done in slices; each port gets each frame all the same, and the relay goes on."""
+    a, phone_a = setup.leg()
+    b, phone_b = setup.leg()
+    setup.pump.connect(a.id, b.id)
+    players = [setup.leg() for _ in range(150)]
+    for port, _ in players:
+        setup.pump.play(port.id, port.id, bytes(160 * 5), 1)
+    for n in range(20):
+        phone_a.say(a, bytes([n]) * 160)
+        assert phone_b.hear().payload[0] == n
+    setup.ear.kind("played", len(players))
+    for port, phone in players:
+        heard = [phone.hear() for _ in range(5)]
+        assert [sequence_step(heard[0].sequence, packet.sequence) for packet in heard] == [0, 1, 2, 3, 4]
+        assert [timestamp_step(heard[0].timestamp, packet.timestamp) for packet in heard] == [
+            0, 160, 320, 480, 640,
+        ]  # fmt: skip
+        assert setup.pump.stats(port.id).packets_out == 5
+
+
+def test_a_socket_with_a_queue_is_emptied(setup: Setup) -> None:
+    a, phone_a = setup.leg()
+    b, phone_b = setup.leg()
+    setup.pump.connect(a.id, b.id)
+    for n in range(100):
+        phone_a.say(a, bytes([n]) * 160)
+    assert [phone_b.hear().payload[0] for _ in range(100)] == list(range(100))

@@ -8,11 +8,13 @@ cdef enum:
     BATCH = 64
     SLICE = 64                 # ports of a tick between two looks at the sockets
     IDLE_TICKS = 5             # a port with nothing to send is looked after each 0.1 s
+    LOOKS = 16                 # without a rest, unless a batch is full: a socket that is flooded is left to fill up
     MAX_BEHIND = 10            # ticks; a pump that slept longer does not send them all at once
     TIMER = 0                  # what epoll gives beside handles, which are never so small
     WAKE = 1
 
 cdef double TICK = 0.020
+cdef double REST = 0.001       # from one look at the sockets to the next, when there is much to do
 
 
 cdef bint init_mutex(pthread_mutex_t* mutex) noexcept nogil:
@@ -123,34 +125,62 @@ cdef void begin_tick(State* s) noexcept nogil:
         s.due += TICK
 
 
-cdef void* pump_thread(void* argument) noexcept nogil:
-    cdef State* s = <State*>argument
-    cdef epoll_event ready[BATCH]
+cdef bint take(State* s, const epoll_event* ready, int count) noexcept nogil:
+    """A datagram of each socket that has one; whether the timer is among them."""
     cdef Port* port
     cdef uint64_t key, expirations
-    cdef int count, n
-    cdef bint running = True, ticking = False
+    cdef bint timer = False
+    cdef int n
+    for n in range(count):
+        key = ready[n].data.u64
+        if key == TIMER:
+            c_read(s.timer, &expirations, sizeof(expirations))
+            timer = True
+        elif key != WAKE:
+            port = port_of(s, <int64_t>(key >> 1))
+            if port != NULL:
+                receive(s, port, key & 1)
+        if n % 16 == 15:
+            give_way(s)
+    return timer
+
+
+cdef void rest(double until) noexcept nogil:
+    cdef timespec at
+    at.tv_sec = <long>until
+    at.tv_nsec = <long>((until - at.tv_sec) * 1e9)
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL)
+
+
+cdef void* pump_thread(void* argument) noexcept nogil:
+    """Look at the sockets until they are empty, then wait for the next packet.
+
+    Under load it rests before, so that packets come together: to be woken for each costs as much as to relay it.
+    """
+    cdef State* s = <State*>argument
+    cdef epoll_event ready[BATCH]
     cdef Pace pace
+    cdef double woke_at = 0, woke_before = 0
+    cdef bint running = True, ticking = False, idle = True
+    cdef int count, looks = 0
     memset(&pace, 0, sizeof(pace))
     prctl(PR_SET_NAME, <const char*>"ringback-pump", 0, 0, 0)
     ask_for_real_time(&pace)
     while running:
-        count = epoll_wait(s.epoll, ready, BATCH, 0 if ticking else -1)
+        count = epoll_wait(s.epoll, ready, BATCH, -1 if idle and not ticking else 0)
         if count < 0 and errno != EINTR:
             break
+        if idle:
+            woke_before = woke_at
+            woke_at = monotonic()
+            looks = 0
+        idle = count <= 0
+        if count < BATCH:
+            looks += 1
         pthread_mutex_lock(&s.mutex)
-        for n in range(count):
-            key = ready[n].data.u64
-            if key == TIMER:
-                c_read(s.timer, &expirations, sizeof(expirations))
-                ticking = True
-                keep_pace(&pace)
-            elif key != WAKE:
-                port = port_of(s, <int64_t>(key >> 1))
-                if port != NULL:
-                    receive(s, port, key & 1)
-            if n % 16 == 15:
-                give_way(s)
+        if take(s, ready, count):
+            ticking = True
+            keep_pace(&pace)
         if ticking and not s.closing:
             if not s.in_tick:
                 begin_tick(s)
@@ -159,4 +189,7 @@ cdef void* pump_thread(void* argument) noexcept nogil:
             ticking = s.in_tick or s.due <= monotonic()
         running = not s.closing
         pthread_mutex_unlock(&s.mutex)
+        if (idle or looks > LOOKS) and not ticking and woke_at - woke_before < 2 * REST:
+            rest(woke_at + REST)
+            idle = True
     return NULL

@@ -93,6 +93,8 @@ cdef extern from "time.h" nogil:
     int CLOCK_MONOTONIC
     int CLOCK_REALTIME
     int clock_gettime(int clock, timespec* time)
+    int TIMER_ABSTIME
+    int clock_nanosleep(int clock, int flags, const timespec* time, timespec* rest)
 
 cdef extern from "sys/timerfd.h" nogil:
     ctypedef struct itimerspec "struct itimerspec":
