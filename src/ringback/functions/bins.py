@@ -181,7 +181,8 @@ class _Output:
 
 
 def e164(text: str) -> str:
-    """A number in E.164 form, from a number or from the user of a SIP URI; other text only loses the URI.
+    """A number in E.164 form, from a number or from the user of a SIP URI; other text only loses the URI, and what
+    is too long for an address is not decoded.
 
     Numbers without `+` are read as the United States would, then as international.
     """
@@ -189,7 +190,10 @@ def e164(text: str) -> str:
     scheme, colon, rest = user.partition(":")
     if colon and scheme.lower() in {"sip", "sips", "tel"}:
         user = rest
-    user = unquote(user.partition("@")[0].partition(";")[0])
+    user = user.partition("@")[0].partition(";")[0]
+    if len(user) > limits.ADDRESS:
+        return user
+    user = unquote(user)
     digits = _SEPARATORS.sub("", user)
     number = digits.removeprefix("+")
     if not number.isascii() or not number.isdigit():

@@ -75,3 +75,6 @@ ASSET_SIZE: Final = 25 * 1024 * 1024
 POLL_WATCHED: Final = 1.0
 POLL_UNWATCHED: Final = 0.25
 """Seconds between looks at the modification times, with and without the system's file notices."""
+
+ADDRESS: Final = 1_024
+"""Characters of an address whose user is read as a number; Twilio's URIs have 255, and longer ones cost milliseconds."""

@@ -63,6 +63,7 @@ def test_single_braces_are_text() -> None:
         ("tel:+15125551212", "+15125551212"),
         ("sip:alice@example.com", "alice"),
         ("client:jenny", "client:jenny"),
+        ("sip:" + "%31" * 400 + "@example.com", "%31" * 400),
         ("", ""),
     ],
 )
