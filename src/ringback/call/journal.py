@@ -34,6 +34,9 @@ CLOCK_DIGITS = 6
 _CLOCK = 10.0**CLOCK_DIGITS
 
 
+_NO_EFFECTS: Final[list[Effect]] = []
+"""Of all notes; nobody changes it."""
+
 _encoder = msgspec.json.Encoder()
 
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
@@ -98,7 +101,7 @@ class Journal:
         """Keep a line that explains, and that replay passes over."""
         if len(note.text) > MAX_NOTE_LENGTH:
             note = note._replace(text=note.text[:MAX_NOTE_LENGTH] + "…")
-        self._keep(Entry(clock(elapsed), None, [], note))
+        self._keep(Entry(clock(elapsed), None, _NO_EFFECTS, note))
 
     def _keep(self, entry: Entry) -> None:
         if len(self._entries) < MAX_JOURNAL_ENTRIES:

@@ -10,7 +10,8 @@ from ringback.sip import effects as sip
 from ringback.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from ringback.call.leg import Branch, Leg
+    from ringback.call.leg import Leg
+    from ringback.call.outgoing_leg import Branch
 
 
 class Configure(NamedTuple):

@@ -39,7 +39,7 @@ class Transfers:
             case sip.Referred(session, request, refer_to, number):
                 target = request.raw("Refer-To")[0].strip()
                 other = _replaced(refer_to.uri, session.agent.sessions)
-                transfer = Transfer(leg, number, target, other if isinstance(other, type(leg)) else None)
+                transfer = Transfer(leg, number, target, leg.of(other))
                 return [Wire(leg, False, f"REFER to {target}"), transfer]
             case sip.ReferAnswered(_, number, status):
                 token = self._tokens.get(number, self._last)

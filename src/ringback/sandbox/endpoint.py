@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from ringback import __version__
 from ringback.call import events
 from ringback.call import leg_effects as legs
-from ringback.call.leg import Branch, Leg
+from ringback.call.incoming_leg import IncomingLeg
+from ringback.call.leg import Leg
+from ringback.call.outgoing_leg import Branch, OutgoingLeg
 from ringback.media.pump import Port, Pump
 from ringback.shell.addresses import contact, sent_by, shared_port
 from ringback.shell.sip_stack import SipStack
@@ -30,6 +32,7 @@ LISTEN_SECONDS = 60
 """Sound that a call keeps of what it hears: enough to verify it, bounded for calls that stay up."""
 
 Wanted = TypeVar("Wanted")
+AnyLeg = TypeVar("AnyLeg", IncomingLeg, OutgoingLeg)
 
 
 class CallEnded(Exception):
@@ -242,7 +245,8 @@ class Endpoint:
     ) -> EndpointCall:
         """Call somebody by a known way."""
         host, by, ours = self._ours(hop, caller.user)
-        call = self._new_call()
+        leg, port = self._new_leg(OutgoingLeg)
+        call = self._new_call(leg, port)
         branch = Branch(
             uri=uri,
             hops=(hop,),
@@ -254,22 +258,26 @@ class Endpoint:
             headers=headers,
             login=login,
         )
-        self.stack.carry_out(call.leg.place([branch], time.monotonic()))
+        self.stack.carry_out(leg.place([branch], time.monotonic()))
         return call
 
     def take(self, request: Request, flow: Flow) -> EndpointCall:
         """Take an incoming INVITE as a call that is to be answered or refused."""
-        call = self._new_call()
+        leg, port = self._new_leg(IncomingLeg)
+        call = self._new_call(leg, port)
         call.request = request
         host, _, ours = self._ours(flow.hop(), request.uri.user)
-        self.stack.carry_out(call.leg.receive(request, flow, host, ours, time.monotonic()))
+        self.stack.carry_out(leg.receive(request, flow, host, ours, time.monotonic()))
         return call
 
-    def _new_call(self) -> EndpointCall:
+    def _new_leg(self, kind: type[AnyLeg]) -> tuple[AnyLeg, Port]:
         port = self.pump.open("::" if ":" in self.address[0] else "0.0.0.0")
         name = f"{self.name}-{next(self.ids)}"
-        call = EndpointCall(self, Leg(self.stack.agent, name, port.id, port.port, secrets.randbits(31)), port)
-        self._calls[name] = self._by_port[port.id] = call
+        return kind(self.stack.agent, name, port.id, port.port, secrets.randbits(31)), port
+
+    def _new_call(self, leg: Leg, port: Port) -> EndpointCall:
+        call = EndpointCall(self, leg, port)
+        self._calls[leg.call_sid] = self._by_port[port.id] = call
         return call
 
     def tap(self, call: EndpointCall) -> None:

@@ -14,9 +14,8 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
-from ipaddress import ip_address
+from collections.abc import Callable, Coroutine
+from itertools import count
 from typing import Any
 
 import structlog
@@ -26,12 +25,14 @@ from ringback.call import events
 from ringback.call.actor import CallActor
 from ringback.call.effects import Note, error, info
 from ringback.call.errors import Overload
-from ringback.call.leg import Branch, Leg
-from ringback.call.leg_effects import LegEffect, Transfer
+from ringback.call.incoming_leg import IncomingLeg
+from ringback.call.leg_effects import LegEffect
+from ringback.call.outgoing_leg import OutgoingLeg
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
 from ringback.shell.addresses import contact
+from ringback.shell.answers import KEPT_TIMER, Answers
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.conferences import Conferences
 from ringback.shell.live import LiveCall
@@ -42,27 +43,20 @@ from ringback.shell.steady import steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
+from ringback.shell.transfers import CallTransfers
+from ringback.shell.ways import Ways
 from ringback.sip.agent import UserAgent
-from ringback.sip.errors import PeerError
-from ringback.sip.flow import Flow, Hop
-from ringback.sip.forwarding import bounds
+from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
-from ringback.sip.session import InviteSession
-from ringback.sip.uri import Uri
 from ringback.store import Store
 from ringback.twiml.scripts import script_of
 
 log = structlog.get_logger("ringback.calls")
 
-KEPT_WITHIN = 0.5
-"""Seconds that an answer waits for the disk; then it goes out all the same, because callers go before records, and
-because the record has the moment when the answer was decided, which is to be right to a second."""
-
-KEPT_TIMER = "kept"
-"""The timer of that; the tokens of scripts have numbers, or are others."""
-
 _random = secrets.SystemRandom()
+_session_ids = count(secrets.randbits(31))
+"""Of SDP's o= lines (RFC 4566 section 5.2): to be unique, not to be secret."""
 
 RECENT = 1_000
 """Finished calls that REST still reads from memory, until the writer has them on disk."""
@@ -99,27 +93,26 @@ class Calls:
         self._idle.set()
         self.tasks = Tasks("calls")
         self.records = Records(store)
+        self._answers = Answers(self, self.records, timers, carry_out, self._now)
+        self.ways = Ways(self, placing, store, carry_out, self._now)
+        self.transfers = CallTransfers(self, carry_out, self._now)
         self.sound: Sound
         self.conferences: Conferences
         self.streams: Streams
         self._steps: dict[type[Any], Callable[[LiveCall, Any], None]] = {
             fx.Ring: lambda call, effect: self._carry_out(call.leg.ring(effect.early_media, self._now())),
-            fx.Answer: self._answer,
+            fx.Answer: self._answers.answer,
             fx.Refuse: lambda call, e: self._carry_out(call.leg.refuse(e.status, e.reason, self._now())),
             fx.HangUp: self._hang_up,
-            fx.Place: self._place,
-            fx.AnswerReferral: lambda call, e: self._carry_out(
-                call.leg.transfers.answer(e.number, e.status, self._now())
-            ),
-            fx.NotifyReferral: lambda call, e: self._carry_out(
-                call.leg.transfers.notify(e.number, e.status, self._now())
-            ),
-            fx.Refer: self._refer,
-            fx.Play: lambda call, e: self._once_answered(
+            fx.Place: self.ways.place,
+            fx.AnswerReferral: self.transfers.answer,
+            fx.NotifyReferral: self.transfers.notify,
+            fx.Refer: self.transfers.ask,
+            fx.Play: lambda call, e: self._answers.once_answered(
                 call, lambda: self.sound.play(call, e.token, e.source, e.loops)
             ),
-            fx.StopPlay: lambda call, e: self._once_answered(call, lambda: self.sound.stop(call)),
-            fx.SendDigits: lambda call, e: self._once_answered(
+            fx.StopPlay: lambda call, e: self._answers.once_answered(call, lambda: self.sound.stop(call)),
+            fx.SendDigits: lambda call, e: self._answers.once_answered(
                 call, lambda: self.sound.send_digits(call, e.token, e.digits)
             ),
             fx.Fetch: self._fetch,
@@ -160,7 +153,7 @@ class Calls:
     async def until_over(self, sid: str) -> None:
         """Wait until this call, and every leg that it dialed, has ended and is written down."""
         while family := [call for call in self if sid in (call.sid, call.setup.parent_sid)]:
-            await family[0].over.wait()
+            await family[0].until_over()
 
     async def until_idle(self) -> None:
         """Wait until no call is up."""
@@ -174,9 +167,10 @@ class Calls:
         host, port = self._placing.local(flow.hop())
         ours = contact(host, port, flow.transport)
         try:
+            assert isinstance(call.leg, IncomingLeg)
             self._carry_out(call.leg.receive(request, flow, host, ours, self._now()))
         except Exception as problem:  # noqa: BLE001 - as in _step: no script is there yet to let go of the port
-            self._crash(call, problem)
+            self.crash(call, problem)
             return call
         self._start(call)
         return call
@@ -186,9 +180,7 @@ class Calls:
         call = self._open(setup)
         code, why = unroutable
         if code:
-            note = error("call", why, code)
-            self._note(call, note)
-            self.remark(call, note)
+            self.report(call, error("call", why, code))
         self._start(call)
         return call
 
@@ -199,9 +191,7 @@ class Calls:
             log.warning("a dialed leg could not be started", call=setup.sid, problem=str(problem))
             parent = self._live.get(setup.parent_sid)
             if parent is not None:
-                note = error("call", f"no room to dial {setup.to}: {problem}", 12400)
-                self._note(parent, note)
-                self.remark(parent, note)
+                self.report(parent, error("call", f"no room to dial {setup.to}: {problem}", 12400))
                 self.deliver(parent, events.Told(setup.sid, "ended", _failed_ending(503)))
 
     def _open(self, setup: CallSetup, phone_number_sid: str = "", peer: str = "") -> LiveCall:
@@ -210,7 +200,8 @@ class Calls:
                 f"{len(self._live)} legs are up, the most by --max-calls, RTP ports and open files"
             )
         port = self.sound.open(peer)
-        leg = Leg(self._agent, setup.sid, port.id, port.port, secrets.randbits(31))
+        kind = IncomingLeg if setup.kind == "inbound" else OutgoingLeg
+        leg = kind(self._agent, setup.sid, port.id, port.port, next(_session_ids))
         actor = CallActor(setup, script_of)
         row = self.records.new_row(setup, phone_number_sid)
         call = LiveCall(setup, actor, self._now(), row, port, leg)
@@ -253,9 +244,9 @@ class Calls:
             for effect in given:
                 self._steps[type(effect)](call, effect)
         except Exception as problem:  # noqa: BLE001 - the one guard around a call
-            self._crash(call, problem)
+            self.crash(call, problem)
 
-    def _crash(self, call: LiveCall, problem: Exception) -> None:
+    def crash(self, call: LiveCall, problem: Exception) -> None:
         """Our own mistake: this call ends, with a record, and the others never notice."""
         log.error("a call's script failed", call=call.sid, exc_info=problem)
         self.remark(call, error("call", f"internal error: {problem!r}", 12400))
@@ -282,7 +273,7 @@ class Calls:
         changes = {"status": status, "end_time": script.now, "duration": str(script.duration)}
         self.records.changed(call, changes, time.time())
 
-    def _work(self, call: LiveCall, work: Coroutine[Any, Any, None], name: str) -> None:
+    def work(self, call: LiveCall, work: Coroutine[Any, Any, None], name: str) -> None:
         """Start what a call waits for; if it fails, the call is ended, because it would wait for ever."""
 
         async def guarded() -> None:
@@ -290,114 +281,21 @@ class Calls:
                 await work
             except Exception as problem:  # noqa: BLE001 - as in _step
                 if call.sid in self._live:
-                    self._crash(call, problem)
+                    self.crash(call, problem)
 
         self.tasks.start(guarded(), f"{name} of {call.sid}")
 
     # -- effects ---------------------------------------------------------------------------------------------------
 
-    def _answer(self, call: LiveCall, _: fx.Answer) -> None:
-        """200, once the call and its dialog are on disk: if this server dies, the next run hangs up."""
-        call.held = []
-        self.records.talking(call)
-        if self.records.are_late:
-            self._answer_kept(call.sid)
-            return
-        self._timers.arm(("call", call.sid, KEPT_TIMER), self._now() + KEPT_WITHIN)
-        self.records.when_kept(partial(self._answer_kept, call.sid))
-
-    def _answer_kept(self, call_sid: str) -> None:
-        call = self._live.get(call_sid)
-        if call is None or call.held is None:
-            return  # it is over, or was answered because the disk was late
-        held = call.held
-        self._timers.disarm(("call", call.sid, KEPT_TIMER))
-        try:
-            self._carry_out(call.leg.answer(self._now()))
-            for command in held:  # grows, if one of them leads to others
-                command()
-            call.held = None
-        except Exception as problem:  # noqa: BLE001 - as in _step
-            self._crash(call, problem)
-
     def _hang_up(self, call: LiveCall, effect: fx.HangUp) -> None:
-        self._once_answered(call, lambda: self._carry_out(call.leg.hang_up(self._now())))
-
-    def _once_answered(self, call: LiveCall, command: Callable[[], None]) -> None:
-        """Do what comes after an answer when the answer is out: before, nobody would hear it."""
-        if call.held is None:
-            command()
-        else:
-            call.held.append(command)
-
-    def _refer(self, call: LiveCall, effect: fx.Refer) -> None:
-        self._carry_out(call.leg.transfers.refer(effect.token, effect.target, self._now()))
-
-    def _place(self, call: LiveCall, place: fx.Place) -> None:
-        branches = self._placing.known(call, place)
-        if branches is not None:
-            self._carry_out(call.leg.place(self._fit(call, branches), self._now()))
-        else:
-            self._work(call, self._find_and_place(call, place), "ways")
-
-    async def _find_and_place(self, call: LiveCall, place: fx.Place) -> None:
-        branches, notes = await self._placing.found(call, place)
-        if call.sid not in self._live:
-            return  # it ended meanwhile: nothing would let go of a port that it gets now
-        for note in notes:
-            self._note(call, note)
-            self.remark(call, note)
-        self._carry_out(call.leg.place(self._fit(call, branches), self._now()))
-
-    def _fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
-        """Give the branches what their caller's INVITE leaves of hops, and the sound their address family."""
-        parent = self._live.get(call.setup.parent_sid)
-        session = None if parent is None else parent.leg.session
-        try:
-            left = bounds(None if session is None else session.request, len(branches))
-        except PeerError as problem:
-            self.remark(call, error("sip", f"the call has come too far: {problem}", 32006))
-            return []
-        for branch in branches:
-            branch.max_forwards = left.max_forwards
-            branch.headers = (*branch.headers, *left.headers)
-        return self.sound.fit(call, branches)
-
-    def follow(self, call: LiveCall, branch: Branch, uri: Any) -> None:
-        """A redirect: find the way and place the branch again."""
-        self._work(call, self._follow(call, branch, uri), "redirect")
-
-    async def _follow(self, call: LiveCall, branch: Branch, uri: Uri) -> None:
-        hops = await self._placing.ways(uri)
-        if call.setup.to.startswith("sip:") and await self._leads_to_us_or_a_carrier(uri, hops):
-            note = error(
-                "sip",
-                f"the redirect to {uri} is refused: it leads to a carrier or back to this server",
-                32219,
-            )
-            self._note(call, note)
-            self.remark(call, note)
-            hops = ()
-        self._placing.refresh(branch, hops)
-        self._carry_out(call.leg.place(self.sound.fit(call, [branch]) if hops else [branch], self._now()))
-
-    async def _leads_to_us_or_a_carrier(self, uri: Uri, hops: tuple[Hop, ...]) -> bool:
-        """Whether a far end sends us where only a number with a checked caller ID may go: that would be toll fraud."""
-        configuration = self._store.configuration
-        if configuration.domain(uri.host) is not None:
-            return True
-        there = _places(hops)
-        for target in configuration.carrier_targets():
-            if there & _places(await self._placing.ways(Uri.parse(str(target["target"])))):
-                return True
-        return any(configuration.trunk_for_source(hop.host, hop.port) is not None for hop in hops)
+        self._answers.once_answered(call, lambda: self._carry_out(call.leg.hang_up(self._now())))
 
     def _fetch(self, call: LiveCall, fetch: fx.Fetch) -> None:
         known = self.webhooks.ask_constant(call, fetch)
         if known is not None:
             self.deliver(call, known)
         else:
-            self._work(call, self._ask(call, fetch), "webhook")
+            self.work(call, self._ask(call, fetch), "webhook")
 
     async def _ask(self, call: LiveCall, fetch: fx.Fetch) -> None:
         self.deliver(call, await self.webhooks.ask(call, fetch))
@@ -410,38 +308,14 @@ class Calls:
 
     def arm(self, call: LiveCall, arm: fx.Arm) -> None:
         """Start or move a timer of a call."""
-        call.timers.add(arm.token)
+        if arm.token not in call.timers:
+            call.timers.append(arm.token)
         self._timers.arm(("call", call.sid, arm.token), self._now() + arm.after)
 
     def _disarm(self, call: LiveCall, disarm: fx.Disarm) -> None:
-        call.timers.discard(disarm.token)
-        self._timers.disarm(("call", call.sid, disarm.token))
-
-    def refer(self, transfer: Transfer) -> None:
-        """The far end of a call asks to be transferred; another call that it names must be of the same account."""
-        call = self._live.get(transfer.leg.call_sid)
-        if call is None:
-            return
-        other = None if transfer.other is None else self._live.get(transfer.other.call_sid)
-        if other is not None and (
-            other.setup.account_sid != call.setup.account_sid
-            or other.sid in (call.sid, call.actor.call.partner)
-        ):
-            other = None
-        sid, partner = ("", "") if other is None else (other.sid, other.actor.call.partner)
-        self.deliver(call, events.LegReferred(transfer.number, transfer.target, sid, partner))
-
-    def place_of(self, session: InviteSession | None, account_sid: str) -> tuple[str, str] | None:
-        """The call of a session that is to be replaced, and who it is connected with; None if nobody, or not allowed.
-
-        Who is being rung counts as connected with who rings: taking that place is picking up.
-        """
-        owner = None if session is None else session.owner
-        call = self._live.get(owner.call_sid) if isinstance(owner, Leg) else None
-        if call is None or session is None or call.setup.account_sid != account_sid:
-            return None
-        partner = call.setup.parent_sid if session.is_calling else call.actor.call.partner
-        return (call.sid, partner) if partner else None
+        if disarm.token in call.timers:
+            call.timers.remove(disarm.token)
+            self._timers.disarm(("call", call.sid, disarm.token))
 
     def fire(self, call_sid: str, token: str) -> None:
         """A timer of a call came due."""
@@ -449,11 +323,9 @@ class Calls:
         if call is None:
             return
         if token == KEPT_TIMER:
-            log.warning("a call is answered before it is on disk", call=call.sid)
-            self.records.given_up()
-            self._answer_kept(call.sid)
+            self._answers.late(call)
         elif token in call.timers:
-            call.timers.discard(token)
+            call.timers.remove(token)
             self.deliver(call, events.Fired(token))
 
     def _tell(self, call: LiveCall, tell: fx.Tell) -> None:
@@ -483,6 +355,11 @@ class Calls:
         """A line that the shell writes into a call's timeline."""
         call.actor.journal.note(self._now() - call.started, note)
 
+    def report(self, call: LiveCall, note: Note) -> None:
+        """A line like that of what went wrong: a Notification, too."""
+        self._note(call, note)
+        self.remark(call, note)
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _finish(self, call: LiveCall) -> None:
@@ -491,9 +368,7 @@ class Calls:
         for token in call.timers:
             self._timers.disarm(("call", call.sid, token))
         call.timers.clear()
-        if call.held is not None:
-            call.held = None
-            self._timers.disarm(("call", call.sid, KEPT_TIMER))
+        self._answers.forget(call)
         self.streams.close_all(call)
         self.conferences.leave(call)
         stats = call.quality = self.sound.close(call)
@@ -502,7 +377,9 @@ class Calls:
         self._recent[call.sid] = call.row
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
-        call.over.set()
+        call.is_over = True
+        if call.over is not None:
+            call.over.set()
         if not self._live:
             self._idle.set()
 
@@ -513,11 +390,6 @@ class Calls:
 
     def _now(self) -> float:
         return time.monotonic()
-
-
-def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:
-    """Where hops lead: hosts whatever the port, but on this machine, where ports tell carriers apart."""
-    return {(hop.host, hop.port if ip_address(hop.host.partition("%")[0]).is_loopback else 0) for hop in hops}
 
 
 def _failed_ending(sip_status: int) -> dict[str, Any]:

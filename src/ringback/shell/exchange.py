@@ -222,11 +222,11 @@ class Exchange:
         """A leg was redirected."""
         call = self.calls.get(effect.leg.call_sid)
         if call is not None:
-            self.calls.follow(call, effect.branch, effect.uri)
+            self.calls.ways.follow(call, effect.branch, effect.uri)
 
     def transfer(self, effect: legs.Transfer) -> None:
         """A far end asks to be transferred."""
-        self.calls.refer(effect)
+        self.calls.transfers.refer(effect)
 
     def answered(self, effect: sip.FinalResponse | sip.Failed) -> None:
         """The exchange sends no requests outside dialogs."""

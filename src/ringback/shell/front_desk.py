@@ -105,7 +105,7 @@ class FrontDesk:
         self._guard.vouch(source_of(flow), time.monotonic())
         setup = self._setup(decision)
         if request.raw("Replaces"):
-            place = self._calls.place_of(self._agent.replaced(request), setup.account_sid)
+            place = self._calls.transfers.place_of(self._agent.replaced(request), setup.account_sid)
             if place is None or not decision.is_user:
                 return self._refuse(request, flow, NOT_REPLACED)
             setup = replace(setup, replaces=place[0], partner=place[1])

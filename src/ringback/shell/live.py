@@ -29,14 +29,23 @@ class LiveCall:
     """The token of the clip that plays or is being fetched."""
     play_ids: dict[int, str] = field(default_factory=dict)
     stream_sids: list[str] = field(default_factory=list)
-    timers: set[str] = field(default_factory=set)
+    timers: list[str] = field(default_factory=list)
+    """The tokens of those that are armed: a handful, for which a set would take eight times the memory."""
     callbacks: asyncio.Queue[Any] | None = None
     held: list[Callable[[], None]] | None = None
     """Commands that wait until this call's answer is written down and out; None when nothing waits."""
     recorded: bool = False
     """Whether the queue of the store has taken the record as a whole; if not, there is nothing to change."""
     quality: Any = None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: bool = False
+    over: asyncio.Event | None = None
+    """Of those who wait for the end; most calls have none."""
+
+    async def until_over(self) -> None:
+        """Wait until the call has ended and is written down."""
+        if not self.is_over:
+            self.over = self.over or asyncio.Event()
+            await self.over.wait()
 
     @property
     def sid(self) -> str:

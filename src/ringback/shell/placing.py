@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ringback.call.effects import Note, Place
-from ringback.call.leg import Branch
+from ringback.call.outgoing_leg import Branch
 from ringback.shell.addresses import contact, sent_by
 from ringback.shell.live import LiveCall
 from ringback.shell.resolver import ResolutionFailed, Resolver

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringback.call import events
 from ringback.call.effects import Note, info
-from ringback.call.leg import Branch
+from ringback.call.outgoing_leg import Branch
 from ringback.media.clips import Clip, ClipError
 from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.library import Library

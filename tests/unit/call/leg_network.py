@@ -8,8 +8,9 @@ from typing import Any
 from unit.sip.virtual_network import Network
 
 from ringback.call.events import Event, LegEnded
-from ringback.call.leg import Branch, Leg
+from ringback.call.incoming_leg import IncomingLeg
 from ringback.call.leg_effects import Configure, Follow, Happened, Wire
+from ringback.call.outgoing_leg import Branch, OutgoingLeg
 from ringback.sdp import OfferAnswer
 from ringback.sip import effects as sip
 from ringback.sip.effects import Effect
@@ -43,13 +44,13 @@ class Exchange:
         for kind in SESSION_EFFECTS:
             self.node.on[kind] = lambda effect: effect.session.owner.on(effect, network.now)
 
-    def leg(self) -> Leg:
-        """A leg that is neither received nor placed yet."""
-        return Leg(self.node.agent, "CA1", 1, 40_000, 77)
+    def leg(self) -> OutgoingLeg:
+        """A leg that is not placed yet."""
+        return OutgoingLeg(self.node.agent, "CA1", 1, 40_000, 77)
 
-    def receiving(self) -> Leg:
+    def receiving(self) -> IncomingLeg:
         """A leg that takes the next INVITE."""
-        leg = self.leg()
+        leg = IncomingLeg(self.node.agent, "CA1", 1, 40_000, 77)
 
         def receive(incoming: sip.Incoming) -> list[Any]:
             return leg.receive(incoming.request, incoming.flow, HOST, f"<sip:{HOST}>", self.network.now)

@@ -9,8 +9,9 @@ from unit.call.leg_network import HOST, Exchange, Phone
 from unit.sip.virtual_network import Network
 
 from ringback.call.events import Digit, LegAnswered, LegEnded, LegRinging
+from ringback.call.incoming_leg import IncomingLeg
 from ringback.call.info_digits import digit_of
-from ringback.call.leg import Leg
+from ringback.call.outgoing_leg import OutgoingLeg
 from ringback.sip import effects as sip
 from ringback.sip.headers import NameAddr
 from ringback.sip.message import Request
@@ -18,7 +19,7 @@ from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
 
 
-def incoming(body: bytes | None = None) -> tuple[Exchange, Phone, Leg]:
+def incoming(body: bytes | None = None) -> tuple[Exchange, Phone, IncomingLeg]:
     network = Network()
     exchange, alice = Exchange(network), Phone(network, "alice", 7)
     leg = exchange.receiving()
@@ -27,7 +28,7 @@ def incoming(body: bytes | None = None) -> tuple[Exchange, Phone, Leg]:
     return exchange, alice, leg
 
 
-def talking() -> tuple[Exchange, Phone, Leg]:
+def talking() -> tuple[Exchange, Phone, IncomingLeg]:
     """An incoming leg that is up; alice answers re-offers, and has heard our answer."""
     exchange, alice, leg = incoming()
     alice.node.on[sip.Established] = lambda effect: alice.talk.accept(effect.body) and None
@@ -259,7 +260,7 @@ def test_info_is_a_digit_of_the_call() -> None:
 # -- outgoing ------------------------------------------------------------------------------------------------------
 
 
-def outgoing(count: int = 1) -> tuple[Exchange, list[Phone], Leg]:
+def outgoing(count: int = 1) -> tuple[Exchange, list[Phone], OutgoingLeg]:
     network = Network()
     phones = [Phone(network, f"phone{n}", n) for n in range(11, 11 + count)]
     exchange = Exchange(network)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from ringback.call.leg import Branch
-from ringback.shell.calls import Calls
+from ringback.call.outgoing_leg import Branch
+from ringback.shell.ways import Ways
 from ringback.sip.flow import Hop
 from ringback.sip.headers import NameAddr
 from ringback.sip.message import Request
@@ -16,17 +16,20 @@ from ringback.sip.uri import Uri
 def fitted(fields: list[tuple[str, str]] | None, count: int) -> tuple[list[Branch], list[Any]]:
     """Branches of a child whose parent came with these fields; None: a call that begins here."""
     remarks: list[Any] = []
-    calls = Calls.__new__(Calls)
     request = None if fields is None else Request("INVITE", "sip:a@b", fields)
     parent = SimpleNamespace(leg=SimpleNamespace(session=SimpleNamespace(request=request)))
-    calls._live = {"CA-parent": parent}  # type: ignore[dict-item]
-    calls.sound = SimpleNamespace(fit=lambda call, branches: branches)  # type: ignore[assignment]
-    calls.remark = lambda call, note: remarks.append(note)  # type: ignore[method-assign, assignment, misc]
+    calls: Any = SimpleNamespace(
+        get={"CA-parent": parent}.get,
+        sound=SimpleNamespace(fit=lambda call, branches: branches),
+        remark=lambda call, note: remarks.append(note),
+    )
+    nothing: Any = None
+    ways = Ways(calls, nothing, nothing, nothing, nothing)
     call: Any = SimpleNamespace(setup=SimpleNamespace(parent_sid="CA-parent"))
     uri = Uri(user="x", host="192.0.2.1")
     hop = Hop("UDP", "192.0.2.1", 5060)
     branches = [Branch(uri, (hop,), "", "", "", NameAddr("", uri), NameAddr("", uri)) for _ in range(count)]
-    return calls._fit(call, branches), remarks
+    return ways._fit(call, branches), remarks
 
 
 def test_a_dialed_leg_has_one_hop_less_than_its_caller() -> None:

@@ -140,7 +140,7 @@ async def test_a_way_that_is_found_after_the_call_has_ended_opens_nothing() -> N
 
     calls, sound, _ = calls_of(lambda effects: None, found=find)
     call = calls._open(setup_of())
-    placing = asyncio.create_task(calls._find_and_place(call, SimpleNamespace()))  # type: ignore[arg-type]
+    placing = asyncio.create_task(calls.ways._find_and_place(call, SimpleNamespace()))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     calls._finish(call)
     found.set_result(([], []))
@@ -157,7 +157,7 @@ async def test_a_call_does_not_wait_for_what_has_failed() -> None:
     calls.webhooks.ask = fail  # type: ignore[method-assign]
     call = calls._open(setup_of())
     calls._start(call)
-    await asyncio.wait_for(call.over.wait(), 5)
+    await asyncio.wait_for(call.until_over(), 5)
     assert (len(calls), sound.open_ports) == (0, 0)
     assert calls.row(SID)["status"] == "failed"  # type: ignore[index]
 
@@ -171,7 +171,7 @@ def test_what_comes_after_an_answer_waits_for_it_and_is_left_out_when_the_call_i
 ) -> None:
     calls, sound, facts = calls_of(lambda effects: None)
     call = calls._open(setup_of())
-    calls._answer(call, fx.Answer())
+    calls._steps[fx.Answer](call, fx.Answer())
     calls._steps[fx.Play](call, PLAY)
     assert sound.played == []
     if not caller_waits:
@@ -184,11 +184,11 @@ def test_what_comes_after_an_answer_waits_for_it_and_is_left_out_when_the_call_i
 def test_an_answer_waits_for_a_late_disk_once() -> None:
     calls, sound, facts = calls_of(lambda effects: None)
     call = calls._open(setup_of())
-    calls._answer(call, fx.Answer())
+    calls._steps[fx.Answer](call, fx.Answer())
     calls._steps[fx.Play](call, PLAY)
     calls.fire(SID, KEPT_TIMER)
     assert (sound.played, facts.is_late) == (["play-1"], True)
-    calls._answer(call, fx.Answer())
+    calls._steps[fx.Answer](call, fx.Answer())
     calls._steps[fx.Play](call, PLAY)
     assert (sound.played, len(facts.waiting)) == (["play-1", "play-1"], 1)
 
@@ -198,7 +198,7 @@ def test_the_record_of_a_call_that_crashed_has_its_end_and_duration_by_the_clock
     call = calls._open(setup_of())
     call.started -= 90.0
     call.actor.call.answered_at = 30.0
-    calls._crash(call, ZeroDivisionError())
+    calls.crash(call, ZeroDivisionError())
     row = calls.row(SID)
     assert row is not None
     assert (row["status"], row["duration"]) == ("completed", "60")

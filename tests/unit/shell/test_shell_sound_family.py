@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringback.call.leg import Branch
+from ringback.call.outgoing_leg import Branch
 from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.pump import Port
 from ringback.shell.sound import Sound

@@ -1,0 +1,108 @@
+"""The ways of outgoing legs: from the targets that a script names to branches that are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ringback.call import effects as fx
+from ringback.call.effects import error
+from ringback.call.leg_effects import LegEffect
+from ringback.call.outgoing_leg import Branch, OutgoingLeg
+from ringback.shell.live import LiveCall
+from ringback.shell.placing import Placing
+from ringback.sip.errors import PeerError
+from ringback.sip.flow import Hop
+from ringback.sip.forwarding import bounds
+from ringback.sip.uri import Uri
+from ringback.store import Store
+
+if TYPE_CHECKING:
+    from ringback.shell.calls import Calls
+
+
+class Ways:
+    """Finds them, and has the legs call."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        placing: Placing,
+        store: Store,
+        carry_out: Callable[[list[LegEffect]], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._calls = calls
+        self._placing = placing
+        self._store = store
+        self._carry_out = carry_out
+        self._now = now
+
+    def place(self, call: LiveCall, place: fx.Place) -> None:
+        """Call all targets of an outgoing leg: at once, if no name has to be asked for."""
+        branches = self._placing.known(call, place)
+        if branches is not None:
+            self._call(call, self._fit(call, branches))
+        else:
+            self._calls.work(call, self._find_and_place(call, place), "ways")
+
+    async def _find_and_place(self, call: LiveCall, place: fx.Place) -> None:
+        branches, notes = await self._placing.found(call, place)
+        if self._calls.get(call.sid) is None:
+            return  # it ended meanwhile: nothing would let go of a port that it gets now
+        for note in notes:
+            self._calls.report(call, note)
+        self._call(call, self._fit(call, branches))
+
+    def _call(self, call: LiveCall, branches: list[Branch]) -> None:
+        leg = call.leg
+        assert isinstance(leg, OutgoingLeg)  # scripts of calls that came in place nobody
+        self._carry_out(leg.place(branches, self._now()))
+
+    def _fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
+        """Give the branches what their caller's INVITE leaves of hops, and the sound their address family."""
+        parent = self._calls.get(call.setup.parent_sid)
+        session = None if parent is None else parent.leg.session
+        try:
+            left = bounds(None if session is None else session.request, len(branches))
+        except PeerError as problem:
+            self._calls.remark(call, error("sip", f"the call has come too far: {problem}", 32006))
+            return []
+        for branch in branches:
+            branch.max_forwards = left.max_forwards
+            branch.headers = (*branch.headers, *left.headers)
+        return self._calls.sound.fit(call, branches)
+
+    def follow(self, call: LiveCall, branch: Branch, uri: Uri) -> None:
+        """A redirect: find the way and place the branch again."""
+        self._calls.work(call, self._follow(call, branch, uri), "redirect")
+
+    async def _follow(self, call: LiveCall, branch: Branch, uri: Uri) -> None:
+        hops = await self._placing.ways(uri)
+        if call.setup.to.startswith("sip:") and await self._leads_to_us_or_a_carrier(uri, hops):
+            note = error(
+                "sip",
+                f"the redirect to {uri} is refused: it leads to a carrier or back to this server",
+                32219,
+            )
+            self._calls.report(call, note)
+            hops = ()
+        self._placing.refresh(branch, hops)
+        self._call(call, self._calls.sound.fit(call, [branch]) if hops else [branch])
+
+    async def _leads_to_us_or_a_carrier(self, uri: Uri, hops: tuple[Hop, ...]) -> bool:
+        """Whether a far end sends us where only a number with a checked caller ID may go: that would be toll fraud."""
+        configuration = self._store.configuration
+        if configuration.domain(uri.host) is not None:
+            return True
+        there = _places(hops)
+        for target in configuration.carrier_targets():
+            if there & _places(await self._placing.ways(Uri.parse(str(target["target"])))):
+                return True
+        return any(configuration.trunk_for_source(hop.host, hop.port) is not None for hop in hops)
+
+
+def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:
+    """Where hops lead: hosts whatever the port, but on this machine, where ports tell carriers apart."""
+    return {(hop.host, hop.port if ip_address(hop.host.partition("%")[0]).is_loopback else 0) for hop in hops}
