@@ -19,7 +19,7 @@ COMPILED_FROM := $(wildcard src/ringback/sdp/*.py src/ringback/sip/*.py)
 TWINS := tests/unit/sdp tests/unit/sip tests/property tests/conformance/test_rfc3261_17_transactions.py \
 	tests/conformance/test_rfc4475.py tests/conformance/test_rfc5118.py tests/conformance/test_rfc3264_offer_answer.py
 
-.PHONY: run demo test check bench fuzz peers clean
+.PHONY: run demo test check bench fuzz soak peers clean
 
 run: $(USER_READY) $(COMPILED)
 	@$(BIN)/ringback serve $(DIR) --demo
@@ -67,6 +67,10 @@ $(DEVELOPER_READY): $(BUILT_FROM) | $(BIN)/python
 # is led by the lines of the sources. FUZZ="--only sdp --jobs 2"
 fuzz: $(DEVELOPER_READY)
 	@$(PIP) atheris || true; cd tests && RINGBACK_PURE=1 ../$(BIN)/python -m fuzz $(FUZZ)
+
+# An hour of mixed load at half of a core, with a verdict. SOAK="--minutes 30 --load 0.2"
+soak: $(DEVELOPER_READY)
+	@cd tests && RINGBACK_REQUIRE_CORE=1 ../$(BIN)/python -m soak $(SOAK)
 
 # Programs of other people that judge ours, installed where the machine lets us.
 peers:

@@ -108,7 +108,7 @@ async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path
             f"memory +{grown / 1e6:.0f} MB; {going.lost} packets lost in {going.ended.steady - going.began.steady:.0f} s"
         )
         assert len(measured) >= 0.99 * len(calls)  # 503 where the machine is too busy for a moment
-        assert max(waits) < HANG_TOTAL + 3
+        assert max(waits) < HANG_TOTAL + 5
         assert answered_after < 5
         assert grown < 100e6
         told = await scene.timeline(measured[-1].sid)

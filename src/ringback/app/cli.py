@@ -82,6 +82,9 @@ def serve(
     max_calls: Annotated[
         int | None, typer.Option(help="Legs at once; 0: as many as files and ports allow.")
     ] = None,
+    drain: Annotated[
+        float | None, typer.Option(help="Seconds that calls get to end by themselves after SIGTERM. [60]")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Place the demo call once it runs.")] = False,
 ) -> None:
@@ -105,6 +108,7 @@ def serve(
         certificate=certificate,
         key=key,
         max_calls=max_calls,
+        drain=drain,
         log_level=log_level,
     )
     place.make()

@@ -44,6 +44,7 @@ from ringback.shell.project_http import ProjectHandler, create_project_routes
 from ringback.shell.tasks import Tasks
 from ringback.shell.timelines import timeline_routes
 from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
+from ringback.shell.vitals import vital_routes
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
 from ringback.store.seed import Starter, sandbox_port, seed
@@ -52,6 +53,8 @@ log = structlog.get_logger("ringback.server")
 
 USERS = ("alice", "bob")
 VERIFY_PATH = "/ringback/v1/verify-caller-id"
+SAY_EVERY = 10.0
+"""Seconds between lines about the calls that the stop waits for."""
 ANSWERED_WITHIN = 60.0
 """Seconds that a call from the sandbox may ring before `ringback call` gives its report."""
 
@@ -101,10 +104,20 @@ class Server:
             await self.stop()
             raise
 
-    async def drain(self) -> None:
-        """Take no new calls, and wait for the running ones."""
-        log.info("draining", calls=len(self.exchange.calls))
-        await self.exchange.drain()
+    async def drain(self) -> bool:
+        """Take no new calls, and wait for the running ones; False when the time for that was up before."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.settings.drain
+        while (left := until - loop.time()) > 0:
+            if await self.exchange.drain(min(left, SAY_EVERY)):
+                return True
+            log.info(
+                "waiting for calls to end; a second signal ends them",
+                calls=len(self.exchange.calls),
+                seconds_left=max(0, round(until - loop.time())),
+            )
+        log.warning("the time to drain is up; calls are ended", calls=len(self.exchange.calls))
+        return False
 
     async def stop(self) -> None:
         """End what still runs; HTTP last."""
@@ -264,6 +277,7 @@ class Server:
         routes = [
             *api_routes(self.store, self.control, unsupported=UNSUPPORTED),
             *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
+            *vital_routes(self.exchange),
             *create_project_routes(self._handler),
         ]
         unserved: dict[Any, Any] = {404: nothing_here, 405: nothing_here, ClientDisconnect: client_gone}

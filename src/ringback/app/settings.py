@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     certificate: str = ""
     key: str = ""
     max_calls: int = Field(0, ge=0)
+    drain: float = Field(60.0, ge=0)
     log_level: str = "info"
     account_sid: str = ""
     auth_token: SecretStr = SecretStr("")

@@ -145,6 +145,11 @@ class Guard:
         """How many sources are remembered."""
         return len(self._vouched) + len(self._strangers)
 
+    @property
+    def lateness(self) -> float:
+        """Seconds that the event loop is late, in the mean of about half a second."""
+        return self._lag
+
     # -- before a message is read ------------------------------------------------------------------------------
 
     def is_vouched(self, source: Source, now: float) -> bool:

@@ -1,0 +1,200 @@
+"""Mixed load for an hour: `make soak`, or `python -m soak [--minutes N] [--load SHARE]` in tests/.
+
+Calls of every kind, at a rate that keeps the server at a share of one core; memory, descriptors, threads, tasks and
+lateness of the event loop are watched. Exit status 0 when memory is flat after the first third, all that was opened
+is closed at the end, and every call has one record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from adversity.burden import cpu
+from live import LiveServer, live_server
+from live_scene import ENDED, Scene, scene_of
+from rich.console import Console
+from rich.table import Table
+from soak.load import Load, furnish
+from soak.vitals import MB, Sample, sample, slope
+
+LOOK_EVERY = 10.0
+TRIAL = 30.0
+"""Seconds of a slow trial that tells what a round of calls costs, and opens all that is opened once."""
+QUIET = 40.0
+"""Seconds after the last call until SIP's transactions (64*T1 = 32 s) and idle connections are gone."""
+GROWTH = 4 * MB
+"""Memory may grow by so much an hour, less twice the error of the measurement."""
+SLACK = {"descriptors": 8, "threads": 8, "tasks": 4}
+"""More of these than at the start is no leak: pools of the database and of threads grow up to a bound."""
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, server: LiveServer, scene: Scene, console: Console) -> None:
+        self.server = server
+        self.scene = scene
+        self.console = console
+        self.load = Load(scene)
+        self.samples: list[Sample] = []
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def look(self) -> Sample:
+        """A sample."""
+        status, body = await self.scene.get("/ringback/v1/vitals")
+        assert status == 200, body
+        return sample(self.server.process.pid, json.loads(body))
+
+    async def press(self, rounds_a_second: float, seconds: float, watch: bool) -> None:
+        """Place every kind in turn, evenly."""
+        gap = 1 / (rounds_a_second * len(self.load.kinds))
+        began_at = looked_at = time.monotonic()
+        for number, kind in enumerate(cycle(self.load.kinds)):
+            now = time.monotonic()
+            if now >= began_at + seconds:
+                break
+            if watch and now >= looked_at + LOOK_EVERY:
+                looked_at = now
+                self.samples.append(await self.look())
+                self.show(now - began_at, seconds)
+            await asyncio.sleep(max(0.0, began_at + number * gap - time.monotonic()))
+            task = asyncio.create_task(self.load.place(kind))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        await asyncio.gather(*self._calls)
+
+    def show(self, passed: float, seconds: float) -> None:
+        """A line a minute."""
+        if len(self.samples) % 6 == 1:
+            last = self.samples[-1]
+            self.console.print(
+                f"{passed / 60:5.1f} of {seconds / 60:g} min: {self.load.placed.total():7,} placed, "
+                f"{self.load.refused.total()} put off, {self.load.failed.total()} failed; {last.calls} legs up; "
+                f"{last.memory / MB:.1f} MB (+ children {last.children / MB:.0f}), {last.descriptors} descriptors, "
+                f"{last.threads} threads, {last.tasks} tasks, {last.lateness * 1000:.1f} ms late"
+            )
+
+    async def quiet(self) -> Sample:
+        """Until all is over, and what lingers is gone."""
+        try:
+            async with asyncio.timeout(60):
+                while (await self.look()).calls:
+                    await asyncio.sleep(0.5)
+        except TimeoutError:
+            self.console.print("These calls do not end:")
+            for status in ("queued", "ringing", "in-progress"):
+                for call in await self.scene.do(self.scene.client.calls.list, status=status, limit=2):
+                    self.console.print(call.sid, call.to, await self.scene.timeline(call.sid))
+            raise
+        await asyncio.sleep(QUIET)
+        return await self.look()
+
+    async def run(self, minutes: float, share: float) -> bool:
+        """The verdict."""
+        await self.load.open()
+        used, slow = cpu(self.server.process.pid), 0.5
+        await self.press(slow, TRIAL, watch=False)
+        start = await self.quiet()
+        cost = (cpu(self.server.process.pid) - used) / (slow * TRIAL)
+        rate = share / cost
+        self.console.print(
+            f"A round of {len(self.load.kinds)} takes {cost * 1000:.0f} ms of CPU: {rate:.2f} rounds a second take "
+            f"{share:.0%} of a core."
+        )
+        used, began_at = cpu(self.server.process.pid), time.monotonic()
+        await self.press(rate, minutes * 60, watch=True)
+        took = (cpu(self.server.process.pid) - used) / (time.monotonic() - began_at)
+        end = await self.quiet()
+        return await self.judge(start, end, took)
+
+    async def judge(self, start: Sample, end: Sample, took: float) -> bool:
+        """Print what was found; whether all is well."""
+        grown = slope([(one.at, one.memory) for one in self.samples[len(self.samples) // 3 :]])
+        late = sorted(one.lateness for one in self.samples)
+        missing = await self.missing()
+        table = Table("", "start", "end", "verdict")
+        good = []
+
+        def row(what: str, first: str, last: str, is_good: bool) -> None:
+            good.append(is_good)
+            table.add_row(what, first, last, "good" if is_good else "[bold red]bad[/]")
+
+        row(
+            "memory",
+            f"{start.memory / MB:.1f} MB",
+            f"{end.memory / MB:.1f} MB; under load {grown}",
+            grown.growth - 2 * grown.error <= GROWTH,
+        )
+        for name, slack in SLACK.items():
+            first, last = getattr(start, name), getattr(end, name)
+            row(name, str(first), str(last), last <= first + slack)
+        row("transactions", str(start.transactions), str(end.transactions), end.transactions <= 2)
+        total, lost = self.load.placed.total(), self.load.failed.total()
+        row(
+            "operations",
+            "",
+            f"{total:,}, {self.load.refused.total()} put off, {lost} failed",
+            lost <= total / 1_000,
+        )
+        row("records", "", missing or f"{sum(self.load.expected.values()):,}, one for every leg", not missing)
+        row(
+            "log", "", "", "Traceback" not in self.server.output and "facts_refused" not in self.server.output
+        )
+        self.console.print(table)
+        self.console.print(
+            f"{took:.0%} of a core; late {statistics.median(late) * 1000:.1f} ms in the middle, "
+            f"{late[int(0.99 * len(late))] * 1000:.1f} ms p99, {late[-1] * 1000:.1f} ms at most"
+        )
+        self.console.print("By kind:", dict(self.load.placed), *self.load.why)
+        return all(good)
+
+    async def missing(self) -> str:
+        """What is wrong with the records; nothing where each leg has one that is closed."""
+        rows: list[dict[str, Any]] = []
+        page = f"/2010-04-01/Accounts/{self.server.account_sid}/Calls.json?PageSize=1000"
+        while page:
+            _, body = await self.scene.get(page)
+            found = json.loads(body)
+            rows += found["calls"]
+            page = found["next_page_uri"] or ""
+        twice = len(rows) - len({row["sid"] for row in rows})
+        by_direction = Counter(row["direction"] for row in rows)
+        faults = []
+        if twice:
+            faults.append(f"{twice} twice")
+        if open_ := sum(row["status"] not in ENDED or row["end_time"] is None for row in rows):
+            faults.append(f"{open_} not closed")
+        if absent := self.load.started - {row["sid"] for row in rows}:
+            faults.append(f"{len(absent)} absent")
+        if not self.load.failed and by_direction != self.load.expected:
+            faults.append(f"{dict(by_direction)} instead of {dict(self.load.expected)}")
+        return ", ".join(faults)
+
+
+async def main() -> bool:
+    """Run as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m soak", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--load", type=float, default=0.5, metavar="SHARE", help="of one core; default 0.5")
+    given = parser.parse_args()
+    console = Console(width=140)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        furnish(project)
+        with live_server(project, log_level="warning") as server:
+            async with scene_of(server, set(), replays=False) as scene:
+                return await Soak(server, scene, console).run(given.minutes, given.load)
+
+
+if __name__ == "__main__":
+    sys.exit(not asyncio.run(main()))
