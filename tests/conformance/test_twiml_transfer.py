@@ -9,6 +9,7 @@ from ringback.call import effects as fx
 
 REFER = "http://app.test/refer"
 DONE = "http://app.test/done"
+PHONE = "sip:phone@office.test"
 TARGET = "<sip:carol@example.com?X-Case=7>"
 TO_CAROL = "<Response><Dial><Sip>sip:carol@example.com</Sip></Dial></Response>"
 BUSY_CAROL = '<Response><Dial action="/sorry"><Sip>sip:carol@example.com</Sip></Dial></Response>'
@@ -17,7 +18,8 @@ BUSY_CAROL = '<Response><Dial action="/sorry"><Sip>sip:carol@example.com</Sip></
 def talking(attributes: str = 'referUrl="/refer"', *, refer: str | int = TO_CAROL) -> tuple[World, Leg, Leg]:
     """A caller talks with an agent whom a Dial has rung."""
     world = World({REFER: refer, DONE: "<Response><Say>done</Say></Response>"})
-    call = world.inbound(f'<Dial action="/done" {attributes}><Sip>sip:agent@example.com</Sip></Dial>')
+    twiml = f'<Dial action="/done" {attributes}><Sip>sip:agent@example.com</Sip></Dial>'
+    call = world.inbound(twiml, from_=PHONE)
     world.run(0.5)
     agent = world.child(call).answer()
     world.run(3)
@@ -269,10 +271,22 @@ def test_twiml_redirect_ends_a_transfer() -> None:
 )
 def test_twiml_refer_outside_a_connection_is_refused(verb: str) -> None:
     world = World()
-    call = world.inbound(f"<Say>Hi</Say>{verb}")
+    call = world.inbound(f"<Say>Hi</Say>{verb}", from_=PHONE)
     world.run(2)
     assert call.referrals[call.refer()] == [603]
     assert call.codes("warning") == [0]
+    world.end()
+
+
+def test_twiml_refer_of_a_carrier_is_refused() -> None:
+    world = World({REFER: TO_CAROL})
+    call = world.inbound('<Dial referUrl="/refer"><Sip>sip:agent@example.com</Sip></Dial>')
+    world.run(0.5)
+    agent = world.child(call).answer()
+    assert call.referrals[call.refer()] == [603]
+    assert [note.text for note in call.all(fx.Note) if note.level == "warning" and "carrier" in note.text]
+    assert call.bridged is agent
+    assert agent.referrals[agent.refer()] == [202]
     world.end()
 
 
@@ -281,7 +295,8 @@ def test_twiml_refer_outside_a_connection_is_refused(verb: str) -> None:
 
 def pair(world: World, agent_called: bool) -> tuple[Leg, Leg]:
     """A call of the agent's phone with somebody: the agent's leg, and the other's."""
-    call = world.inbound("<Dial action='/done'><Sip>sip:one@example.com</Sip></Dial><Say>after</Say>")
+    twiml = "<Dial action='/done'><Sip>sip:one@example.com</Sip></Dial><Say>after</Say>"
+    call = world.inbound(twiml, from_=PHONE)
     world.run(0.5)
     child = world.child(call).answer()
     world.run(0.5)

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import uvicorn
@@ -554,20 +555,23 @@ async def test_a_browser_sees_what_went_wrong(place: Place) -> None:
 @pytest.mark.parametrize(
     ("query", "inner"),
     [
-        ("To=+15551231234&From=sip:alice@home.example", '<Dial callerId="+15550100001">+15551231234</Dial>'),
+        (
+            "To=+15551231234&From=sip:alice@home.example",
+            '<Dial callerId="+15550100001" referUrl="transfer">+15551231234</Dial>',
+        ),
         (
             "To=sip:15551231234@home.example&From=sip:bob@home.example",
-            '<Dial callerId="+15550100002">15551231234</Dial>',
+            '<Dial callerId="+15550100002" referUrl="transfer">15551231234</Dial>',
         ),
         (
             "To=sip:%2B1555@h;transport=tls&From=sip:alice@h&callerId=+1999",
-            '<Dial callerId="+1999">+1555</Dial>',
+            '<Dial callerId="+1999" referUrl="transfer">+1555</Dial>',
         ),
         (
             "To=sip:bob@h&From=sip:alice@h",
-            '<Dial callerId="+15550100001"><Sip>sip:bob@home.example</Sip></Dial>',
+            '<Dial callerId="+15550100001" referUrl="transfer"><Sip>sip:bob@home.example</Sip></Dial>',
         ),
-        ("To=+1555&From=sip:stranger@h", '<Dial callerId="+15550100001">+1555</Dial>'),
+        ("To=+1555&From=sip:stranger@h", '<Dial callerId="+15550100001" referUrl="transfer">+1555</Dial>'),
     ],
 )
 async def test_the_starters_function_dials(place: Place, query: str, inner: str) -> None:
@@ -575,6 +579,24 @@ async def test_the_starters_function_dials(place: Place, query: str, inner: str)
     place.project.read()
     answer = await place.get(f"/functions/outbound?{query}")
     assert answer.body.decode() == f"{DECLARATION}<Response>{inner}</Response>"
+
+
+@pytest.mark.parametrize(
+    ("target", "caller", "inner"),
+    [
+        ("<sip:bob@h?X-A=b>", "sip:alice@h", ' callerId="+15550100001"><Sip>sip:bob@home.example</Sip>'),
+        ("<tel:+15551231234>", "+442079460123", ">+15551231234"),
+        ("sip:+1555@h;transport=tls", "sip:stranger@h", ">+1555"),
+    ],
+)
+async def test_the_starters_transfers_dial(place: Place, target: str, caller: str, inner: str) -> None:
+    write_starter(place.directory, "home.example", {"alice": "+15550100001"})
+    place.project.read()
+    query = urlencode({"ReferTransferTarget": target, "From": caller})
+    answer = await place.get(f"/functions/transfer?{query}")
+    assert (
+        answer.body.decode() == f'{DECLARATION}<Response><Dial referUrl="transfer"{inner}</Dial></Response>'
+    )
 
 
 async def test_the_starters_function_says_what_is_missing(place: Place) -> None:

@@ -146,6 +146,17 @@ class Call:
         return self.setup.started_at + self.elapsed
 
     @property
+    def far_end(self) -> str:
+        """Who is at the other end of the leg: a number, or a SIP address."""
+        setup = self.setup
+        return setup.from_ if setup.kind == "inbound" else setup.to
+
+    @property
+    def is_sip(self) -> bool:
+        """Whether that is a SIP endpoint, and no telephone behind a carrier."""
+        return self.far_end.startswith("sip:")
+
+    @property
     def answered(self) -> bool:
         """Whether sound can flow both ways."""
         return self.answered_at is not None and self.ended is None

@@ -1,6 +1,7 @@
 """What comes to a call that waits for nothing of the kind, and must be answered all the same.
 
-A REFER to a call that is connected with no other is refused: nobody is there to be transferred. A call that came to
+A REFER to a call that is connected with no other is refused: nobody is there to be transferred; and one of a carrier,
+which is no SIP endpoint at Twilio, and could send calls to dear numbers at the account's cost. A call that came to
 be connected with this one, which has gone on or is ending, is told so.
 """
 
@@ -19,8 +20,9 @@ UNASKED: frozenset[type[Any]] = frozenset((LegReferred, Told))
 def declined(call: Call, event: Event) -> list[Effect]:
     """The answer to an event that the script is not given; none if the script is to have it."""
     match event:
-        case LegReferred(number, target) if not call.partner:
-            text = f"the far end asks to be transferred to {target}, but is connected with nobody; refused with 603"
+        case LegReferred(number, target) if not call.partner or not call.is_sip:
+            why = "it is connected with nobody" if call.is_sip else "a carrier cannot transfer calls"
+            text = f"the far end's REFER to {target} is refused with 603: {why}"
             return [AnswerReferral(number, 603), warning("call", text)]
         case Told(sender, "linked", _) if call.partner != sender:
             return [Tell(sender, "parted", {})]

@@ -77,10 +77,8 @@ def refer(run: Run, element: Element) -> Script[Outcome]:
 
 def _target(run: Run, element: Element) -> Script[str]:
     """The address to be called. Raises TwimlError."""
-    setup = run.call.setup
-    far_end = setup.from_ if setup.kind == "inbound" else setup.to
-    if not far_end.startswith("sip:"):
-        raise TwimlError(13801, f"<Refer> needs a SIP call, and {far_end} is none")
+    if not run.call.is_sip:
+        raise TwimlError(13801, f"<Refer> needs a SIP call, and {run.call.far_end} is none")
     nouns = [child for child in element.children if child.name == "Sip"]
     if len(nouns) != 1 or not nouns[0].text:
         raise TwimlError(13243, "<Refer> holds one <Sip> with the address to be called")

@@ -30,10 +30,10 @@ exports.handler = function (context, event, callback) {
   } else if (!callerId) {
     twiml.say(VOICE, 'Error placing the call. There is no caller I D for this phone.');
   } else if (/^\+?[0-9*#().\- ]+$/.test(to)) {
-    twiml.dial({ callerId }, to);
+    twiml.dial({ callerId, referUrl: 'transfer' }, to);
   } else {
     // Not a number: another phone of this domain.
-    twiml.dial({ callerId }).sip(`sip:${to}@__DOMAIN__`);
+    twiml.dial({ callerId, referUrl: 'transfer' }).sip(`sip:${to}@__DOMAIN__`);
   }
   return callback(null, twiml);
 };
