@@ -113,3 +113,41 @@ def test_baresip_declines(ringback: Exchange) -> None:
         bob.expect("CALL_INCOMING")
         bob.tell("hangup")
         assert call.ended() in (480, 486, 603)
+
+
+def test_rfc3515_2_4_baresip_transfers_blindly(ringback: Exchange) -> None:
+    """By the starter's Function, as a new project has it."""
+    ringback.user("carol")
+    with (
+        Baresip(ringback.server, "bob", ringback.folder) as bob,
+        Phone(ringback.server, "alice", ringback.folder) as alice,
+        Phone(ringback.server, "carol", ringback.folder) as carol,
+    ):
+        bob.on()
+        carol.on()
+        call = alice.on().call("bob")
+        bob.expect("CALL_INCOMING")
+        bob.tell("accept")
+        call.up()
+        bob.expect("CALL_ESTABLISHED")
+        bob.tell("transfer", f"sip:carol@{ringback.server.domain}")
+        there = carol.rung()
+        bob.expect("CALL_CLOSED")
+        there.answer()
+        there.up()
+        there.plays(1300)
+        call.hears(1300)
+        call.hang_up()
+        there.ended()
+
+
+def test_rfc3515_2_4_4_baresip_follows_the_refer_of_a_document(ringback: Exchange) -> None:
+    done = ringback.hooks.give("referred", "<Hangup/>")
+    domain = ringback.domain(f'<Refer action="{done}"><Sip>sip:{ECHO}@{ringback.server.domain}</Sip></Refer>')
+    with Baresip(ringback.server, "bob", ringback.folder, tone=700) as bob:
+        bob.on()
+        bob.call(f"sip:x@{domain}")
+        asked = ringback.hooks.expect("referred")
+        told = asked["ReferCallStatus"], asked["ReferSipResponseCode"], asked["NotifySipResponseCode"]
+        assert told == ("in-progress", "202", "200")
+        bob.hears(700)
