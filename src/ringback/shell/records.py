@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import structlog
+
 from ringback.call.effects import Note
 from ringback.call.numbers import is_e164
 from ringback.shell.live import LiveCall
@@ -14,6 +16,8 @@ from ringback.shell.vault import public
 from ringback.store import Store, new_sid
 from ringback.store.limits import JOURNAL_BYTES
 from ringback.store.packing import packed
+
+log = structlog.get_logger("ringback.records")
 
 MORE_INFO = "https://www.twilio.com/docs/errors/"
 MOMENTS = ("start_time", "end_time")
@@ -114,7 +118,9 @@ class Records:
         """The call is over: keep its journal, and no dialog."""
         self._store.facts.put("calls", {"sid": call.sid, "dialogs": None})
         body = packed(call.actor.journal.encode())
-        if len(body) <= JOURNAL_BYTES:
+        if len(body) > JOURNAL_BYTES:
+            log.warning("a journal is too long to be kept", call=call.sid, bytes=len(body))
+        else:
             self._store.facts.put(
                 "journals",
                 {

@@ -286,7 +286,8 @@ class Facts:
                 self._give_back(batch)
                 if not isinstance(error, Exception):
                     raise
-                log.error("facts_writer_failed", exc_info=error)  # our own mistake; no row is lost by it
+                if not self._failing:
+                    log.error("facts_writer_failed", exc_info=error)  # our own mistake; no row is lost by it
                 self._report_failure(repr(error))
                 self._not_before = self._loop.time() + RETRY_MOST
             else:

@@ -46,16 +46,18 @@ _UNACCEPTABLE = (
 _HARMLESS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
 """Errors after which the connection is as good as before."""
 
+_DATES = ("date_created", "date_updated")
+
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
 class Prepared:
     """A statement's text, and how its parameters are made of a row."""
 
-    __slots__ = ("_absent", "_checks", "_made", "_pick", "_texts", "sql")
+    __slots__ = ("_checks", "_dates", "_defaults", "_made", "_pick", "_texts", "sql")
 
     def __init__(self, statement: Insert | Update, table: Table, columns: tuple[str, ...]) -> None:
-        keys = sorted({*columns, "date_created", "date_updated"}) if isinstance(statement, Insert) else None
+        keys = sorted({*columns, *_DATES}) if isinstance(statement, Insert) else None
         compiled = statement.compile(dialect=_DIALECT, column_keys=keys)
         # SQLAlchemy's names are a kind of str of its own, with which dictionaries are slow.
         names = [
@@ -63,18 +65,24 @@ class Prepared:
         ]
         texts = [name for name in names if isinstance(table.columns[name].type, Text)]
         self.sql = str(compiled)
-        self._absent = {name: default_of(table.columns[name]) for name in names if name not in columns}
+        given = set(columns)
+        self._dates = [name for name in names if name in _DATES and name not in given]
+        self._defaults = {name: default_of(table.columns[name]) for name in names if name not in given}
         self._pick: Callable[[Row], tuple[Any, ...]] = itemgetter(*names)
         self._texts: Callable[[Row], tuple[Any, ...]] = itemgetter(*texts, texts[0])
         self._checks = [(name, check_of(table.columns[name])) for name in texts]
-        self._made = [(name, _made_of(table.columns[name])) for name in names if name not in texts]
+        self._made = [
+            (name, _made_of(table.columns[name])) for name in names if name in given and name not in texts
+        ]
 
-    def values(self, row: Row, dates: Row) -> tuple[Any, ...]:
-        """Return the parameters for a row, with the dates that it lacks. Raises UsageError for a value of the wrong kind.
+    def values(self, given: Row, now: str) -> tuple[Any, ...]:
+        """Return the parameters for a row; dates that it lacks are `now`. Raises UsageError for a value of the wrong kind.
 
         Text is looked at as a whole first: what is plain ASCII needs no further check.
         """
-        row = self._absent | dates | row
+        row = self._defaults | given if self._defaults else given.copy()
+        for name in self._dates:
+            row[name] = now
         try:
             text = "".join(filter(None, self._texts(row)))
             plain = text.isascii() and "\x00" not in text
@@ -230,7 +238,7 @@ class Writing:
 
 def _statements(batch: Batch, now: datetime) -> list[tuple[str, list[tuple[Any, ...]]]]:
     """Return deletions first, then one statement for each table and set of columns."""
-    dates = {"date_created": now, "date_updated": now}
+    text = _moment(now)
     deletions: dict[str, list[tuple[Any, ...]]] = {}
     puts: dict[str, list[tuple[Any, ...]]] = {}
     for (table_name, key), fact in batch.items():
@@ -238,7 +246,7 @@ def _statements(batch: Batch, now: datetime) -> list[tuple[str, list[tuple[Any, 
             deletions.setdefault(_deletion(table_name), []).append((key,))
         if fact.values is not None:
             put = _put(table_name, tuple(fact.values))
-            row = put.values(fact.values, dates)
+            row = put.values(fact.values, text)
             rows = puts.get(put.sql)
             if rows is None:
                 puts[put.sql] = [row]
@@ -267,14 +275,16 @@ def _made_of(column: Column[Any]) -> Callable[[Any], Any]:
     check = check_of(column)
     match column.type:
         case UtcDateTime():
-            # Most moments are whole seconds of now, and a batch has one time of its own.
-            return lru_cache(maxsize=1024)(lambda value: check(value).isoformat(" ", "microseconds")[:-_ZONE])
+            # Nearly all are the second that it is now.
+            return lru_cache(maxsize=256)(lambda value: _moment(check(value)))
         case JSON():
             return lambda value: _json(check(value))
     return check
 
 
-_ZONE = len("+00:00")
+def _moment(utc: datetime) -> str:
+    """Return a moment as the column type `UtcDateTime` stores it."""
+    return utc.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _json(value: Any) -> str:
