@@ -11,14 +11,13 @@ import ssl
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from adversity import burden
 from adversity.proxy import TcpProxy, UdpProxy, Weather, crumbs
-from live import LiveServer, live_server
-from live_scene import Phone, Scene, answered, over, scene_of, twiml
+from live import LiveServer
+from live_scene import Phone, Scene, answered, over, twiml
 from security.sip_wire import wire_to
 
 from ringback.media import tones
@@ -37,25 +36,6 @@ WITHIN = 60.0
 FLOOD_SECONDS = float(os.environ.get("RINGBACK_ADVERSITY_FLOOD_SECONDS", "5"))
 FLOOD_RATE = 20_000
 """Datagrams a second: several times what a server of one core reads."""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("adversity") / "project") as running:
-        yield running
-        running.stop()
-        assert "Traceback" not in running.output
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 # -- loss ---------------------------------------------------------------------------------------------------------

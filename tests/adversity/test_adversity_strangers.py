@@ -6,11 +6,10 @@ import hashlib
 import re
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from live import LiveServer, live_server
+from live import LiveServer
 
 from ringback.shell.front_desk import FrontDesk
 from ringback.shell.guard import Guard, GuardLimits
@@ -18,12 +17,6 @@ from ringback.sip.agent import UserAgent
 from ringback.sip.effects import Send
 from ringback.sip.flow import Flow
 from ringback.sip.message import Response, parse
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with live_server(tmp_path_factory.mktemp("strangers") / "project") as running:
-        yield running
 
 
 class Stranger:

@@ -10,13 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from live import LiveServer, live_server, start_server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("newcomer") / "project") as running:
-        yield running
+from live import LiveServer, start_server
 
 
 def ringback(*words: str, within: float = 60) -> subprocess.CompletedProcess[str]:

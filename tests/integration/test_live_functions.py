@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from live import LiveServer, live_server
-from live_scene import Scene, answered, hears, over, scene_of
+from live_scene import Scene, answered, hears, over
 
 from ringback.media import tones
 
@@ -47,12 +47,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, text: str) -> Iterator[Live
     (directory / "functions/mapped.js").write_text(second)
     with live_server(directory) as running:
         yield running
-
-
-@pytest.fixture
-async def scene(server: LiveServer) -> AsyncIterator[Scene]:
-    async with scene_of(server, set()) as scene:
-        yield scene
 
 
 async def browse(scene: Scene, path: str) -> tuple[int, str, str]:

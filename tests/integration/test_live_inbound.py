@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from live import LiveServer, live_server
-from live_scene import ENDED, Hit, Scene, answered, basic, hears, over, scene_of, twiml
+from live_scene import ENDED, Hit, Scene, answered, basic, hears, over, twiml
 
 from ringback.media import g711, tones
 from ringback.sandbox.endpoint import CallEnded
@@ -27,23 +25,6 @@ STANDARD = {
     "Direction",
 }
 HANG_UP = twiml("<Hangup/>")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("inbound") / "project") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 def wav(mulaw: bytes) -> bytes:

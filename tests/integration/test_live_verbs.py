@@ -6,14 +6,12 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import av
 import pytest
 from aiohttp import web
-from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, WITHIN, Phone, Scene, answered, hears, over, scene_of, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Phone, Scene, answered, hears, over, twiml
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -22,23 +20,6 @@ from ringback.media import g711, tones
 from ringback.sandbox.endpoint import EndpointCall
 
 ECHO = "+15005550001"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("verbs") / "project") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 async def dialed(scene: Scene, phone: Phone, document: str) -> tuple[EndpointCall, str]:

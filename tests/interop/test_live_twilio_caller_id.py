@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live import LiveServer, free_port, live_server, start_server
-from live_scene import MAIN_NUMBER, Phone, Scene, over, scene_of, twiml
+from live import free_port, live_server, start_server
+from live_scene import MAIN_NUMBER, Phone, Scene, over, twiml
 from twilio.base.exceptions import TwilioRestException
 
 from ringback.media import tones
@@ -44,12 +43,6 @@ def add_target(directory: Path, port: int) -> None:
             f"insert into connection_policy_targets ({names}) values ({marks})", tuple(row.values())
         )
     database.close()
-
-
-@pytest.fixture
-async def scene(server: LiveServer) -> AsyncIterator[Scene]:
-    async with scene_of(server, set()) as scene:
-        yield scene
 
 
 @pytest.fixture

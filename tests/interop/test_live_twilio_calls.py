@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, Hit, Phone, Scene, answered, over, scene_of, twiml
+from live_scene import MAIN_NUMBER, Hit, Phone, Scene, answered, over, twiml
 from twilio.base.exceptions import TwilioRestException
 
 from ringback.media import tones
@@ -32,23 +30,6 @@ STANDARD = {
     "Direction",
 }
 PROGRESS = STANDARD | {"Timestamp", "CallbackSource", "SequenceNumber"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("calls") / "project") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 async def progress(scene: Scene, path: str, count: int) -> list[Hit]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, Scene, basic, scene_of, twiml
+from live_scene import MAIN_NUMBER, Scene, basic, twiml
 from twilio.request_validator import RequestValidator
 
 OUTSIDE = "the secret of a file outside"
@@ -41,12 +40,6 @@ def server(tmp_path_factory: pytest.TempPathFactory):
         yield running
         running.stop()
         assert "Traceback" not in running.output
-
-
-@pytest.fixture
-async def scene(server: LiveServer) -> AsyncIterator[Scene]:
-    async with scene_of(server, set()) as scene:
-        yield scene
 
 
 async def raw(server: LiveServer, request: bytes, *, end: bool = False) -> tuple[int, bytes]:

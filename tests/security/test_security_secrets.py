@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, Hit, Scene, answered, basic, over, scene_of, twiml
+from live_scene import MAIN_NUMBER, Hit, Scene, answered, basic, over, twiml
 from security.sip_wire import SDP, Wire, credentials, wire_to
 from twilio.rest import Client
 
@@ -28,17 +28,6 @@ NEW_PASSWORD = "Fresh-Secret-12345"
 def server(tmp_path_factory: pytest.TempPathFactory):
     with live_server(tmp_path_factory.mktemp("secrets") / "project", log_level="debug") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 def logged(server: LiveServer) -> str:

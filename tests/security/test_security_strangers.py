@@ -8,22 +8,11 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
-from live import LiveServer, live_server
+from live import LiveServer
 from live_scene import MAIN_NUMBER, Scene, answered, over, scene_of, twiml
 from security.sip_wire import SDP, Reply, Wire, credentials, wire_to
 
 TRANSPORTS = ("UDP", "TCP", "TLS")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("strangers") / "project") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
 
 
 @pytest.fixture

@@ -10,33 +10,12 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
-from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, Phone, Scene, answered, hears, over, scene_of, twiml
+from live_scene import MAIN_NUMBER, Phone, Scene, answered, hears, over, twiml
 from security.sip_wire import SDP, Wire, credentials, wire_to
 from twilio.base.exceptions import TwilioRestException
 
 from ringback.media import tones
 from ringback.sandbox.endpoint import CallEnded, EndpointCall
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    with live_server(tmp_path_factory.mktemp("wire") / "project") as running:
-        yield running
-        running.stop()
-        assert "Traceback" not in running.output
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
-
 
 # -- garbage ----------------------------------------------------------------------------------------------------
 

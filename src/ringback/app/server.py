@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -332,11 +332,11 @@ class Server:
     async def _local(self, request: LocalRequest) -> LocalAnswer:
         """Requests of our own to our own base domain."""
         if urlsplit(request.url).path == VERIFY_PATH:
-            form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+            form = request.fields()
             twiml = await self.control.check_code(form.get("CallSid", ""), form.get("Digits", ""))
             return LocalAnswer(200, "text/xml", twiml.encode())
         if urlsplit(request.url).path == VERIFY_PATH + VERIFICATION_ENDED:
-            form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+            form = request.fields()
             await self.control.give_up(form.get("CallSid", ""))
             return LocalAnswer(204, "", b"")
         if self._handler is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 
 class LocalRequest(NamedTuple):
@@ -20,6 +21,10 @@ class LocalRequest(NamedTuple):
         """The first header of this name, "" if there is none."""
         wanted = name.lower()
         return next((value for known, value in self.headers if known.lower() == wanted), "")
+
+    def fields(self) -> dict[str, str]:
+        """What the form says, in whichever way it came; of one name the last."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace")) if self.form is None else self.form)
 
 
 class LocalAnswer(NamedTuple):
