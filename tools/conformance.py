@@ -36,6 +36,7 @@ TITLES = {
     3581: "Symmetric response routing (rport)",
     3665: "SIP basic call flow examples",
     3891: "The SIP Replaces header",
+    3892: "The SIP Referred-By mechanism",
     4028: "Session timers in SIP",
     4320: "Actions addressing the non-INVITE transaction",
     4475: "SIP torture test messages",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from peers.exchange import Exchange, exchange
-from peers.sipp import Caller, Sipp, Step, ok, request, require_sipp, response, sdp
+from peers.sipp import Caller, Sipp, Step, ok, pause, reply, request, require_sipp, response, sdp
 
 require_sipp()
 
@@ -294,3 +294,70 @@ def test_a_call_whose_200_was_never_acknowledged_can_be_hung_up(ringback: Exchan
     caller, domain = dialed(ringback)
     steps = [*caller.login(ringback.server, body=sdp()), *ANSWERED, response(200), *caller.bye()]
     ringback.call_record(sid_of(run(ringback, domain, steps, sees_copies=True)), "completed")
+
+
+# -- transfers -----------------------------------------------------------------------------------------------
+
+
+def within(answer: str) -> Step:
+    """A response to a request inside the dialog."""
+    return ok().replace("200 OK", answer)
+
+
+def test_rfc3515_2_4_4_sipp_is_notified_of_its_refer_and_let_go(ringback: Exchange) -> None:
+    refer = ringback.hooks.give("sipp-refer", "<Hangup/>")
+    callee = [
+        request("INVITE"),
+        reply(200, "OK", body=sdp()),
+        request("ACK"),
+        request("BYE"),
+        ok(),
+    ]
+    with Sipp(ringback.folder, callee) as there:
+        noun = f"<Sip>sip:there@127.0.0.1:{there.port}</Sip>"
+        caller, domain = dialed(ringback, f'<Dial referUrl="{refer}">{noun}</Dial>')
+        steps = [
+            *established(ringback, caller),
+            pause(1500),  # until the callee has answered too
+            caller.ask("REFER", 3, "Refer-To: <sip:carol@example.com?X-Case=7>", in_dialog=True),
+            response(202),
+            request("NOTIFY", checks=r"Event: refer.*SIP/2\.0 100 Trying"),
+            ok(),
+            request("NOTIFY", checks=r"Subscription-State: terminated;reason=noresource.*SIP/2\.0 200 OK"),
+            ok(),
+            request("BYE"),
+            ok(),
+        ]
+        run(ringback, domain, steps)
+    assert ringback.hooks.expect("sipp-refer")["ReferTransferTarget"] == "<sip:carol@example.com?X-Case=7>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragment", "told"),
+    [
+        ("405 Method Not Allowed", "", ("failed", "405", None)),
+        ("202 Accepted", "SIP/2.0 486 Busy Here", ("busy", "202", "486")),
+    ],
+)
+def test_rfc3515_2_4_5_sipp_is_referred(
+    ringback: Exchange, answer: str, fragment: str, told: tuple[str, str, str | None]
+) -> None:
+    done = ringback.hooks.give(f"sipp-referred-{answer[:3]}", "<Hangup/>")
+    caller, domain = dialed(
+        ringback, f'<Refer action="{done}"><Sip>sip:carol@example.com?X-Case=7</Sip></Refer>'
+    )
+    fields = ("Event: refer", "Subscription-State: terminated;reason=noresource")
+    notify = caller.ask("NOTIFY", 3, *fields, body=fragment, in_dialog=True)
+    steps = [
+        *established(ringback, caller),
+        request("REFER", checks=r"Refer-To: <sip:carol@example\.com\?X-Case=7>"),
+        within(answer),
+        *([notify.replace("application/sdp", "message/sipfrag"), response(200)] if fragment else []),
+        request("BYE"),
+        ok(),
+    ]
+    messages = run(ringback, domain, steps)
+    assert f"Referred-By: <sip:x@{domain}>" in messages  # RFC 3892 section 2.1
+    asked = ringback.hooks.expect(f"sipp-referred-{answer[:3]}")
+    names = ("ReferCallStatus", "ReferSipResponseCode", "NotifySipResponseCode")
+    assert tuple(asked.get(name) for name in names) == told

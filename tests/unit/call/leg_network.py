@@ -38,9 +38,9 @@ SESSION_EFFECTS = (
 class Exchange:
     """A node with legs."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, **options: Any) -> None:
         self.network = network
-        self.node = network.node("ringback", HOST)
+        self.node = network.node("ringback", HOST, **options)
         for kind in SESSION_EFFECTS:
             self.node.on[kind] = lambda effect: effect.session.owner.on(effect, network.now)
 
@@ -94,9 +94,9 @@ class Exchange:
 class Phone:
     """A far end: a node that describes its sound."""
 
-    def __init__(self, network: Network, name: str, number: int) -> None:
+    def __init__(self, network: Network, name: str, number: int, **options: Any) -> None:
         self.network = network
-        self.node = network.node(name, f"192.0.2.{number}")
+        self.node = network.node(name, f"192.0.2.{number}", **options)
         self.talk = OfferAnswer(f"192.0.2.{number}", 10_000 + 2 * number, number)
         self.session: InviteSession | None = None
 

@@ -99,7 +99,21 @@ def transferred(world: World) -> Leg:
     return call
 
 
+def taken_over(world: World) -> Leg:
+    """A ringing is picked up by another phone (INVITE with Replaces), and a third one takes over from that."""
+    call = world.inbound(
+        '<Dial action="/done"><Sip>sip:a@example.com</Sip><Sip>sip:b@example.com</Sip></Dial>'
+    )
+    world.run(0.5)
+    replaced = world.child(call) if world.children(call) else call
+    for _ in range(2):
+        replaced = world.inbound(replaces=replaced.sid, partner=call.sid)
+        world.run(2)
+    return call
+
+
 SCENARIOS = {
+    "taken over": taken_over,
     "transferred": transferred,
     "screened": screened,
     "one after another": one_after_another,
@@ -114,8 +128,8 @@ def hang_up(leg: Leg) -> None:
         leg.reject(480)
 
 
-TWO_CALLS = ("meeting", "transferred")
-"""Scenarios in which two calls come in, each with its status callback."""
+CALLS = {"meeting": 2, "transferred": 2, "taken over": 3}
+"""How many calls come in, each with its status callback, where it is not one."""
 
 DEEDS: dict[str, Callable[[Leg], object]] = {
     "hang up": hang_up,
@@ -147,4 +161,4 @@ def test_every_moment(scenario: str, deed: str, whom: int, overtakes: bool) -> N
         SCENARIOS[scenario](world)
         world.end()
         for leg in world.calls.values():
-            assert len(world.told("http://app.test/status")) == 1 + (scenario in TWO_CALLS), leg.sid
+            assert len(world.told("http://app.test/status")) == CALLS.get(scenario, 1), leg.sid
