@@ -11,8 +11,9 @@ Everybody else gets one stateless answer, with Twilio's error in ``X-Twilio-Erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from ringback.call.caller_id import caller_of_carrier, wants_privacy
 from ringback.call.directory import Directory, Row
@@ -25,8 +26,7 @@ from ringback.sip.message import Request
 ALGORITHMS = {"MD5": "ha1_md5", "SHA-256": "ha1_sha256"}
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge.
 
     ``is_wrong_password``: somebody guesses, or mistyped.
@@ -132,6 +132,7 @@ def authenticate(
             return ""
 
     algorithms = str(domain["digest_algorithm"] or "MD5").split(",")
+    given = request.raw("Proxy-Authorization") + request.raw("Authorization")
 
     def digest_of(username: str, algorithm: str) -> str | None:
         if algorithm not in algorithms:
@@ -139,22 +140,21 @@ def authenticate(
         credential = lookup(username)
         return None if credential is None else str(getattr(credential, ALGORITHMS[algorithm]))
 
-    given = [*request.raw("Proxy-Authorization"), *request.raw("Authorization")]
     verdict = authenticator.check(given, method=request.method, lookup=digest_of, now=now, uri=request.uri)
     if verdict.outcome is Outcome.OK:
         return verdict.username
     stale = verdict.outcome in (Outcome.STALE, Outcome.REPLAYED)
     if stale or verdict.outcome is Outcome.MISSING:
         # The preferred algorithm first (RFC 8760 section 2.3).
-        challenges = tuple(
+        challenges = [
             ("Proxy-Authenticate", authenticator.challenge(now, stale=stale, algorithm=algorithm))
             for algorithm in algorithms
-        )
-        return Refused(407, "Proxy Authentication Required", challenges)
+        ]
+        return Refused(407, "Proxy Authentication Required", tuple(challenges))
     if verdict.outcome is Outcome.MALFORMED:
         return Refused(400, "Bad Request", note="malformed digest")
     wrong = twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
-    return replace(wrong, is_wrong_password=True)
+    return wrong._replace(is_wrong_password=True)
 
 
 def _page(row: Row) -> Page:

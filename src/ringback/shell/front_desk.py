@@ -164,7 +164,7 @@ class FrontDesk:
         aor = f"{user}@{domain['domain_name']}"
         transaction, effects = self._agent.take(request, flow, time.monotonic())
         registered = self._registrar.register(aor, request, flow, now, accept_path=True)
-        tag = secrets.token_hex(8)
+        tag = self._agent.token()
         response = request.reply(registered.status, registered.reason, to_tag=tag, headers=registered.headers)
         self._carry_out([*effects, *self._agent.respond(transaction, response, time.monotonic())])
         for change in registered.changes:

@@ -95,4 +95,6 @@ class Inbox:
 
 def is_of_dialog(data: bytes) -> bool:
     """Whether a datagram looks like an answer, or a request inside a dialog: To has a tag. It is not parsed yet."""
+    if data.startswith(b"REGISTER "):
+        return False
     return data.startswith(_ALWAYS_FIRST) or _TO_TAG.search(data, 0, _HEAD) is not None

@@ -175,7 +175,7 @@ class SipStack:
         """Whom we ask may answer; whom we do not know gets no more than he sent, and a little."""
         guard = self.guard
         assert guard is not None
-        hop, data, transaction = effect
+        hop, data, transaction = effect.hop, effect.data, effect.transaction
         now = time.monotonic()
         if not data.startswith(ANSWER):
             guard.vouch((hop.host, hop.port), now)

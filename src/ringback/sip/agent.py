@@ -96,7 +96,7 @@ class UserAgent(Dispatch):
         if extensions:
             self.capabilities.append(("Supported", ", ".join(extensions)))
         self._tokens = tokens
-        self._secret = tokens().encode()[:32]
+        self._tags = blake2s(key=tokens().encode()[:32], digest_size=8)
 
     @property
     def is_idle(self) -> bool:
@@ -126,9 +126,10 @@ class UserAgent(Dispatch):
             hop = response_hop(request.via, flow, is_stranger=True)
         except PeerError:
             hop = flow.hop()
-        seed = f"{request.raw('Via')[0]} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
-        tag = blake2s(seed.encode("utf-8", "replace"), key=self._secret, digest_size=8).hexdigest()
-        response = request.reply(status, reason, to_tag=tag, headers=(*headers, *self.server))
+        seed = f"{request.get('Via')} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
+        tag = self._tags.copy()
+        tag.update(seed.encode("utf-8", "replace"))
+        response = request.reply(status, reason, to_tag=tag.hexdigest(), headers=(*headers, *self.server))
         return [Send(hop, response.render(), "")]
 
     def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
@@ -141,6 +142,7 @@ class UserAgent(Dispatch):
         server = self.tables.servers.get(transaction)
         if server is not None:
             server.respond(response, now, out)
+            server.forget_request()
         return out
 
     def accept(

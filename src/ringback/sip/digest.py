@@ -265,6 +265,7 @@ class Authenticator:
             f"{realm}\0".encode(), key=hashlib.sha256(key).digest(), digest_size=_MAC_BYTES
         )
         self.realm = realm
+        self._asked = f'Digest realm={quoted(realm)}, qop="auth", nonce='
         self._node = node
         self._most_counts = most_counts
         self._issued = 0
@@ -285,7 +286,7 @@ class Authenticator:
         self._issued += 1
         stamp = f"{int(now * 1000):x}.{self._node}.{self._issued:x}"
         nonce = f"{stamp}.{self._sign(stamp)}"
-        value = f'Digest realm={quoted(self.realm)}, qop="auth", nonce="{nonce}", algorithm={algorithm}'
+        value = f'{self._asked}"{nonce}", algorithm={algorithm}'
         return f"{value}, stale=TRUE" if stale else value
 
     def check(

@@ -1,4 +1,5 @@
-"""What the SIP machines ask of the shell, and what they tell the calls: plain named tuples.
+"""What the SIP machines ask of the shell, and what they tell the calls: plain named tuples, and slotted classes
+where every message makes them.
 
 The first group is for the shell (bytes, timers, names); the second for whoever uses the agent, with the
 session as first field. A list of effects is carried out in order. An effect never has to be answered
@@ -7,7 +8,7 @@ compiled twins of those classes are not there yet when this module is imported.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
@@ -24,25 +25,37 @@ TimerKey = tuple[str, str]
 # -- for the shell --------------------------------------------------------------------------------
 
 
-class Send(NamedTuple):
+class Send:
     """Send one message. ``transaction`` is to be given back to ``on_unreachable`` if that fails; ``""``: nobody."""
 
-    hop: "Hop"
-    data: bytes
-    transaction: str
+    __match_args__: ClassVar = ("hop", "data", "transaction")
+    __slots__ = ("data", "hop", "transaction")
+
+    def __init__(self, hop: "Hop", data: bytes, transaction: str) -> None:
+        self.hop = hop
+        self.data = data
+        self.transaction = transaction
 
 
-class Arm(NamedTuple):
+class Arm:
     """Call ``on_timer(key)`` at ``at`` (seconds of the caller's clock). Replaces an armed timer of that key."""
 
-    key: TimerKey
-    at: float
+    __match_args__: ClassVar = ("key", "at")
+    __slots__ = ("at", "key")
+
+    def __init__(self, key: TimerKey, at: float) -> None:
+        self.key = key
+        self.at = at
 
 
-class Disarm(NamedTuple):
+class Disarm:
     """Forget the armed timer of that key."""
 
-    key: TimerKey
+    __match_args__: ClassVar = ("key",)
+    __slots__ = ("key",)
+
+    def __init__(self, key: TimerKey) -> None:
+        self.key = key
 
 
 class Resolve(NamedTuple):
@@ -67,11 +80,15 @@ class HopFailed(NamedTuple):
 # -- for the user of the agent: requests outside sessions -----------------------------------------------
 
 
-class Incoming(NamedTuple):
+class Incoming:
     """A request that belongs to nothing known (INVITE, OPTIONS, REGISTER). No state was made for it."""
 
-    request: "Request"
-    flow: "Flow"
+    __match_args__: ClassVar = ("request", "flow")
+    __slots__ = ("flow", "request")
+
+    def __init__(self, request: "Request", flow: "Flow") -> None:
+        self.request = request
+        self.flow = flow
 
 
 class FinalResponse(NamedTuple):

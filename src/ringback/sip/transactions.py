@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ringback.sip.effects import Arm, Disarm, Effect, Send
 from ringback.sip.message import Request, Response
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MAGIC = "z9hG4bK"  # RFC 3261 8.1.1.7: marks a branch as unique
 _BESIDE = frozenset(("Via", "Route", "Max-Forwards", "From", "Call-ID"))
 """What CANCEL, and the ACK of a refusal, copy from their INVITE besides Request-URI, To and CSeq number."""
+
+
+_FORGOTTEN: Final = Request("", "")
 
 
 class State(Enum):
@@ -369,6 +372,11 @@ class ServerTransaction:
             self._deadline = now + self._timers.timeout  # timer H
             at = self._deadline if self.reliable else now + self._interval  # timer G
             out.append(Arm(("server", self.key), at))
+
+    def forget_request(self) -> None:
+        """Nobody reads the request again: what is left of a transaction that was answered is its answer."""
+        if self.answered and not self.invite:
+            self.request = _FORGOTTEN
 
     def await_user(self, now: float, out: list[Effect]) -> None:
         """A user decides on this request, which is no INVITE: 100 keeps its sender calm (RFC 4320 section 4.1)."""
