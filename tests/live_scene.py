@@ -12,7 +12,7 @@ import os
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -269,9 +269,11 @@ class Scene:
         self._stack.push_async_callback(phone.endpoint.close)
         return phone
 
-    async def registered(self, name: str) -> Phone:
-        """A phone of the default domain that is on."""
+    async def registered(self, name: str, *, through: tuple[str, int] | None = None) -> Phone:
+        """A phone of the default domain that is on; ``through`` is its outbound proxy."""
         phone = self.phone(name)
+        if through is not None:
+            phone.server = replace(self.server, sip=through)
         response = await phone.register()
         assert response.status == 200, response.status
 

@@ -56,6 +56,7 @@ TITLES = {
 JUDGES = (  # what stands in a test, or in its module, and who then is the judge
     ("module", re.compile(r"\bLinphone\b"), "Linphone"),
     ("module", re.compile(r"\bBaresip\b"), "baresip"),
+    ("module", re.compile(r"peers\.kamailio"), "Kamailio"),
     ("module", re.compile(r"pjsua2|Pjsip|\bpjsip\b"), "PJSIP"),
     ("module", re.compile(r"\bsipp\b", re.I), "SIPp"),
     ("module", re.compile(r"ffmpeg|import av\b", re.I), "FFmpeg"),

@@ -1,12 +1,9 @@
 #!/bin/sh
 # Installs the programs of other people that the tests need. Does nothing where they are.
-<<<<<<< HEAD
-#   baresip, SIPp        a softphone and a SIP test tool, that judge the exchange
-#   Wireshark (tshark)   reads what our messages mean to others
-=======
 #   baresip, Linphone    softphones that judge the exchange
 #   SIPp                 a SIP test tool that judges it
->>>>>>> 80aeabe (Judge transfers by Linphone and baresip, and say what the transfer key does)
+#   Kamailio             the edge in front of the server, that checks what passes it
+#   Wireshark (tshark)   reads what our messages mean to others
 #   PostgreSQL           the other database
 #   libfaketime          steps the clock of one process
 #   FFmpeg, eSpeak NG    judge decoding; speak languages that the built-in voice does not
@@ -15,6 +12,7 @@ missing=""
 command -v baresip >/dev/null 2>&1 || missing="$missing baresip"
 command -v linphonec >/dev/null 2>&1 || missing="$missing linphone-cli"
 command -v sipp >/dev/null 2>&1 || missing="$missing sip-tester"
+command -v kamailio >/dev/null 2>&1 || [ -x /usr/sbin/kamailio ] || missing="$missing kamailio"
 command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
 command -v ffmpeg >/dev/null 2>&1 || missing="$missing ffmpeg"
 command -v espeak-ng >/dev/null 2>&1 || missing="$missing espeak-ng"
