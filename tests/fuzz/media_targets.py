@@ -127,6 +127,9 @@ class _PumpIntake:
         assert stats.jitter >= 0
         assert stats.mos is None or 1.0 <= stats.mos <= 4.5
         self.checked = self.sent
+        self._configure(
+            self.port
+        )  # a new offer: else the kernel would keep the stranger away, and nobody count it
         self.pump.events()
 
     @staticmethod

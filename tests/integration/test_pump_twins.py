@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ringback.media import PortStats, create_pump
+from ringback.media import Port, PortStats, create_pump
 from ringback.rtp.dtmf import Event
 from ringback.rtp.errors import RtpSyntaxError
 from ringback.rtp.packet import Packet, sequence_step
@@ -98,7 +98,8 @@ def perform(pure: bool, datagrams: list[Datagram], announced: str) -> tuple[list
         mouth, stranger, ear = udps
         a, b = pump.open(HERE), pump.open(HERE)
         port = mouth.getsockname()[1]
-        for one, remote in ((a, (announced, port)), (b, ear.getsockname())):
+
+        def offer(one: Port, remote: tuple[str, int]) -> None:
             pump.configure(
                 one.id,
                 remote=remote,
@@ -111,8 +112,15 @@ def perform(pure: bool, datagrams: list[Datagram], announced: str) -> tuple[list
                 receive=True,
                 signalling_host="127.0.0.8",
             )
+
+        offer(a, (announced, port))
+        offer(b, ear.getsockname())
         pump.connect(a.id, b.id)
         for expected, (sender, data) in enumerate(datagrams, 1):
+            if (
+                expected % 40 == 0
+            ):  # else the kernel would keep the stranger from the compiled one, after a while
+                offer(a, (announced, port))
             (stranger if sender else mouth).sendto(data, (HERE, a.port))
             until = time.monotonic() + 5
             # one at a time, because a full socket buffer would drop some

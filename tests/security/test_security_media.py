@@ -304,6 +304,98 @@ def test_a_flood_of_strangers_leaves_a_call_alone(setup: Setup) -> None:
     assert setup.pump.stats(a.id).packets_in == 51
 
 
+def talk(setup: Setup, a: Port, phone_a: Phone, phone_b: Phone, until: Callable[[], bool]) -> int:
+    """Relay packets until something is so; how many it took."""
+    for n in range(1, 100_000):
+        phone_a.say(a, bytes([n % 251]) * 160)
+        assert phone_b.hear().payload[0] == n % 251
+        if until():
+            return n
+    raise AssertionError("it never was")
+
+
+def refused(thief: Phone, port: Port, host: str = HERE) -> bool:
+    """Whether the kernel says that nobody listens."""
+    thief.rtp.connect((host, port.port))
+    thief.rtp.settimeout(0.01)
+    try:
+        thief.rtp.send(Packet(0, 1, 1, 1, EVIL).render())
+        thief.rtp.recv(100)
+    except ConnectionRefusedError:
+        return True
+    except TimeoutError:
+        pass
+    return False
+
+
+def test_the_kernel_keeps_strangers_from_a_call_that_is_steady(setup: Setup, is_pure: bool) -> None:
+    """Their packets do not fill the buffer; a new offer, or silence, lets them be heard of again."""
+    if is_pure:
+        pytest.skip("the compiled pump's")
+    a, phone_a = setup.leg()
+    b, phone_b = setup.leg()
+    thief = stranger(setup)
+    setup.pump.connect(a.id, b.id)
+    assert talk(setup, a, phone_a, phone_b, lambda: refused(thief, a)) >= 50
+    before = setup.pump.stats(a.id).strangers
+    assert refused(thief, a)
+    assert setup.pump.stats(a.id).strangers == before
+    phone_b.say(b, b"\x05" * 160)
+    assert phone_a.hear().payload[0] == 5
+    until = time.monotonic() + WAIT
+    while refused(thief, a):  # for a second after the last packet
+        assert time.monotonic() < until
+    assert settled(setup, a, setup.pump.stats(a.id).packets_in + before + 1).strangers > before
+    talk(setup, a, phone_a, phone_b, lambda: refused(thief, a))
+    setup.configure(a, thief.address)
+    thief.rtp.send(Packet(0, 1, 1, 1, b"\x07" * 160).render())
+    assert phone_b.hear().payload[0] == 7
+
+
+@pytest.mark.parametrize("reached_at", [HERE, "127.0.0.5"])
+def test_a_peer_is_heard_at_each_of_our_addresses(setup: Setup, is_pure: bool, reached_at: str) -> None:
+    """Where we would send from another address than it sends to, the socket stays open to all."""
+    port, phone_a = setup.pump.open("0.0.0.0"), stranger(setup, HERE)
+    b, phone_b = setup.leg()
+    setup.configure(port, phone_a.address)
+    setup.pump.connect(port.id, b.id)
+    at = Port(port.id, reached_at, port.port)
+    thief, ticks = stranger(setup), iter(range(120))
+    talk(setup, at, phone_a, phone_b, lambda: next(ticks) == 119 or refused(thief, at, reached_at))
+    begun = time.monotonic()
+    talk(setup, at, phone_a, phone_b, lambda: time.monotonic() > begun + 0.3)
+    assert refused(thief, at, reached_at) == (not is_pure and reached_at == HERE)
+    phone_b.say(b, b"\x05" * 160)
+    assert phone_a.hear().payload[0] == 5
+
+
+def test_a_peer_whose_port_is_closed_costs_no_packet_of_another(setup: Setup) -> None:
+    """Its ICMP answers are errors of the socket, and nothing else."""
+    a, phone_a = setup.leg()
+    b, phone_b = setup.leg()
+    setup.pump.connect(a.id, b.id)
+    for n in range(120):
+        phone_b.say(b, bytes([n]) * 160)
+        phone_a.hear()
+        phone_a.say(a, bytes([n]) * 160)
+        assert phone_b.hear().payload[0] == n
+    begun = time.monotonic()
+    talk(setup, a, phone_a, phone_b, lambda: time.monotonic() > begun + 0.3)
+    address = phone_b.address
+    phone_b.rtp.close()
+    for n in range(20):
+        phone_a.say(a, bytes([n]) * 160)
+    settled(setup, a, setup.pump.stats(a.id).packets_in)
+    phone_b.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    phone_b.rtp.bind(address)
+    phone_b.rtp.settimeout(WAIT)
+    phone_a.say(a, b"\xfe" * 160)
+    assert phone_b.hear_until(lambda packet: packet.payload[0] == 0xFE, limit=25)
+    phone_b.say(b, b"\xfd" * 160)
+    assert phone_a.hear_until(lambda packet: packet.payload[0] == 0xFD, limit=25)
+    assert setup.pump.stats(a.id).strangers == 0
+
+
 def test_ipv6(is_pure: bool) -> None:
     """Two ports of one host; where the second was not announced, its packets are a stranger's."""
     with (

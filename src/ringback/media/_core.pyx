@@ -8,8 +8,8 @@ A packet is received, judged, changed in place and sent again under the mutex, w
 it after a few packets; whoever has it meanwhile runs with the thread's priority. Buffers to play are the caller's `bytes`: they are kept alive by
 a reference that is given back when Python comes by (`events` or `play`).
 
-The parts: types, sound (tables, mixing), stream (lock, statistics, continuity), rtcp, port, priority, thread, table (who
-is connected to whom, and the end).
+The parts: types, sound (tables, mixing), stream (lock, statistics, continuity), rtcp, socket, port, priority, thread,
+table (who is connected to whom, and the end).
 """
 
 import secrets
@@ -29,6 +29,7 @@ include "_core_types.pxi"
 include "_core_sound.pxi"
 include "_core_stream.pxi"
 include "_core_rtcp.pxi"
+include "_core_socket.pxi"
 include "_core_port.pxi"
 include "_core_priority.pxi"
 include "_core_thread.pxi"
@@ -260,6 +261,9 @@ cdef class CorePump:
         cname = secrets.token_hex(CNAME_SIZE // 2).encode()
         memcpy(port.cname, <const char*>cname, CNAME_SIZE)
         port.rtp, port.rtcp = pair.rtp.detach(), pair.rtcp.detach()
+        port.is_wild = pair.host in ("0.0.0.0", "::")
+        port.local = endpoint_of(pair.host, 0)
+        port.is_v6 = port.local.address.any.sa_family == AF_INET6
         port.opened_at = port.quiet_since = port.idle_since = monotonic()
         with nogil:
             acquire(s)
@@ -315,6 +319,7 @@ cdef class CorePump:
                 if not same_endpoint(&announced, &port.lock.remote):
                     port.rtcp_source.size = 0
                 port.rtcp_locked = False
+                open_to_all(port)
                 port.settings = settings
                 lock_configure(&port.lock, &announced, &signalling, nat)
                 port.quiet_since = port.idle_since = monotonic()

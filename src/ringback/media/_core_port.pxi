@@ -115,13 +115,12 @@ cdef inline bint is_busy(Port* port) noexcept nogil:
 cdef void transmit(Port* port, const Stamp* stamp, int payload_type, uint8_t* payload, int size) noexcept nogil:
     """Send; 12 bytes before the payload are ours to write the header to."""
     cdef uint8_t* packet = payload - 12
-    cdef const Endpoint* target = lock_target(&port.lock)
     packet[0] = 0x80
     packet[1] = <uint8_t>((0x80 if stamp.marker else 0) | payload_type)
     rb_put16(packet + 2, stamp.sequence)
     rb_put32(packet + 4, stamp.timestamp)
     rb_put32(packet + 8, port.out.ssrc)
-    rb_send(port.rtp, packet, <size_t>(size + 12), &target.address.any, target.size)
+    send_rtp(port, packet, <size_t>(size + 12))
 
 
 cdef void send_frame(State* s, Port* port, const uint8_t* ulaw, double now) noexcept nogil:
@@ -322,6 +321,8 @@ cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const En
     if verdict < 0:
         port.strangers += 1
         return
+    if port.lock.trusted:                  # a guess may still give way
+        port.steady += 1
     if codec == NO_CODEC and not is_event and payload_type != 13:  # comfort noise, RFC 3389
         port.malformed += 1
         return
@@ -410,6 +411,7 @@ cdef bint tick_port(State* s, Port* port, double now, double wall) noexcept nogi
     cdef bint is_last, has_mixed = port.has_mixed
     cdef double quiet = now - port.quiet_since
     port.has_mixed = False
+    keep_strangers_out(port, now)
     if port.dtmf.sounding and now - port.dtmf.at > 0.2:
         end_digit(s, port)
     if port.settings.active and port.settings.receive and not port.silent and quiet >= s.silent_after:

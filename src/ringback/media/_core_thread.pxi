@@ -79,7 +79,10 @@ cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
     cdef Endpoint source
     cdef ssize_t size
     source.size = sizeof(source.address)
-    size = rb_receive(port.rtcp if is_rtcp else port.rtp, data, ROOM, &source.address.any, &source.size)
+    if is_rtcp:
+        size = rb_receive(port.rtcp, data, ROOM, &source.address.any, &source.size)
+    else:
+        size = receive_rtp(port, data, &source)
     if size < 0:                           # drained already, or an ICMP error of a packet sent before
         return
     if is_rtcp:

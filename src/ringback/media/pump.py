@@ -80,7 +80,8 @@ class PortStats(NamedTuple):
     rtt: float | None
     """Seconds, by RTCP."""
     strangers: int
-    """Packets dropped because their source is not believed."""
+    """Packets dropped because their source is not believed; without those that the kernel keeps from the compiled pump
+    while a peer that is vouched for talks."""
     malformed: int
     """Packets dropped because they are no RTP, or of a payload type that was not negotiated."""
     remote: RemoteReport | None

@@ -17,6 +17,9 @@ _NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)  # one system call l
 _EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
 
 
+_IP_PKTINFO: Final = 8  # ip(7); the socket module has no name for it
+
+
 class Pair(NamedTuple):
     """Two bound sockets that do not block."""
 
@@ -97,6 +100,11 @@ def _udp(host: str, port: int) -> socket.socket | None:
                 udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)
             else:
                 udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED)
+            if host in ("0.0.0.0", "::"):  # the compiled pump asks which of our addresses a peer sends to
+                if family == socket.AF_INET6:
+                    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+                else:
+                    udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         udp.bind((host, port))
     except OSError as error:
         udp.close()
