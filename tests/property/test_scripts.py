@@ -309,7 +309,9 @@ def test_no_event_crashes_a_script_that_ends_with_its_leg(kind: str, twiml: str,
             armed.add(effect.token)
         elif isinstance(effect, fx.Disarm):
             armed.discard(effect.token)
-    fired = {event.event.token for event in actor.journal if isinstance(event.event, ev.Fired)}
+    fired = {
+        line.event.token for line in decode(actor.journal.encode()).lines if isinstance(line.event, ev.Fired)
+    }
     assert armed <= fired
     spawned = [effect.setup["sid"] for effect in effects if isinstance(effect, fx.Spawn)]
     released = {

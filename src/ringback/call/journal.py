@@ -13,9 +13,8 @@ An effect is [name, fields...]. It replays only on the version that wrote it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -33,14 +32,12 @@ CLOCK_DIGITS = 6
 
 _CLOCK = 10.0**CLOCK_DIGITS
 
-
-_NO_EFFECTS: Final[list[Effect]] = []
-"""Of all notes; nobody changes it."""
+WRITTEN_AT_ONCE = 8
+"""Lines of a running call that are kept as objects; as JSON they take less memory."""
 
 _encoder = msgspec.json.Encoder()
 
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
-
 
 _HEADS: Final[dict[type[Any], tuple[str]]] = {
     kind: (kind.__name__,) for kind in (*get_args(Event), *get_args(Effect))
@@ -69,76 +66,69 @@ def event_from(value: Plain) -> Event:
     return event
 
 
-class Entry(NamedTuple):
-    """One line: an event with its effects, or a note of the shell."""
-
-    elapsed: float
-    event: Event | None
-    effects: list[Effect]
-    note: Note | None = None
-
-
 class Journal:
     """The journal of a running call; bounded, and marked when the bound was met."""
 
-    __slots__ = ("_entries", "setup", "truncated", "version")
+    __slots__ = ("_count", "_lines", "_written", "setup", "truncated", "version")
 
     def __init__(self, setup: CallSetup) -> None:
         self.setup = setup
         self.version = __version__
         self.truncated = False
-        self._entries: list[Entry] = []
+        self._count = 0
+        self._lines: list[Any] = []
+        self._written = bytearray()
 
     def started(self, effects: list[Effect]) -> None:
         """Keep what the script asked for before any event."""
-        self._keep(Entry(0.0, None, effects))
+        self._keep(("start", 0.0, [_HEADS[type(effect)] + effect for effect in effects]))
 
     def append(self, elapsed: float, event: Event, effects: list[Effect]) -> None:
         """Keep an event and what came of it."""
-        self._keep(Entry(elapsed, event, effects))
+        heads = _HEADS
+        asked = [heads[type(effect)] + effect for effect in effects]
+        self._keep(("event", elapsed, heads[type(event)] + event, asked))
 
     def note(self, elapsed: float, note: Note) -> None:
         """Keep a line that explains, and that replay passes over."""
         if len(note.text) > MAX_NOTE_LENGTH:
             note = note._replace(text=note.text[:MAX_NOTE_LENGTH] + "…")
-        self._keep(Entry(clock(elapsed), None, _NO_EFFECTS, note))
+        self._keep(("note", clock(elapsed), *note))
 
-    def _keep(self, entry: Entry) -> None:
-        if len(self._entries) < MAX_JOURNAL_ENTRIES:
-            self._entries.append(entry)
-        else:
+    def _keep(self, line: tuple[Any, ...]) -> None:
+        if self._count >= MAX_JOURNAL_ENTRIES:
             self.truncated = True
+            return
+        self._count += 1
+        self._lines.append(line)
+        if len(self._lines) >= WRITTEN_AT_ONCE:
+            self._write()
 
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries)
+    def _write(self) -> None:
+        self._written += _json_lines(self._lines)
+        self._lines = []
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._count
 
     def encode(self) -> bytes:
         """The journal as JSON lines."""
-        heads = _HEADS
+        self._write()
         head = {
             "ringback": self.version,
             "setup": self.setup,
             "truncated": self.truncated,
-            "lines": len(self._entries),
+            "lines": self._count,
         }
-        lines: list[Any] = [head]
-        for elapsed, event, effects, note in self._entries:
-            if note is not None:
-                lines.append(("note", elapsed, *note))
-                continue
-            asked = [heads[type(effect)] + effect for effect in effects]
-            if event is None:
-                lines.append(("start", elapsed, asked))
-            else:
-                lines.append(("event", elapsed, heads[type(event)] + event, asked))
-        try:
-            return _encoder.encode_lines(lines)
-        except (UnicodeEncodeError, TypeError):  # bytes of a peer that are no UTF-8; a kind of str of ours
-            write = json.JSONEncoder(separators=(",", ":"), default=CallSetup.plain).encode
-            return "".join(write(line) + "\n" for line in lines).encode()
+        return _json_lines([head]) + self._written
+
+
+def _json_lines(lines: list[Any]) -> bytes:
+    try:
+        return _encoder.encode_lines(lines)
+    except (UnicodeEncodeError, TypeError):  # bytes of a peer that are no UTF-8; a kind of str of ours
+        write = json.JSONEncoder(separators=(",", ":"), default=CallSetup.plain).encode
+        return "".join(write(line) + "\n" for line in lines).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,9 +279,17 @@ def test_journal_is_bounded_and_says_so() -> None:
 def test_notes_are_bounded() -> None:
     journal = Journal(SETUP)
     journal.note(0.0, fx.info("x", "y" * (MAX_NOTE_LENGTH + 5)))
-    (entry,) = journal
-    assert entry.note is not None
-    assert len(entry.note.text) == MAX_NOTE_LENGTH + 1
+    (line,) = decode(journal.encode()).lines
+    assert line.note is not None
+    assert len(line.note.text) == MAX_NOTE_LENGTH + 1
+
+
+def test_a_journal_can_be_read_while_it_goes_on() -> None:
+    journal = Journal(SETUP)
+    for number in range(20):
+        journal.note(number, fx.info("x", str(number)))
+        lines = decode(journal.encode()).lines
+        assert [line.note and line.note.text for line in lines] == [str(n) for n in range(number + 1)]
 
 
 @pytest.mark.parametrize(
