@@ -46,6 +46,8 @@ MODULES = (
 PARTS = {
     "shell.transport": "shell.udp_transport",
     "shell.inbox": "shell.udp_transport",
+    "call.incoming_leg": "call.leg",
+    "call.outgoing_leg": "call.leg",
     "sip.answering": "sip.agent",
     "sip.calling": "sip.agent",
     "sip.commands": "sip.agent",
