@@ -11,6 +11,7 @@ phones live in another thread, which is not profiled.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import tempfile
@@ -108,8 +109,10 @@ def read_sources_alone() -> None:
             raise ImportError
         return FileFinder(path, (SourceFileLoader, SOURCE_SUFFIXES))
 
-    sys.path_hooks.insert(0, finder)
     sys.path.insert(0, str(ROOT))
+    importlib.import_module("ringback")  # it may put a finder of its own before all others
+    sys.path_hooks.insert(0, finder)
+    sys.path_importer_cache.clear()
 
 
 class Tracer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_sigterm_ends_with_status_0_and_a_second_start_keeps_everything(tmp_path
     second = start_server(tmp_path / "project")
     assert second.stop() == 0
     assert (tmp_path / "project/data/phones.json").read_text() == kept
+    assert not (tmp_path / "project/data/server.json").exists()
+
+
+def test_closing_the_terminal_ends_the_server_in_order(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "project")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.wait(30) == 0
+    server.reader.join(10)
     assert not (tmp_path / "project/data/server.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Serving until told to stop: the first SIGTERM drains, a second one ends at once."""
+"""Serving until told to stop: the first SIGTERM or SIGINT drains, a second one and SIGHUP end at once."""
 
 from __future__ import annotations
 
@@ -31,15 +31,21 @@ async def initialize(place: ProjectDirectory, settings: Settings) -> None:
 async def serve_until_told(
     place: ProjectDirectory, settings: Settings, console: Console, *, demo: bool
 ) -> None:
-    """Run a server until SIGTERM or SIGINT."""
+    """Run a server until SIGTERM, SIGINT or SIGHUP."""
     told, told_again = asyncio.Event(), asyncio.Event()
 
     def tell() -> None:
         (told_again if told.is_set() else told).set()
 
+    def leave() -> None:
+        told.set()
+        told_again.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, tell)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it, and is to go on
+        loop.add_signal_handler(signal.SIGHUP, leave)  # the terminal is closed: nobody can say it twice
     with console.status("Starting ..."):
         server = Server(place, settings)
         await server.start()

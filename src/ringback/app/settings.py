@@ -24,8 +24,8 @@ SETTINGS_FILE = "ringback.toml"
 DATA_FOLDER = "data"
 
 PREFIX = "RINGBACK_"
-OF_OTHERS = ("RINGBACK_REQUIRE_CORE", "RINGBACK_WITHOUT_NPM")
-"""Variables with this prefix that are no settings of a server: of the build, and of the choice of the packet pump."""
+OF_OTHERS = ("RINGBACK_REQUIRE_CORE", "RINGBACK_PURE", "RINGBACK_WITHOUT_NPM")
+"""Variables with this prefix that are no settings of a server: of the build, and of the choice of twins."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
