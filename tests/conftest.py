@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from live import LiveServer, live_server
 from live_scene import Scene, scene_of
+
+# The same examples each time, so that a change is judged by what it changes; --hypothesis-profile=explore gives others.
+# No test judges a time.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ringback", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("ringback")
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,7 @@ def damaged(ours: UserAgent, method: str, damage: list[tuple[str, str, str]], ta
     return message if isinstance(message, Request) else None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(METHODS, DAMAGE, st.booleans())
 def test_damaged_requests_never_break_the_agent(
     method: str, damage: list[tuple[str, str, str]], inside: bool
@@ -127,7 +127,7 @@ def test_damaged_requests_never_break_the_agent(
                 other.reject(486, 1.0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([100, 180, 200, 302, 401, 407, 481, 486, 491, 503, 699]), DAMAGE)
 def test_damaged_responses_never_break_the_agent(status: int, damage: list[tuple[str, str, str]]) -> None:
     ours = agent()

@@ -133,7 +133,7 @@ def act(world: World, leg: Leg, deed: tuple[Any, ...]) -> None:
             leg.complete(status)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["inbound", "outbound"]),
     DOCUMENTS,
@@ -201,7 +201,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(set(ATTRIBUTES) - {"Response"})), st.data(), ODD)
 def test_no_value_of_an_attribute_crashes_a_call(name: str, data: st.DataObject, text: str) -> None:
     known = st.sampled_from([*ATTRIBUTES[name], "colour"])
@@ -290,7 +290,7 @@ def raw_events(document: list[Any]) -> st.SearchStrategy[ev.Event]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(["inbound", "api", "child"]), DOCUMENTS, st.data())
 def test_no_event_crashes_a_script_that_ends_with_its_leg(kind: str, twiml: str, data: st.DataObject) -> None:
     document = parse(f"<Response>{twiml}</Response>").plain()

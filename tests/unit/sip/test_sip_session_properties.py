@@ -83,7 +83,7 @@ def command(node: Node, session: InviteSession, what: str) -> None:
     node.run(effects)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PLAYS)
 def test_every_session_ends_exactly_once_on_both_sides(play: Play) -> None:
     network = Network(play.weather)
@@ -116,7 +116,7 @@ def test_every_session_ends_exactly_once_on_both_sides(play: Play) -> None:
     network.assert_idle()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PLAYS)
 def test_nothing_is_told_of_a_session_after_its_end(play: Play) -> None:
     network = Network(play.weather)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.speech.errors import TextRejected
@@ -212,7 +212,6 @@ _trees: st.SearchStrategy[Node] = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_trees)
 def test_any_tree_gives_a_plan_or_one_error(tree: Node) -> None:
     try:

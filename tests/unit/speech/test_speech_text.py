@@ -1,7 +1,7 @@
 """Readings of numbers, addresses and keys; sentences."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.speech import dates, text
@@ -56,7 +56,6 @@ def test_words_are_added_in_english_only() -> None:
     assert text.spoken("Press #", "en-GB") == "Press hash"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_normalising_ends_and_leaves_one_line(written: str) -> None:
     read = text.spoken(written, "en-US")
@@ -64,7 +63,6 @@ def test_normalising_ends_and_leaves_one_line(written: str) -> None:
     assert read == read.strip()
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab .!?,;。", max_size=400), st.integers(min_value=4, max_value=50))
 def test_sentences_lose_no_letter_and_keep_the_limit(written: str, limit: int) -> None:
     parts = text.sentences(written, limit)
@@ -131,7 +129,6 @@ def test_dates(written: str, format_: str, read: str) -> None:
     assert dates.date(written, format_) == read
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="0123456789/-? aFeb", max_size=12), st.sampled_from(["", *dates.FORMATS]))
 def test_no_date_is_an_error(written: str, format_: str) -> None:
     assert isinstance(dates.date(written, format_), str)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.store.errors import Unavailable
@@ -63,7 +63,6 @@ async def _play(steps: list[tuple[Any, ...]], refusals: list[bool]) -> tuple[Any
     return rows, expected
 
 
-@settings(deadline=None)
 @given(STEPS, st.lists(st.booleans(), max_size=5))
 def test_the_disk_ends_up_with_what_was_said_last(steps: list[tuple[Any, ...]], refusals: list[bool]) -> None:
     rows, expected = asyncio.run(_play(steps, refusals))
