@@ -93,9 +93,11 @@ def test_rfc3550_ffmpeg_plays_what_the_pump_sends(
 
 def test_rfc3550_the_pump_hears_what_ffmpeg_sends(pump: Pump) -> None:
     ours = pump.open(HERE)
-    configure(pump, ours.id, (HERE, 9), send=False)
+    theirs = free_pair()
+    configure(pump, ours.id, (HERE, theirs), send=False)
     pump.tap(ours.id, 1, "inbound")
-    with av.open(f"rtp://{HERE}:{ours.port}?pkt_size=172", "w", format="rtp") as container:
+    place = f"rtp://{HERE}:{ours.port}?pkt_size=172&localrtpport={theirs}"
+    with av.open(place, "w", format="rtp") as container:
         stream = container.add_stream("pcm_mulaw", rate=8000, layout="mono")
         for n in range(20):
             frame = av.AudioFrame(format="s16", layout="mono", samples=160)
