@@ -34,10 +34,18 @@ def message(kind: str, number: int, host: str, port: int, domain: str) -> bytes:
     ).encode()
 
 
+KINDS = ("REGISTER", "INVITE", "OPTIONS", "garbage")
+
+
 def flood(
-    server: tuple[str, int], domain: str, seconds: float, rate: float, addresses: int
+    server: tuple[str, int],
+    domain: str,
+    seconds: float,
+    rate: float,
+    addresses: int,
+    kinds: tuple[str, ...] = KINDS,
 ) -> tuple[int, int]:
-    """Send REGISTER, INVITE, OPTIONS and garbage in turn: how many went out, and how many answers came back."""
+    """Send messages of these kinds in turn: how many went out, and how many answers came back."""
     socks = []
     for n in range(addresses):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -46,7 +54,6 @@ def flood(
             sock.bind((f"127.9.{n // 250}.{n % 250 + 1}" if n else "127.0.0.1", 0))
         sock.connect(server)
         socks.append((sock, *sock.getsockname()))
-    kinds = ("REGISTER", "INVITE", "OPTIONS", "garbage")
     sent = refused = answers = 0
     began_at = time.monotonic()
     while (now := time.monotonic()) < began_at + seconds:
@@ -54,7 +61,7 @@ def flood(
         for _ in range(min(due - sent, 500)):
             sock, host, port = socks[sent % len(socks)]
             try:
-                sock.send(message(kinds[sent % 4], sent, host, port, domain))
+                sock.send(message(kinds[sent % len(kinds)], sent, host, port, domain))
             except OSError:
                 refused += 1
             sent += 1
@@ -103,5 +110,13 @@ def reset(sock: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _, HOST, PORT, DOMAIN, SECONDS, RATE, ADDRESSES = sys.argv
-    print(*flood((HOST, int(PORT)), DOMAIN, float(SECONDS), float(RATE), int(ADDRESSES)))
+    _, HOST, PORT, DOMAIN, SECONDS, RATE, ADDRESSES, *KINDS_WANTED = sys.argv
+    found = flood(
+        (HOST, int(PORT)),
+        DOMAIN,
+        float(SECONDS),
+        float(RATE),
+        int(ADDRESSES),
+        tuple(KINDS_WANTED) or KINDS,
+    )
+    print(*found)
