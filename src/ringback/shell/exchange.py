@@ -17,7 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call import leg_effects as legs
 from ringback.call.effects import Note
-from ringback.call.events import LegAnswered
+from ringback.call.events import Complete, LegAnswered
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.shell.addresses import shared_port
@@ -34,6 +34,7 @@ from ringback.shell.sound import Sound
 from ringback.shell.steady import steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
+from ringback.shell.vanished import VANISHED_AFTER, Vanished
 from ringback.shell.vault import Vault
 from ringback.shell.webhooks import WebhookClient
 from ringback.sip import effects as sip
@@ -46,7 +47,7 @@ from ringback.store import Store
 log = structlog.get_logger("ringback.exchange")
 
 SWEEP_EVERY = 30.0
-"""Seconds between looks for registrations that have expired."""
+"""Seconds between looks for registrations that have expired, and for calls whose far ends are gone."""
 
 LAST_WORDS = 2.0
 """Seconds that BYEs and last status callbacks get when the server stops."""
@@ -112,6 +113,7 @@ class Exchange:
             max_calls=settings.max_calls,
         )
         calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark, self.vault.unmask)
+        self.vanished = Vanished(calls.sound.stats)
         calls.conferences = Conferences(pump, calls, self.webhooks.notify_for)
         calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token, self.vault)
         self.front_desk = FrontDesk(
@@ -164,6 +166,15 @@ class Exchange:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             self._forget(self.registrar.expire(steady_time()))
+            self._end_vanished(time.monotonic())
+
+    def _end_vanished(self, now: float) -> None:
+        """Hang up where nobody is any more."""
+        for call in self.vanished.look(self.calls, now):
+            why = f"the far end is gone: no sound, no report and no SIP for {VANISHED_AFTER:.0f} s"
+            log.warning("a call is ended", call=call.sid, why=why)
+            self.calls.remark(call, Note("call", why, "error", 0))
+            self.calls.deliver(call, Complete("completed", why))
 
     async def drain(self, within: float | None = None) -> bool:
         """No new calls; wait until the running ones have ended. False if ``within`` seconds passed before."""

@@ -36,6 +36,8 @@ class LiveCall:
     """Commands that wait until this call's answer is written down and out; None when nothing waits."""
     recorded: bool = False
     """Whether the queue of the store has taken the record as a whole; if not, there is nothing to change."""
+    is_silent: bool = False
+    """Nothing was heard of the far end for some seconds, though it may send."""
     quality: Any = None
     is_over: bool = False
     over: asyncio.Event | None = None

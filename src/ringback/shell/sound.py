@@ -83,6 +83,7 @@ class Sound:
 
     def configure(self, call: LiveCall, negotiated: Negotiated, signalling_host: str) -> None:
         """The leg's sound was negotiated."""
+        call.is_silent = False  # the pump's watch begins anew
         configure_port(self._pump, call.port.id, negotiated, signalling_host)
         host, port = negotiated.remote
         self._remark(call, info("media", f"{negotiated.codec} with {host}:{port}, {negotiated.direction}"))
@@ -200,10 +201,12 @@ class Sound:
             case ("locked", _, (host, port)):
                 self._remark(call, info("media", f"sound comes from {host}:{port}"))
             case ("silent", _, seconds):
+                call.is_silent = True
                 text = f"no sound from the far end for {seconds:.0f} s: {silence_reason(call, self._pump)}"
                 self._remark(call, Note("media", text, "warning", 0))
                 self._deliver(call, events.Heard(float(seconds)))
             case ("heard", _):
+                call.is_silent = False
                 self._remark(call, info("media", "the far end is heard"))
                 self._deliver(call, events.Heard(0.0))
 
