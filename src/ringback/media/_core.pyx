@@ -253,12 +253,13 @@ cdef class CorePump:
         port = <Port*>calloc(1, sizeof(Port))
         if port == NULL:
             raise MemoryError
-        port.out.ssrc = secrets.randbits(32)
-        port.out.next_sequence = secrets.randbits(15)  # not near its wrap, for the sake of SRTP
-        port.out.timestamp = secrets.randbits(32)
+        drawn = secrets.token_bytes(10 + CNAME_SIZE // 2)
+        port.out.ssrc = int.from_bytes(drawn[:4], "big")
+        port.out.timestamp = int.from_bytes(drawn[4:8], "big")
+        port.out.next_sequence = int.from_bytes(drawn[8:10], "big") >> 1  # not near its wrap, for the sake of SRTP
         port.out.at = port.first_at = port.last_at = port.reports.round_trip = -1.0
         port.dtmf.event = -1
-        cname = secrets.token_hex(CNAME_SIZE // 2).encode()
+        cname = drawn[10:].hex().encode()
         memcpy(port.cname, <const char*>cname, CNAME_SIZE)
         port.rtp, port.rtcp = pair.rtp.detach(), pair.rtcp.detach()
         port.is_wild = pair.host in ("0.0.0.0", "::")

@@ -7,7 +7,6 @@ import ipaddress
 import random
 import socket
 import threading
-from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -95,16 +94,7 @@ def _udp(host: str, port: int) -> socket.socket | None:
             udp.setblocking(False)
         if family == socket.AF_INET6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        with suppress(OSError):  # a kernel that forbids it still carries the packets
-            if family == socket.AF_INET6:
-                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)
-            else:
-                udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED)
-            if host in ("0.0.0.0", "::"):  # the compiled pump asks which of our addresses a peer sends to
-                if family == socket.AF_INET6:
-                    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-                else:
-                    udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        _set_options(udp, host, family)
         udp.bind((host, port))
     except OSError as error:
         udp.close()
@@ -114,3 +104,18 @@ def _udp(host: str, port: int) -> socket.socket | None:
             raise UsageError(f"{host} is no address of this machine") from error
         raise
     return udp
+
+
+def _set_options(udp: socket.socket, host: str, family: int) -> None:
+    """Priority on the way, and on a wildcard the compiled pump asks which of our addresses a peer sends to."""
+    try:
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED)
+        if host == "::":
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        elif host == "0.0.0.0":
+            udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    except OSError:
+        return  # a kernel that forbids it still carries the packets

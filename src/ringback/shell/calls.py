@@ -85,6 +85,7 @@ class Calls:
         self._timers = timers
         self._carry_out = carry_out
         self._max_calls = max_calls
+        self._now = time.monotonic
         self._live: dict[str, LiveCall] = {}
         self._recent: dict[str, dict[str, Any]] = {}
         self._inbox: deque[tuple[LiveCall, events.Event | None]] = deque()
@@ -387,9 +388,6 @@ class Calls:
         """End every call: the server stops."""
         for call in self:
             self.deliver(call, events.Complete("completed", why))
-
-    def _now(self) -> float:
-        return time.monotonic()
 
 
 def _failed_ending(sip_status: int) -> dict[str, Any]:

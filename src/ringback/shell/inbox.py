@@ -69,7 +69,7 @@ class Inbox:
         self._queues = (self._dialogs, self._vouched, self._strangers)
 
     def __len__(self) -> int:
-        return sum(len(queue.items) for queue in self._queues)
+        return len(self._dialogs.items) + len(self._vouched.items) + len(self._strangers.items)
 
     def put(self, received: Received, now: float) -> bool:
         """Keep a datagram; False when it is dropped."""

@@ -17,6 +17,7 @@ from ringback.media.pump import Port
 class LiveCall:
     """One call. ``started`` is of the monotonic clock; ``row`` is its record as last written."""
 
+    sid: str = field(init=False)
     setup: CallSetup
     actor: CallActor
     started: float
@@ -49,7 +50,5 @@ class LiveCall:
             self.over = self.over or asyncio.Event()
             await self.over.wait()
 
-    @property
-    def sid(self) -> str:
-        """The call's SID."""
-        return self.setup.sid
+    def __post_init__(self) -> None:
+        self.sid = self.setup.sid
