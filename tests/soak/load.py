@@ -12,6 +12,7 @@ from pathlib import Path
 from live_scene import WITHIN, Phone, Scene, answered, over, twiml
 
 from ringback.media import tones
+from ringback.media.errors import MediaError
 from ringback.sandbox.endpoint import CallEnded, EndpointCall
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -19,7 +20,7 @@ from ringback.sip.message import Request
 TONE = tones.sine(1000, 0.2)
 TALK = 2.0
 """Seconds of sound in a call."""
-CALLS_OF_A_PHONE = 200
+CALLS_OF_A_PHONE = 400
 
 BIN = '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Gather timeout="1"/><Hangup/></Response>\n'
 FUNCTION = """exports.handler = (context, event, callback) => {
@@ -109,7 +110,7 @@ class Load:
         try:
             async with asyncio.timeout(2 * WITHIN):
                 await self.kinds[kind]()
-        except (CallEnded, TimeoutError, AssertionError, OSError) as problem:
+        except (CallEnded, TimeoutError, AssertionError, OSError, MediaError) as problem:
             if isinstance(problem, CallEnded) and problem.ended.status == 503:
                 self.refused[kind] += 1
                 return
@@ -125,9 +126,9 @@ class Load:
     # -- kinds ------------------------------------------------------------------------------------------------------
 
     def _dial(self, user: str, dialed: int = 0) -> EndpointCall:
+        call = self.caller.dial(user)
         self.expected["inbound"] += 1
         self.expected["outbound-dial"] += dialed
-        call = self.caller.dial(user)
         self._up[asyncio.current_task()].append(call)
         return call
 
