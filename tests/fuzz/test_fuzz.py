@@ -1,4 +1,4 @@
-"""Every target for RINGBACK_FUZZ_SECONDS (1.2; 60 in CI), on each core one; `make fuzz` goes on for ten million inputs.
+"""Every target for RINGBACK_FUZZ_SECONDS (1.2; 20 in CI), on each core one; `make fuzz` goes on for ten million inputs.
 
 The seed is the same each time, so that a change is judged by what it changes; RINGBACK_FUZZ_SEED gives other inputs.
 """
