@@ -60,7 +60,8 @@ class Damaging(Network):
         self._dice = dice
 
     def carry(self, sender: Node, effect: Send) -> None:
-        super().carry(sender, effect._replace(data=self._damage.damaged(effect.data, self._dice)))
+        damaged = self._damage.damaged(effect.data, self._dice)
+        super().carry(sender, Send(effect.hop, damaged, effect.transaction))
 
 
 class Traffic:

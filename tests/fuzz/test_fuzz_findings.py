@@ -42,6 +42,7 @@ FOUND = {
         _answered_without_to(),
     ),
     "a list of many commas beside a quote was cut up whole": ("sip fields", b'"a"' + b"," * 65_000),
+    "a journal of endless lines overflowed": ("call journal", b'{"ringback": "0.1.0", "lines": 1e999}\n'),
     "a journal of deep brackets overflowed the stack": (
         "call journal",
         b"{}\n" + b"[" * 60_000 + b"]" * 60_000,

@@ -170,7 +170,15 @@ def decode(data: bytes) -> Record:
         return Record(head["ringback"], setup, bool(head["truncated"]), lines, missing)
     except JournalError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as problem:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,  # 1e999 is a number in JSON
+        RecursionError,
+    ) as problem:
         raise JournalError(f"not a journal of Ringback: {problem}") from problem
 
 
