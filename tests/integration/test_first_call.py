@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from live import LiveServer, start_server
+from live import LiveServer, live_server, start_server
 
 
 def ringback(*words: str, within: float = 60) -> subprocess.CompletedProcess[str]:
@@ -70,14 +70,19 @@ def test_closing_the_terminal_ends_the_server_in_order(tmp_path: Path) -> None:
     assert not (tmp_path / "project/data/server.json").exists()
 
 
-def test_the_card_shows_secrets_where_they_were_asked_for_alone(server: LiveServer) -> None:
-    assert server.auth_token not in server.output
-    assert server.password not in server.output
-    assert f"ringback card {server.directory}" in server.output
-    done = ringback("card", str(server.directory))
-    assert done.returncode == 0, done.stderr
-    for wanted in (server.auth_token, server.password, server.api, "rings alice"):
-        assert wanted in done.stdout
+def test_the_card_shows_secrets_at_the_first_start_and_where_they_are_asked_for(tmp_path: Path) -> None:
+    with live_server(tmp_path / "project") as first:
+        secrets = (first.auth_token, first.password)
+        for secret in secrets:
+            assert secret in first.output
+    with live_server(tmp_path / "project") as server:
+        for secret in secrets:
+            assert secret not in server.output
+        assert f"ringback card {server.directory}" in server.output
+        done = ringback("card", str(server.directory))
+        assert done.returncode == 0, done.stderr
+        for wanted in (*secrets, server.api, "rings alice"):
+            assert wanted in done.stdout
 
 
 def test_the_starter_is_not_put_among_other_files_unless_that_was_asked_for(tmp_path: Path) -> None:

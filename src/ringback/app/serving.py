@@ -46,13 +46,14 @@ async def serve_until_told(
         loop.add_signal_handler(number, tell)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it, and is to go on
         loop.add_signal_handler(signal.SIGHUP, leave)  # the terminal is closed: nobody can say it twice
+    is_first = not place.phones()  # who starts it needs what it makes now, wherever the card goes
     with console.status("Starting ..."):
         server = Server(place, settings)
         await server.start()
     memory.settle()
     showing: asyncio.Task[None] | None = None
     try:
-        print_card(console, server.running, place, with_secrets=sys.stdout.isatty())
+        print_card(console, server.running, place, with_secrets=is_first or sys.stdout.isatty())
         if demo:
             showing = asyncio.create_task(_show_demo(place, console))
         await told.wait()
