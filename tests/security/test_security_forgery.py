@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import pytest
-from live import LiveServer, live_server
-from live_scene import MAIN_NUMBER, Scene, scene_of, twiml
+from live import LiveServer
+from live_scene import MAIN_NUMBER, Scene, twiml
 from security.sip_wire import SDP
 
 from ringback.shell.guard import GuardLimits
@@ -20,25 +20,6 @@ from ringback.sip.message import Request, Response, parse
 
 CHALLENGE = ("WWW-Authenticate", 'Digest realm="callee", nonce="n1", qop="auth"')
 _branches = count(1)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with live_server(tmp_path_factory.mktemp("forgery") / "project") as running:
-        yield running
-        running.stop()
-        assert "Traceback" not in running.output
-
-
-@pytest.fixture(scope="module")
-def replayed() -> set[str]:
-    return set()
-
-
-@pytest.fixture
-async def scene(server: LiveServer, replayed: set[str]) -> AsyncIterator[Scene]:
-    async with scene_of(server, replayed) as scene:
-        yield scene
 
 
 class Peer:
