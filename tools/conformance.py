@@ -45,6 +45,7 @@ TITLES = {
     4916: "Connected identity in SIP",
     5118: "SIP torture test messages for IPv6",
     5393: "An amplification vulnerability in forking proxies",
+    5589: "SIP call control: transfer",
     5626: "Managing client-initiated connections (outbound)",
     5954: "Correction for IPv6 ABNF and URI comparison",
     6026: "Correct transaction handling for 2xx to INVITE",

@@ -6,6 +6,7 @@ import pytest
 from unit.twiml.driver import Leg, World
 
 from ringback.call import effects as fx
+from ringback.call import events as ev
 
 REFER = "http://app.test/refer"
 DONE = "http://app.test/done"
@@ -386,6 +387,215 @@ def test_twiml_a_callee_that_was_transferred_obeys_its_dial_no_more() -> None:
     world.assert_over()
 
 
+# -- attended, before the other call is answered
+
+EARLY = 'answerOnBridge="true"'
+
+
+def consulting(attributes: str = "", *, agent_called: bool = True) -> tuple[World, Leg, Leg, Leg]:
+    """An agent talks with a customer, and calls a colleague who rings: the agent's two legs, and the customer's."""
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    agent, customer = pair(world, agent_called)
+    twiml = f"<Dial action='/done' {attributes}><Sip>sip:colleague@example.com</Sip></Dial>"
+    other = world.inbound(twiml, from_=PHONE)
+    world.run(0.5)
+    world.child(other).ring()
+    return world, agent, customer, other
+
+
+@pytest.mark.parametrize("agent_called", [True, False])
+@pytest.mark.parametrize("attributes", ["", EARLY])
+def test_twiml_semi_attended_transfer_rings_on_for_who_stays(agent_called: bool, attributes: str) -> None:
+    world, agent, customer, other = consulting(attributes, agent_called=agent_called)
+    colleague = world.child(other)
+    number = agent.refer("<sip:colleague@example.com?Replaces=x>", other)
+    world.run(0.5)
+    assert agent.referrals[number] == [202, 180]
+    assert customer.bridged is None
+    assert customer.played[-1] == ["tone", "ringback:us"]
+    colleague.answer()
+    assert agent.referrals[number] == [202, 180, 200]
+    assert customer.bridged is colleague
+    assert not customer.playing
+    world.run(1)
+    assert agent.over
+    assert other.over
+    assert other.status == ("canceled" if attributes else "completed")
+    assert [effect.status for effect in other.all(fx.Refuse)] == ([487] if attributes else [])
+    world.run(5)
+    assert customer.bridged is colleague
+    colleague.hang_up()
+    world.run(1)
+    assert customer.over
+    world.assert_over()
+
+
+@pytest.mark.parametrize("attributes", ["", EARLY])
+def test_twiml_semi_attended_transfer_of_a_transferor_who_hangs_both_up(attributes: str) -> None:
+    world, agent, customer, other = consulting(attributes)
+    colleague = world.child(other)
+    agent.refer("x", other)
+    other.hang_up()
+    agent.hang_up()
+    world.run(3)
+    assert (agent.over, other.over) == (True, True)
+    assert colleague.state == "placed"
+    colleague.answer()
+    assert customer.bridged is colleague
+    customer.hang_up()
+    world.run(1)
+    assert colleague.over
+    world.assert_over()
+
+
+@pytest.mark.parametrize(("attributes", "refusal"), [("", 0), (EARLY, 486)])
+def test_twiml_semi_attended_transfer_in_vain_comes_back(attributes: str, refusal: int) -> None:
+    world, agent, customer, other = consulting(attributes)
+    number = agent.refer("x", other)
+    world.child(other).reject(486)
+    world.run(0.5)
+    assert agent.referrals[number] == [202, 180, 486]
+    assert customer.bridged is agent
+    (asked,) = world.asked(DONE)
+    assert asked["DialCallStatus"] == "busy"
+    assert [effect.status for effect in other.all(fx.Refuse)] == ([refusal] if refusal else [])
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_keeps_the_time_that_the_ringing_has_left() -> None:
+    world, agent, customer, other = consulting('timeout="10"')
+    colleague = world.child(other)
+    world.run(5)
+    number = agent.refer("x", other)
+    other.hang_up()
+    world.run(9)
+    assert agent.referrals[number] == [202, 180]
+    world.run(2)
+    assert agent.referrals[number] == [202, 180, 480]
+    assert customer.bridged is agent
+    assert colleague.over
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_in_vain_of_a_transferor_who_hung_up_ends() -> None:
+    world, agent, customer, other = consulting()
+    agent.refer("x", other)
+    other.hang_up()
+    agent.hang_up()
+    world.child(other).reject(486)
+    world.run(1)
+    assert customer.over
+    world.assert_over()
+
+
+def test_twiml_semi_attended_transfer_of_who_hangs_up_stops_the_ringing() -> None:
+    world, agent, customer, other = consulting()
+    number = agent.refer("x", other)
+    customer.hang_up()
+    world.run(1)
+    assert agent.referrals[number] == [202, 180, 487]
+    assert world.child(other).status == "no-answer"
+    world.run(1)
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_gives_the_early_media_to_who_stays() -> None:
+    world, agent, customer, other = consulting()
+    colleague = world.child(other)
+    colleague.ring(183, early_media=True)
+    assert other.bridged is colleague
+    number = agent.refer("x", other)
+    assert customer.bridged is colleague
+    assert other.playing
+    colleague.answer()
+    assert agent.referrals[number] == [202, 183, 200]
+    assert customer.bridged is colleague
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_to_who_hears_a_whisper_document() -> None:
+    world, agent, customer, _ = consulting()
+    world.pages["http://app.test/whisper"] = "<Response><Say>For you</Say></Response>"
+    noun = '<Sip url="/whisper">sip:colleague@example.com</Sip>'
+    other = world.inbound(f"<Dial action='/done'>{noun}</Dial>", from_=PHONE)
+    world.run(0.5)
+    colleague = world.child(other).answer()
+    world.run(0.3)
+    number = agent.refer("x", other)
+    assert agent.referrals[number] == [202]
+    other.hang_up()
+    world.run(2)
+    assert colleague.said == ["For you"]
+    assert customer.bridged is colleague
+    assert agent.referrals[number] == [202, 200]
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_to_who_answers_at_that_moment() -> None:
+    world, agent, customer, other = consulting()
+    colleague = world.child(other)
+    agent.referrals[1] = []
+    world.at_once((agent, ev.LegReferred(1, "x", other.sid, "")), (colleague, colleague.picked_up()))
+    assert agent.referrals[1][-1] == 200
+    assert customer.bridged is colleague
+    world.run(1)
+    assert (agent.over, other.over) == (True, True)
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_to_a_call_that_has_just_ended_is_refused() -> None:
+    world, agent, customer, other = consulting(EARLY)
+    other.hang_up()
+    world.run(1)
+    agent.referrals[1] = []
+    world.deliver(agent, ev.LegReferred(1, "x", other.sid, ""))
+    assert agent.referrals[1] == [603]
+    assert customer.bridged is agent
+    world.end()
+
+
+def test_twiml_semi_attended_transfer_of_several_that_ring_takes_the_first() -> None:
+    world, agent, customer, _ = consulting()
+    nouns = "".join(f"<Sip>sip:{name}@example.com</Sip>" for name in "abc")
+    other = world.inbound(f"<Dial action='/done'>{nouns}</Dial>", from_=PHONE)
+    world.run(0.5)
+    one, two, three = world.children(other)
+    one.reject(486)
+    agent.refer("x", other)
+    three.answer()
+    assert customer.bridged is three
+    assert two.status == "canceled"
+    world.end()
+
+
+def test_twiml_a_phone_picks_up_what_rings_on_after_a_transfer() -> None:
+    world, agent, customer, other = consulting()
+    number = agent.refer("x", other)
+    colleague = world.child(other)
+    assert colleague.actor.call.partner == customer.sid
+    taker = replacing(world, colleague, customer)
+    world.run(0.5)
+    assert customer.bridged is taker
+    assert agent.referrals[number] == [202, 180, 200]
+    assert colleague.status == "canceled"
+    world.end()
+
+
+def test_twiml_attended_transfer_to_a_call_that_rings_at_the_transferor() -> None:
+    """He gives who is on the line to who calls him at the moment."""
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    agent, customer = pair(world, True)
+    caller = world.inbound("<Dial><Sip>sip:agent@example.com</Sip></Dial>")
+    world.run(0.5)
+    second = world.child(caller).ring()
+    number = agent.refer("x", second)
+    world.run(0.5)
+    assert agent.referrals[number] == [202, 200]
+    assert customer.bridged is caller
+    assert second.status == "canceled"
+    world.end()
+
+
 # -- INVITE with Replaces
 
 
@@ -438,6 +648,27 @@ def test_twiml_replaces_of_a_ringing_phone_picks_up() -> None:
     assert (asked["DialCallStatus"], asked["DialCallSid"]) == ("completed", taker.sid)
     assert asked["DialCallDuration"] in ("4", "5")
     world.assert_over()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_twiml_replaces_of_a_caller_who_hears_ringing_rings_on(answers: bool) -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    call = world.inbound("<Dial action='/done'><Sip>sip:one@example.com</Sip></Dial>", from_=PHONE)
+    world.run(0.5)
+    one = world.child(call).ring()
+    taker = world.inbound(replaces=call.sid, from_="sip:dave@office.test")
+    world.run(0.5)
+    if answers:
+        one.answer()
+        assert taker.bridged is one
+        world.run(1)
+        assert call.over
+        taker.hang_up()
+    else:
+        one.reject(486)
+    world.run(1)
+    assert (taker.over, one.over) == (True, True)
+    world.end()
 
 
 def test_twiml_replaces_whose_partner_is_gone_ends() -> None:

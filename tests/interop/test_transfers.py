@@ -171,6 +171,59 @@ def test_rfc3891_3_pjsip_connects_the_far_ends_of_its_two_calls(
     assert there.ended() == 200
 
 
+@pytest.mark.parametrize("attributes", ["", "answerOnBridge='true'"])
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_rfc5589_7_pjsip_transfers_to_who_still_rings(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], attributes: str, hangs_up: bool
+) -> None:
+    """bob's call of carol is answered by the exchange, or it is early (RFC 3891 section 3: a dialog that he began)."""
+    alice, bob, carol = phones
+    call, first, _ = up(ringback, alice, bob)
+    domain = ringback.domain(f"<Dial {attributes}><Sip>sip:carol@{ringback.server.domain}</Sip></Dial>")
+    second = bob.call(f"sip:x@{domain}")
+    there = carol.rung()
+    there.answer(180)
+    second.state("EARLY" if attributes else "CONFIRMED")
+    first.replace(second)
+    assert first.expect("transfer", status=180)["final"] is False
+    if hangs_up:
+        second.hang_up()
+        first.hang_up()
+        second.ended()
+        first.ended()
+    there.answer()
+    there.up()
+    if not hangs_up:
+        assert first.transferred() == 200
+        assert first.ended() == 200
+        assert second.ended() == (487 if attributes else 200)
+    talk(call, there)
+    call.hang_up()
+    call.ended()
+    assert there.ended() == 200
+
+
+def test_rfc5589_7_pjsip_has_its_call_back_when_who_rings_declines(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone]
+) -> None:
+    alice, bob, carol = phones
+    call, first, _ = up(ringback, alice, bob)
+    domain = ringback.domain(f"<Dial><Sip>sip:carol@{ringback.server.domain}</Sip></Dial>")
+    second = bob.call(f"sip:x@{domain}")
+    there = carol.rung()
+    second.state("CONFIRMED")
+    first.replace(second)
+    assert first.expect("transfer", status=100)["final"] is False
+    there.answer(486)
+    there.ended()
+    assert first.transferred() == 486
+    assert second.ended() == 200
+    talk(call, first)
+    call.hang_up()
+    call.ended()
+    first.ended()
+
+
 @pytest.mark.parametrize(("status", "word"), [(200, "in-progress"), (486, "busy")])
 def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(
     ringback: Exchange, phones: tuple[Phone, Phone, Phone], status: int, word: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ringback.call.events import LegEnded
 
 BUSY = frozenset({486, 600})
@@ -37,6 +39,18 @@ def status_of(ended: LegEnded, *, answered: bool, outgoing: bool) -> str:
 def dial_status(statuses: list[str]) -> str:
     """The DialCallStatus of a Dial that bridged nobody; ``failed`` when nobody could be rung."""
     return next((status for status in DIAL_PREFERENCE if status in statuses), "failed")
+
+
+def failed_ending(sip_status: int) -> dict[str, Any]:
+    """What a parent is told of a leg that could not be run to its end."""
+    return {
+        "status": "failed",
+        "answered": False,
+        "duration": 0,
+        "sip_call_id": "",
+        "sip_status": sip_status,
+        "headers": {},
+    }
 
 
 _RANKS = {486: 1, 480: 2, 408: 3, 487: 4}

@@ -95,6 +95,8 @@ class Transfer:
     number: int
     failure: int = 503
     """What the target has met so far."""
+    told: int = 0
+    """The provisional status that the transferor was told last."""
     is_done: bool = False
 
 
@@ -118,6 +120,7 @@ class Call:
         "parameters",
         "partner",
         "refusal",
+        "rings",
         "setup",
         "status",
         "transfer",
@@ -134,7 +137,9 @@ class Call:
         self.parameters = dict(setup.parameters)
         """Parameters of this call's webhooks beside the standard ones; they grow (SipHeader_X-...)."""
         self.partner = ""
-        """The CallSid of the call that this one is connected with; "" if it is with none."""
+        """The CallSid of the call that this one is connected with, or rings for; "" if it is with none."""
+        self.rings = False
+        """Calls ring on its behalf, which another one may take over."""
         self.transfer: Transfer | None = None
         """Whose far end waits on the line until a document has connected this call with somebody else."""
         self._names = 0

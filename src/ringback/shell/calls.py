@@ -27,9 +27,11 @@ from ringback.call.effects import Note, error, info
 from ringback.call.errors import Overload
 from ringback.call.incoming_leg import IncomingLeg
 from ringback.call.leg_effects import LegEffect
+from ringback.call.outcome import failed_ending
 from ringback.call.outgoing_leg import OutgoingLeg
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
+from ringback.call.unasked import undelivered
 from ringback.media.errors import PortsExhausted
 from ringback.shell.addresses import contact
 from ringback.shell.answers import KEPT_TIMER, Answers
@@ -193,7 +195,7 @@ class Calls:
             parent = self._live.get(setup.parent_sid)
             if parent is not None:
                 self.report(parent, error("call", f"no room to dial {setup.to}: {problem}", 12400))
-                self.deliver(parent, events.Told(setup.sid, "ended", _failed_ending(503)))
+                self.deliver(parent, events.Told(setup.sid, "ended", failed_ending(503)))
 
     def _open(self, setup: CallSetup, phone_number_sid: str = "", peer: str = "") -> LiveCall:
         if len(self._live) >= self._max_calls:
@@ -260,7 +262,7 @@ class Calls:
         self._close_record(call)
         parent = self._live.get(call.setup.parent_sid)
         if parent is not None:
-            self.deliver(parent, events.Told(call.sid, "ended", _failed_ending(500)))
+            self.deliver(parent, events.Told(call.sid, "ended", failed_ending(500)))
         for child in self:
             if child.setup.parent_sid == call.sid:
                 self.deliver(child, events.Told(call.sid, "release", {"status": "canceled"}))
@@ -333,8 +335,8 @@ class Calls:
         recipient = self._live.get(tell.recipient)
         if recipient is not None:
             self.deliver(recipient, events.Told(call.sid, tell.subject, tell.data))
-        elif tell.subject == "linked":  # by a transfer, with a call that ended meanwhile
-            self.deliver(call, events.Told(tell.recipient, "parted", {}))
+        elif (answer := undelivered(tell.recipient, tell.subject)) is not None:
+            self.deliver(call, answer)
 
     def tell(self, sender: str, tell: fx.Tell) -> None:
         """A message of an actor that is no call."""
@@ -388,15 +390,3 @@ class Calls:
         """End every call: the server stops."""
         for call in self:
             self.deliver(call, events.Complete("completed", why))
-
-
-def _failed_ending(sip_status: int) -> dict[str, Any]:
-    """What a parent is told of a leg that could not be run to its end."""
-    return {
-        "status": "failed",
-        "answered": False,
-        "duration": 0,
-        "sip_call_id": "",
-        "sip_status": sip_status,
-        "headers": {},
-    }

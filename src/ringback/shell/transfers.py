@@ -41,16 +41,17 @@ class CallTransfers:
         self._calls.deliver(call, events.LegReferred(transfer.number, transfer.target, sid, partner))
 
     def place_of(self, session: InviteSession | None, account_sid: str) -> tuple[str, str] | None:
-        """The call of a session that is to be replaced, and who it is connected with; None if nobody, or not allowed.
+        """The call of a session that is to be replaced, and who it is connected with; None if it cannot be.
 
-        Who is being rung counts as connected with who rings: taking that place is picking up.
+        Who is being rung counts as connected with who rings: taking that place is picking up. A caller for whom others
+        still ring is connected with "".
         """
         leg = None if session is None else Leg.of(session.owner)
         call = self._calls.get(leg.call_sid) if leg is not None else None
         if call is None or session is None or call.setup.account_sid != account_sid:
             return None
-        partner = call.setup.parent_sid if session.is_calling else call.actor.call.partner
-        return (call.sid, partner) if partner else None
+        script = call.actor.call
+        return (call.sid, script.partner) if script.partner or script.rings else None
 
     def ask(self, call: LiveCall, effect: fx.Refer) -> None:
         """Ask the far end to go elsewhere."""

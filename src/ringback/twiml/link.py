@@ -7,9 +7,12 @@
           <-- "referral": answer,     "referral" <-- 202, progress       "parted" --> it has ended
               progress, leave         its document runs here             "transferred" --> leave: our place is taken
     REFER with Replaces --> "join" to both partners, "transferred" to the other call of the far end
+          where that one still rings --> "referred" to partner, "give" to the other call, "adopt" to who rings for it
 
 A blind transfer is Twilio's (Inbound SIP REFER): the program at ``referUrl`` says what becomes of the call that
 stays. An attended one, whose Replaces names a call of this exchange, needs no program: it connects the two who stay.
+Where the other call still rings (semi-attended), who stays hears it ring on, and has the transferor back if nobody
+answers.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from ringback.call.effects import (
     AnswerReferral,
+    Arm,
     Bridge,
+    Disarm,
     Fetch,
     NotifyReferral,
     Tell,
@@ -27,15 +32,20 @@ from ringback.call.effects import (
     info,
     warning,
 )
-from ringback.call.events import Complete, Event, Fetched, LegReferred, Told
+from ringback.call.events import Complete, Event, Fetched, Fired, LegReferred, Told
 from ringback.call.limits import MAX_TRANSFER_TARGET, MAX_TRANSFERS
 from ringback.call.script import Call, Completed, Interrupted, Script, Transfer, observed
 from ringback.call.setup import Page
 from ringback.twiml.parameters import standard
+from ringback.twiml.ringing import REFUSALS, Ringing
 from ringback.twiml.run import End, Goto, RunPages
+from ringback.twiml.transferor import answer, progress, reached
 
 TRANSFER = "transfer"
 """The segment of a document that runs while the transferor waits for its outcome."""
+
+GIVEN_WITHIN = 2.0
+"""Seconds for the other call to say who rings for it: it does at once, unless it waits for a webhook."""
 
 
 class Policy(NamedTuple):
@@ -113,6 +123,11 @@ class Link:
                 return (yield from self._on_partner_referred(sender, data))
             case Told(_, "join", data):
                 yield from self.join(data["with"])
+            case Told(heir, "give", _):
+                here = {"sid": self.partner, "shown": self.partner, "prepares": False, "answered": True}
+                yield Tell(heir, "given", {"children": [here], "patience": GIVEN_WITHIN, "ring_tone": ""})
+            case Told(heir, "adopt", _):
+                yield Tell(heir, "ready", {})
             case Told(_, "transferred", data):
                 self._leave(data["why"])
             case Told(sender, "parted", _) if sender == self.partner and self.adopted:
@@ -130,11 +145,6 @@ class Link:
             yield Tell(other, "transferred", {"why": f"transferred: {partner} talks with {self.partner}"})
             yield NotifyReferral(number, 200)
             self._leave(f"transferred: {self.partner} talks with {partner}")
-        elif other:
-            yield warning(
-                "call", f"the other call, {other}, is connected with nobody: the transfer is refused"
-            )
-            yield AnswerReferral(number, 603)
         elif len(target) > MAX_TRANSFER_TARGET:
             yield warning(
                 "call", f"Refer-To has {len(target)} characters; {MAX_TRANSFER_TARGET} is the limit"
@@ -144,7 +154,7 @@ class Link:
             yield AnswerReferral(number, 491)
         else:
             self._asked, self._accepted = number, False
-            told = {"number": number, "target": target, "policy": list(self._policy)}
+            told = {"number": number, "target": target, "policy": list(self._policy), "other": other}
             yield Tell(self.partner, "referred", told)
 
     def _on_verdict(self, data: dict[str, Any]) -> Script[None]:
@@ -172,6 +182,9 @@ class Link:
 
     def _on_partner_referred(self, transferor: str, data: dict[str, Any]) -> Script[Goto | End | None]:
         number = data["number"]
+        if data["other"]:
+            yield from self._ring_on(Transfer(transferor, number), data["other"])
+            return None
         policy = self._policy if self._policy.url else Policy(*data["policy"])
         if not policy.url or self._count >= MAX_TRANSFERS:
             why = (
@@ -180,21 +193,21 @@ class Link:
                 else f"{MAX_TRANSFERS} transfers are the limit"
             )
             text = f"REFER to {data['target']} is refused with 603: {why}"
-            yield _answer(transferor, number, 603, text, 0 if policy.url else 13802)
+            yield answer(transferor, number, 603, text, 0 if policy.url else 13802)
             return None
         self._count += 1
         yield info("call", f"to be transferred to {data['target']}: asking {policy.url}")
-        yield _answer(transferor, number, 202)
+        yield answer(transferor, number, 202)
         params = [("ReferTransferTarget", data["target"])]
         fetched = yield from self._ask(policy, [*standard(self._call), *params])
         if not policy.waits:
             yield Unbridge()
-            yield _progress(transferor, number, 503 if fetched.document is None else 200, leave=True)
+            yield progress(transferor, number, 503 if fetched.document is None else 200, leave=True)
             self._call.partner = ""
             return Goto(policy.url, policy.method, params, fetched)
         if fetched.document is None:
             yield error("twiml", fetched.error_text, fetched.error_code)
-            yield _progress(transferor, number, 503)
+            yield progress(transferor, number, 503)
             return None
         return (yield from self._connect_first(policy, params, fetched, Transfer(transferor, number)))
 
@@ -226,16 +239,25 @@ class Link:
         if transfer.is_done:
             self._asked = 0
             return end
-        call.partner = self.partner
-        if any(told.sender == self.partner for told in self.missed):
-            return None  # the transferor hung up meanwhile
-        if end.why.startswith(("Hangup", "Reject")):
-            yield _progress(transfer.transferor, transfer.number, 603, leave=True)
+        if not self._is_left and end.why.startswith(("Hangup", "Reject")):
+            yield progress(transfer.transferor, transfer.number, 603, leave=True)
             return end
+        yield from self._resume(transfer)
+        return None
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether the transferor hung up while he waited."""
+        return any(told.sender == self.partner for told in self.missed)
+
+    def _resume(self, transfer: Transfer) -> Script[None]:
+        """The transfer was in vain."""
+        self._call.partner = self.partner
+        if self._is_left:
+            return
         yield info("call", "nobody was reached: connected with the transferor again")
         yield Bridge(self.partner)
-        yield _progress(transfer.transferor, transfer.number, transfer.failure)
-        return None
+        yield progress(transfer.transferor, transfer.number, transfer.failure)
 
     def _watch(self, event: Event) -> Event | Interrupted | None:
         if isinstance(event, Told) and event.sender == self.partner:
@@ -243,27 +265,67 @@ class Link:
             return None
         return event
 
+    # -- the other call of the transferor still rings --------------------------------------------------------
 
-def reached(call: Call) -> Script[None]:
-    """This call is about to be connected: who transferred it and waits for that may go."""
-    transfer, call.transfer = call.transfer, None
-    if transfer is not None:
-        transfer.is_done = True
-        yield _progress(transfer.transferor, transfer.number, 200, leave=True)
+    def _ring_on(self, transfer: Transfer, other: str) -> Script[None]:
+        """Have what rings for the other call ring for this one, while the transferor waits."""
+        call = self._call
+        given = yield from self._given(other)
+        if not given:
+            why = f"the other call, {other}, neither rings nor is connected with anybody"
+            yield answer(transfer.transferor, transfer.number, 603, why)
+            return
+        yield answer(transfer.transferor, transfer.number, 202)
+        yield Unbridge()
+        call.partner, call.transfer = "", transfer
+        try:
+            yield from observed(self._take(other, given), self._watch)
+        finally:
+            call.transfer = None
+        if transfer.is_done:
+            self._asked = 0
+        else:
+            yield from self._resume(transfer)
 
+    def take_over(self, other: str) -> Script[bool]:
+        """Take the place of another call that still rings; False if nobody answers."""
+        given = yield from self._given(other)
+        return bool(given) and (yield from self._take(other, given))
 
-def progressed(call: Call, status: int) -> Script[None]:
-    """The target of a transfer rings."""
-    if call.transfer is not None:
-        yield _progress(call.transfer.transferor, call.transfer.number, status)
+    def _given(self, other: str) -> Script[dict[str, Any]]:
+        """Ask another call whom it rings; {} if there is nobody."""
+        timer = self._call.token("given")
+        yield Tell(other, "give", {})
+        yield Arm(timer, GIVEN_WITHIN)
+        try:
+            while True:
+                match (yield None):
+                    case Told(sender, "given", data) if sender == other:
+                        yield Disarm(timer)
+                        return data if data["children"] else {}
+                    case Fired(token) if token == timer:
+                        return {}
+                    case LegReferred(number):
+                        yield AnswerReferral(number, 491)
+                    case Told() as told:
+                        self.missed.append(told)
+        except Interrupted:
+            yield Disarm(timer)
+            raise
 
-
-def _answer(transferor: str, number: int, status: int, why: str = "", code: int = 0) -> Tell:
-    data = {"number": number, "step": "answer", "status": status, "leave": False, "why": why, "code": code}
-    return Tell(transferor, "referral", data)
-
-
-def _progress(transferor: str, number: int, status: int, *, leave: bool = False) -> Tell:
-    return Tell(
-        transferor, "referral", {"number": number, "step": "progress", "status": status, "leave": leave}
-    )
+    def _take(self, other: str, given: dict[str, Any]) -> Script[bool]:
+        """Ring on what another call has given, and be connected with who is ready first."""
+        call = self._call
+        ringing = Ringing(call, given["ring_tone"])
+        yield from ringing.adopt(given["children"])
+        winner = yield from ringing.first_ready(given["patience"])
+        if winner is None:
+            if call.transfer is not None:
+                call.transfer.failure = REFUSALS[ringing.status].status
+            return False
+        yield from reached(call)
+        yield Tell(other, "transferred", {"why": f"{call.setup.sid} took its place"})
+        if not winner.adopted:
+            yield Tell(winner.sid, "join", {"with": call.setup.sid})
+        yield from self.join(winner.sid)
+        return True

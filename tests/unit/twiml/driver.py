@@ -21,9 +21,11 @@ from ringback.call import events as ev
 from ringback.call import stream as streaming
 from ringback.call.actor import CallActor
 from ringback.call.journal import decode
+from ringback.call.outcome import failed_ending
 from ringback.call.replay import replay
 from ringback.call.routing import plan
 from ringback.call.setup import CallSetup, Page, StatusCallback
+from ringback.call.unasked import undelivered
 from ringback.twiml.document import read_answer
 from ringback.twiml.errors import DocumentError
 from ringback.twiml.scripts import script_of
@@ -444,9 +446,7 @@ class World:
     def _Spawn(self, leg: Leg, effect: fx.Spawn) -> None:
         setup = effect.setup
         if self.lost:
-            ending = {"status": "failed", "answered": False, "duration": 0, "sip_call_id": ""}
-            ending |= {"sip_status": 503, "headers": {}}
-            self.deliver(leg, ev.Told(setup.sid, "ended", ending))
+            self.deliver(leg, ev.Told(setup.sid, "ended", failed_ending(503)))
         else:
             self.begin(self.open(setup))
 
@@ -454,8 +454,8 @@ class World:
         recipient = self.calls.get(effect.recipient)
         if recipient is not None and not recipient.over:
             self.deliver(recipient, ev.Told(leg.sid, effect.subject, effect.data))
-        elif effect.subject == "linked":
-            self.deliver(leg, ev.Told(effect.recipient, "parted", {}))
+        elif (answer := undelivered(effect.recipient, effect.subject)) is not None:
+            self.deliver(leg, answer)
 
     def _Bridge(self, leg: Leg, effect: fx.Bridge) -> None:
         other = self.calls[effect.call_sid]

@@ -99,6 +99,32 @@ def transferred(world: World) -> Leg:
     return call
 
 
+def rings_on(world: World) -> Leg:
+    """An agent transfers a caller to who still rings, in vain, and again; another phone takes the agent's place."""
+    call = world.inbound('<Dial action="/done"><Sip>sip:a@example.com</Sip></Dial>')
+    world.run(0.5)
+    agent = world.child(call) if world.children(call) else call
+    pick_up(agent)
+    for status in (486, 0):
+        other = world.inbound("<Dial action='/done'><Sip>sip:b@example.com</Sip></Dial>")
+        world.run(0.5)
+        for callee in world.children(other):
+            if callee.state == "placed":
+                callee.ring(183, early_media=True)
+        if agent.state == "up" and not other.over:
+            agent.refer("x", other)
+        world.run(1)
+        if not status:
+            world.inbound(replaces=other.sid, partner=other.actor.call.partner)
+            world.run(1)
+        for callee in world.children(other):
+            if callee.state == "placed" and status:
+                callee.reject(status)
+            pick_up(callee)
+        world.run(1)
+    return call
+
+
 def taken_over(world: World) -> Leg:
     """A ringing is picked up by another phone (INVITE with Replaces), and a third one takes over from that."""
     call = world.inbound(
@@ -114,6 +140,7 @@ def taken_over(world: World) -> Leg:
 
 SCENARIOS = {
     "taken over": taken_over,
+    "rings on": rings_on,
     "transferred": transferred,
     "screened": screened,
     "one after another": one_after_another,
@@ -128,7 +155,7 @@ def hang_up(leg: Leg) -> None:
         leg.reject(480)
 
 
-CALLS = {"meeting": 2, "transferred": 2, "taken over": 3}
+CALLS = {"meeting": 2, "transferred": 2, "taken over": 3, "rings on": 4}
 """How many calls come in, each with its status callback, where it is not one."""
 
 DEEDS: dict[str, Callable[[Leg], object]] = {

@@ -1,9 +1,12 @@
 """A call that a Dial rang: place the leg, whisper, then be bridged until somebody ends it.
 
-It tells its parent: ringing, answered, ready, ended. The parent tells it: bridged, release.
+It tells its parent: ringing, answered, ready, ended. The parent tells it: release. By a transfer another call may adopt
+it before it is ready: that one is its parent then, and whose Dial it was hears no more than its end.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ringback.call.effects import Arm, Fact, Place, Tell, Unbridge, info
 from ringback.call.events import Event, LegAnswered, LegRinging, Told
@@ -28,6 +31,27 @@ from ringback.twiml.verbs.sound import send_digits
 READY = "ready"
 
 
+class Parent:
+    """The call that this one rings for."""
+
+    __slots__ = ("_call", "sid")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.sid = call.setup.parent_sid
+
+    def tell(self, subject: str, data: dict[str, Any]) -> Tell:
+        """A message to it."""
+        return Tell(self.sid, subject, data)
+
+    def ended(self, status: str) -> Script[None]:
+        """The end of this call, for its parent and the one that started it; nobody is its parent after that."""
+        for sid in dict.fromkeys((self.sid, self._call.setup.parent_sid)):
+            if self.sid:
+                yield Tell(sid, "ended", _ending(self._call, status))
+        self.sid = ""
+
+
 class Released(Interrupted):
     """The parent lets this call go."""
 
@@ -39,15 +63,15 @@ class Released(Interrupted):
 def child(call: Call) -> Script[None]:
     """The script of a dialed leg."""
     progress = Progress(call)
-    parent = call.setup.parent_sid
+    parent = Parent(call)
     override = ""
     try:
-        yield from _ring(call, progress)
+        yield from _ring(call, parent, progress)
         end = yield from _unless_released(parent, _prepare(call))
         why = end.why
         if why == READY:
-            yield Tell(parent, "ready", {})
-            why = yield from connected(call, Link(call, parent, NO_POLICY, run_pages))
+            yield parent.tell("ready", {})
+            why = yield from connected(call, Link(call, parent.sid, NO_POLICY, run_pages), parent)
     except LegGone:
         why = "the far end is gone"
     except Completed as completed:
@@ -57,18 +81,18 @@ def child(call: Call) -> Script[None]:
     except Redirected as redirected:
         # A program takes this leg out of the Dial: the parent goes on, and this call lives by itself.
         yield Unbridge()
-        yield Tell(parent, "ended", _ending(call, "completed"))
-        parent = ""
+        yield from parent.ended("completed")
         why = yield from alone(call, redirected)
     yield from hang_up(call, why)
     yield from close(call, progress, override)
-    if parent:
-        yield Tell(parent, "ended", _ending(call, call.status))
+    yield from parent.ended(call.status)
 
 
-def _ring(call: Call, progress: Progress) -> Script[None]:
+def _ring(call: Call, parent: Parent, progress: Progress) -> Script[None]:
     """Ring the far end until it answers. A Redirect that comes before is raised then."""
     setup = call.setup
+    call.partner = parent.sid
+    rung: dict[str, Any] = {}
     yield Place(list(setup.targets), setup.from_user, setup.from_domain, setup.display_name)
     yield from progress.tell("initiated")
     waiting: Redirected | None = None
@@ -84,16 +108,22 @@ def _ring(call: Call, progress: Progress) -> Script[None]:
                     call.status = "ringing"
                     yield Fact({"status": "ringing"})
                 yield from progress.tell("ringing")
-                yield Tell(setup.parent_sid, "ringing", {"early_media": early_media})
+                rung = {"early_media": early_media}
+                yield parent.tell("ringing", rung)
             case LegAnswered():
+                call.partner = ""
                 yield Arm(CALL_LIMIT, setup.time_limit)
                 yield from leg_answered(call, event)
                 yield from progress.tell("answered")
                 if waiting is not None:
                     raise waiting
-                yield Tell(setup.parent_sid, "answered", {})
+                yield parent.tell("answered", {})
                 return
-            case Told(sender, "release", data) if sender == setup.parent_sid:
+            case Told(sender, "adopt", _):
+                parent.sid = call.partner = sender
+                if rung:
+                    yield parent.tell("ringing", rung)
+            case Told(sender, "release", data) if sender == parent.sid:
                 raise Released(data["status"])
 
 
@@ -109,21 +139,25 @@ def _prepare(call: Call) -> Script[End]:
     return End(READY) if end.why == DOCUMENT_ENDED else end
 
 
-def _unless_released(parent: str, script: Script[End]) -> Script[End]:
+def _unless_released(parent: Parent, script: Script[End]) -> Script[End]:
     """Run a script; a release by the parent is thrown into it like any other interruption."""
 
-    def judge(event: Event) -> Event | Interrupted:
-        if isinstance(event, Told) and event.sender == parent and event.subject == "release":
-            return Released(event.data["status"])
+    def judge(event: Event) -> Event | Interrupted | None:
+        match event:
+            case Told(sender, "release", data) if sender == parent.sid:
+                return Released(data["status"])
+            case Told(sender, "adopt", _):
+                parent.sid = sender
+                return None
         return event
 
     return observed(script, judge)
 
 
-def connected(call: Call, link: Link) -> Script[str]:
+def connected(call: Call, link: Link, parent: Parent | None = None) -> Script[str]:
     """Be connected with the parent, or with who took its place: why this call is to end."""
     try:
-        outcome = yield from _stay(call, link)
+        outcome = yield from _stay(link, "" if parent is None else parent.sid)
     except Interrupted:
         yield from link.close()
         raise
@@ -138,8 +172,7 @@ def connected(call: Call, link: Link) -> Script[str]:
     return "the other end hung up" if outcome is None else outcome.why
 
 
-def _stay(call: Call, link: Link) -> Script[Goto | End | None]:
-    parent = call.setup.parent_sid
+def _stay(link: Link, parent: str) -> Script[Goto | End | None]:
     while not link.is_over:
         match (yield from link.next()):
             case Told(sender, "release", data) if sender == parent == link.partner:
@@ -162,7 +195,7 @@ def alone(call: Call, redirected: Redirected) -> Script[str]:
     return end.why
 
 
-def _ending(call: Call, status: str) -> dict[str, object]:
+def _ending(call: Call, status: str) -> dict[str, Any]:
     ended = call.ended
     return {
         "status": status,

@@ -1,6 +1,7 @@
 """A call that takes the place of another one (INVITE with Replaces, RFC 3891): no document, the other's partner.
 
-The place may be that of a phone which still rings: then the ringing is picked up.
+The place may be that of a phone which still rings: then the ringing is picked up. Or that of a caller for whom others
+still ring: then they ring on for this one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ringback.twiml.scripts.ending import close, hang_up
 
 
 def replacing(call: Call) -> Script[None]:
-    """The script of a call that replaces ``setup.replaces``, and is connected with ``setup.partner``."""
+    """The script of a call that replaces ``setup.replaces``, and is connected with ``setup.partner``, if there is one yet."""
     progress = Progress(call)
     why = ""
     if call.ended is None:
@@ -39,8 +40,12 @@ def _take(call: Call) -> Script[str]:
     yield info("call", f"takes the place of {setup.replaces} (Replaces)")
     yield Answer()
     yield from mark_answered(call)
-    yield Tell(setup.partner, "join", {"with": setup.sid})
-    yield Tell(setup.replaces, "transferred", {"why": f"{setup.sid} took its place"})
     link = Link(call, setup.partner, NO_POLICY, run_pages)
-    yield from link.join(setup.partner)
+    if not setup.partner:
+        if not (yield from link.take_over(setup.replaces)):
+            return "nobody was reached"
+    else:
+        yield Tell(setup.partner, "join", {"with": setup.sid})
+        yield Tell(setup.replaces, "transferred", {"why": f"{setup.sid} took its place"})
+        yield from link.join(setup.partner)
     return (yield from connected(call, link))

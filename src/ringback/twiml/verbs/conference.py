@@ -9,9 +9,9 @@ from ringback.call.events import Digit, Fired, Told
 from ringback.call.script import Interrupted, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
-from ringback.twiml.link import reached
 from ringback.twiml.run import Run
-from ringback.twiml.verbs.ringing import Result
+from ringback.twiml.transferor import reached
+from ringback.twiml.verbs.callees import Result
 
 
 def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:

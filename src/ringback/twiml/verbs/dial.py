@@ -15,27 +15,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.call.effects import Arm, Disarm, Notify, Ring, error, info, warning
+from ringback.call.effects import Notify, Ring, error, info, warning
 from ringback.call.limits import MAX_PARALLEL_NOUNS
-from ringback.call.script import Completed, Interrupted, LegGone, Refusal, Script
+from ringback.call.script import Completed, Interrupted, LegGone, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.link import Policy
 from ringback.twiml.parameters import standard
+from ringback.twiml.ringing import REFUSALS, word_of
 from ringback.twiml.run import Goto, Outcome, Run, ensure_answered
 from ringback.twiml.schema import LATER
+from ringback.twiml.verbs.callees import Callees, Result
 from ringback.twiml.verbs.conference import conference
 from ringback.twiml.verbs.nouns import Noun, plan_noun
-from ringback.twiml.verbs.ringing import Result, Ringing
-
-REFUSALS = {
-    "busy": Refusal(486, "Busy Here", "busy"),
-    "no-answer": Refusal(480, "Temporarily Unavailable", "no-answer"),
-    "canceled": Refusal(480, "Temporarily Unavailable", "no-answer"),
-    "completed": Refusal(603, "Decline", "no-answer"),
-    "failed": Refusal(480, "Temporarily Unavailable", "failed"),
-}
-"""What a caller who still rings (answerOnBridge) hears in the end, by DialCallStatus."""
 
 TIMEOUT_BUFFER = 5.0
 """Seconds that Twilio adds to a Dial's timeout (Dial, "timeout")."""
@@ -47,16 +39,16 @@ def dial(run: Run, element: Element) -> Script[Outcome]:
     action = run.link(values["action"]) if values["action"] else ""
     rooms = [child for child in element.children if child.name == "Conference"]
     refer = run.link(values["referUrl"]) if values["referUrl"] else ""
-    ringing = Ringing(run, values, Policy(refer, values["referMethod"], values["answerOnBridge"]))
+    callees = Callees(run, values, Policy(refer, values["referMethod"], values["answerOnBridge"]))
     try:
         if rooms:
             yield from ensure_answered(run.call)
             result = yield from conference(run, rooms[0], values)
         else:
-            result = yield from _dial_nouns(ringing, element, values)
+            result = yield from _dial_nouns(callees, element, values)
     except (LegGone, Completed):
         if action:
-            gone = Result("answered", in_conference=True) if rooms else ringing.aborted()
+            gone = Result("answered", in_conference=True) if rooms else callees.aborted()
             status = "no-answer" if run.call.answered_at is None else "completed"
             yield Notify(action, values["method"], [*standard(run.call, status), *gone.parameters()])
         raise
@@ -90,8 +82,8 @@ def _nouns_of(run: Run, element: Element) -> Script[list[Element]]:
     return nouns
 
 
-def _dial_nouns(ringing: Ringing, element: Element, values: dict[str, Any]) -> Script[Result]:
-    run = ringing.run
+def _dial_nouns(callees: Callees, element: Element, values: dict[str, Any]) -> Script[Result]:
+    run = callees.run
     if not values["answerOnBridge"]:
         yield from ensure_answered(run.call)
     nouns: list[Noun] = []
@@ -107,35 +99,21 @@ def _dial_nouns(ringing: Ringing, element: Element, values: dict[str, Any]) -> S
     rounds = [[noun] for noun in nouns] if values["sequential"] else [nouns]
     result = Result("failed")
     for together in rounds:
-        result = yield from _ring(ringing, together, values["timeout"])
+        result = yield from _ring(callees, together, values["timeout"])
         if result.status in ("completed", "canceled"):  # picked up, or the caller pressed *
             break
     return result
 
 
-def _ring(ringing: Ringing, nouns: list[Noun], timeout: int) -> Script[Result]:
+def _ring(callees: Callees, nouns: list[Noun], timeout: int) -> Script[Result]:
     """Ring these nouns at once; after the first that is ready stay until that leg ends."""
-    timer = ringing.run.call.token("dial-timeout")
-    yield from ringing.start(nouns)
-    yield Arm(timer, timeout + TIMEOUT_BUFFER)
-    try:
-        winner = yield from ringing.wait_for_ready(timer)
-    except Interrupted as interrupt:
-        yield Disarm(timer)
-        yield from ringing.abort(_word_of(interrupt))
-        raise
-    yield Disarm(timer)
+    winner = yield from callees.ring(nouns, timeout + TIMEOUT_BUFFER)
     if winner is None:
-        result = ringing.result()
+        result = callees.result()
         yield info("call", f"Dial: {result.status}")
         return result
     try:
-        return (yield from ringing.connect(winner))
+        return (yield from callees.connect(winner))
     except Interrupted as interrupt:
-        yield from ringing.abort(_word_of(interrupt))
+        yield from callees.abort(word_of(interrupt))
         raise
-
-
-def _word_of(interrupt: Interrupted) -> str:
-    """The status of children that ring when the Dial is interrupted: canceled is for the REST API alone."""
-    return "no-answer" if isinstance(interrupt, LegGone) else "canceled"

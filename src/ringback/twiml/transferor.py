@@ -1,0 +1,34 @@
+"""What a far end that transfers somebody is told of it, by way of its call (RFC 3515)."""
+
+from __future__ import annotations
+
+from ringback.call.effects import Tell
+from ringback.call.script import Call, Script
+
+
+def answer(transferor: str, number: int, status: int, why: str = "", code: int = 0) -> Tell:
+    """Have its REFER accepted or refused; with ``why`` in its timeline, if there is something to say."""
+    data = {"number": number, "step": "answer", "status": status, "leave": False, "why": why, "code": code}
+    return Tell(transferor, "referral", data)
+
+
+def progress(transferor: str, number: int, status: int, *, leave: bool = False) -> Tell:
+    """Have it notified of what its transfer has met; ``leave``: its call is over."""
+    data = {"number": number, "step": "progress", "status": status, "leave": leave}
+    return Tell(transferor, "referral", data)
+
+
+def progressed(call: Call, status: int) -> Script[None]:
+    """The target of a transfer rings: once told, with each status."""
+    transfer = call.transfer
+    if transfer is not None and transfer.told != status:
+        transfer.told = status
+        yield progress(transfer.transferor, transfer.number, status)
+
+
+def reached(call: Call) -> Script[None]:
+    """This call is about to be connected: who transferred it and waits for that may go."""
+    transfer, call.transfer = call.transfer, None
+    if transfer is not None:
+        transfer.is_done = True
+        yield progress(transfer.transferor, transfer.number, 200, leave=True)
