@@ -170,7 +170,9 @@ class Load:
         call = self._dial("prompt")
         await self._answered(call, self.caller)
         async with asyncio.timeout(WITHIN):
-            assert await call.digits.get() + await call.digits.get() == "12"
+            for digit in "12":
+                heard = await call.unless_ended(call.digits.get())
+                assert heard == digit, f"{heard} instead of {digit}"
         await over(call)
 
     async def digits(self) -> None:

@@ -336,8 +336,11 @@ class Endpoint:
         call = self._calls.get(effect.leg.call_sid)
         if call is None:
             return
+        is_over = isinstance(effect.event, events.LegEnded)
+        if is_over:
+            self._drain()  # what was heard before the BYE is told before it
         call.on_event(effect.event)
-        if isinstance(effect.event, events.LegEnded):
+        if is_over:
             del self._calls[effect.leg.call_sid]
             del self._by_port[call.port.id]
             for tap_id in [tap_id for tap_id, of in self._taps.items() if of is call]:

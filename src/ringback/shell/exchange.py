@@ -17,7 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call import leg_effects as legs
 from ringback.call.effects import Note
-from ringback.call.events import Complete, LegAnswered
+from ringback.call.events import Complete, LegAnswered, LegEnded
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.shell.addresses import shared_port
@@ -220,6 +220,8 @@ class Exchange:
         if call is not None:
             if isinstance(effect.event, LegAnswered):
                 self.calls.records.talking(call)
+            elif isinstance(effect.event, LegEnded):
+                self.calls.sound.drain()  # what was heard before the BYE is told before it
             self.calls.deliver(call, effect.event)
 
     def wire(self, effect: legs.Wire) -> None:

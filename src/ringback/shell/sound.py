@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -12,7 +13,7 @@ from ringback.call.outgoing_leg import Branch
 from ringback.media.clips import Clip, ClipError
 from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.library import Library
-from ringback.media.pump import Port, PortStats, Pump
+from ringback.media.pump import Event, Port, PortStats, Pump
 from ringback.sdp import Negotiated
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
@@ -43,6 +44,7 @@ class Sound:
         self._play_ids = count(1)
         self._tap_ids = count(1)
         self._taps: dict[int, Callable[[bytes, int], None]] = {}
+        self._told: deque[Event] = deque()
 
     def open(self, peer: str = "") -> Port:
         """A port on every address of this machine, of the family of the peer's address.
@@ -175,10 +177,14 @@ class Sound:
     # -- the pump's events ------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Pass the pump's events on; called when its descriptor is readable."""
-        for event in self._pump.events():
-            kind = event[0]
-            if kind == "frames":
+        """Pass the pump's events on: when its descriptor is readable, and before the end of a leg.
+
+        What an event causes may end a leg: then the later ones are passed on within.
+        """
+        self._told.extend(self._pump.events())
+        while self._told:
+            event = self._told.popleft()
+            if event[0] == "frames":
                 listener = self._taps.get(event[1])
                 if listener is not None:
                     listener(event[2], event[3])

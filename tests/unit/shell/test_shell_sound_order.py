@@ -1,0 +1,64 @@
+"""What is heard of a call is told in the order in which it happened, however late the event loop is."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ringback.call import events
+from ringback.call import leg_effects as legs
+from ringback.shell.exchange import Exchange
+from ringback.shell.sound import Sound
+
+
+class Scene:
+    """Two calls with ports of a pump that tells what it is given, some of it only when asked again."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[Any, ...]]] = []
+        self.told: list[tuple[Any, events.Event]] = []
+        pump = SimpleNamespace(events=lambda: self.batches.pop(0) if self.batches else [])
+        self.sound = Sound(pump, None, None, self.deliver, lambda call, note: None, str)  # type: ignore[arg-type]
+        self.exchange = Exchange.__new__(Exchange)
+        self.exchange.calls = SimpleNamespace(  # type: ignore[assignment]
+            sound=self.sound,
+            get={"one": "one", "two": "two"}.get,
+            deliver=self.deliver,
+            records=SimpleNamespace(talking=lambda call: None),
+        )
+        for port, name in enumerate(("one", "two"), 1):
+            self.sound._calls[port] = name  # type: ignore[assignment]
+        self.ends_at: tuple[Any, events.Event] | None = None
+
+    def deliver(self, call: Any, event: events.Event) -> None:
+        self.told.append((call, event))
+        if (call, event) == self.ends_at:
+            self.end("two")
+
+    def end(self, name: str) -> None:
+        leg: Any = SimpleNamespace(call_sid=name)
+        self.exchange.happened(legs.Happened(leg, ENDED))
+
+
+ENDED = events.LegEnded("bye", 200, "", {}, "1")
+
+
+def test_a_digit_before_the_bye_is_told_before_it() -> None:
+    scene = Scene()
+    scene.batches = [[("digit", 1, "5", 100)]]
+    scene.end("one")
+    assert scene.told == [("one", events.Digit("5")), ("one", ENDED)]
+
+
+def test_an_event_that_ends_another_call_does_not_overtake_what_that_call_heard() -> None:
+    """The script of one call hangs the other up, while events of both were fetched and more came since."""
+    scene = Scene()
+    scene.ends_at = ("one", events.Digit("1"))
+    scene.batches = [[("digit", 1, "1", 100), ("digit", 2, "2", 100)], [("digit", 2, "3", 100)]]
+    scene.sound.drain()
+    assert scene.told == [
+        ("one", events.Digit("1")),
+        ("two", events.Digit("2")),
+        ("two", events.Digit("3")),
+        ("two", ENDED),
+    ]
