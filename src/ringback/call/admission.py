@@ -11,9 +11,10 @@ Everybody else gets one stateless answer, with Twilio's error in ``X-Twilio-Erro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
+
+import msgspec
 
 from ringback.call.caller_id import caller_of_carrier, wants_privacy
 from ringback.call.directory import Directory, Row
@@ -39,8 +40,7 @@ class Refused(NamedTuple):
     is_wrong_password: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """A call that may come in, with what its script starts from."""
 
     account_sid: str
@@ -48,7 +48,7 @@ class Admitted:
     to: str
     page: Page
     status_callback: StatusCallback
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     phone_number_sid: str = ""
     application_sid: str = ""
     is_user: bool = False

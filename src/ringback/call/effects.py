@@ -7,8 +7,9 @@ event that caused them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from ringback.call.datum import Datum
 from ringback.call.setup import CallSetup
 
 Data = dict[str, Any]
@@ -18,24 +19,24 @@ Pairs = list[tuple[str, str]]
 # -- the call's own leg -------------------------------------------------------------------------
 
 
-class Ring(NamedTuple):
+class Ring(Datum, frozen=True):
     """Tell the caller that it rings (180), or open early media (183 with SDP) if ``early_media``."""
 
     early_media: bool
 
 
-class Answer(NamedTuple):
+class Answer(Datum, frozen=True):
     """Answer the incoming leg with 200."""
 
 
-class Refuse(NamedTuple):
+class Refuse(Datum, frozen=True):
     """Refuse the incoming leg that was not answered: a SIP status, and why for the timeline."""
 
     status: int
     reason: str
 
 
-class Place(NamedTuple):
+class Place(Datum, frozen=True):
     """Place the outgoing leg towards ``targets`` (Target in plain data), all at once."""
 
     targets: list[Data]
@@ -44,34 +45,34 @@ class Place(NamedTuple):
     display_name: str
 
 
-class HangUp(NamedTuple):
+class HangUp(Datum, frozen=True):
     """End the leg: BYE, CANCEL or a final answer, as its state needs."""
 
     why: str
 
 
-class AnswerReferral(NamedTuple):
+class AnswerReferral(Datum, frozen=True):
     """Answer the far end's REFER of this number: 202 accepts it, anything from 300 refuses it."""
 
     number: int
     status: int
 
 
-class NotifyReferral(NamedTuple):
+class NotifyReferral(Datum, frozen=True):
     """Tell the far end what its accepted REFER has met (NOTIFY); a status from 200 is the last."""
 
     number: int
     status: int
 
 
-class Refer(NamedTuple):
+class Refer(Datum, frozen=True):
     """Ask the far end to call ``target`` (a SIP URI, with headers if it has any); ReferAnswered follows."""
 
     token: str
     target: str
 
 
-class Play(NamedTuple):
+class Play(Datum, frozen=True):
     """Play a clip to the far end. ``source`` is as ringback.media.library takes it; 0 loops: endless."""
 
     token: str
@@ -79,11 +80,11 @@ class Play(NamedTuple):
     loops: int
 
 
-class StopPlay(NamedTuple):
+class StopPlay(Datum, frozen=True):
     """Stop what plays; its Played event comes with ``interrupted``."""
 
 
-class SendDigits(NamedTuple):
+class SendDigits(Datum, frozen=True):
     """Send DTMF (RFC 4733): 0-9 * # A-D, w for half a second of silence."""
 
     token: str
@@ -93,7 +94,7 @@ class SendDigits(NamedTuple):
 # -- questions, each answered by an event with its token --------------------------------------------
 
 
-class Fetch(NamedTuple):
+class Fetch(Datum, frozen=True):
     """Ask a webhook for TwiML; answered by Fetched."""
 
     token: str
@@ -102,7 +103,7 @@ class Fetch(NamedTuple):
     params: Pairs
 
 
-class Notify(NamedTuple):
+class Notify(Datum, frozen=True):
     """Send a status callback; its answer goes only into the timeline."""
 
     url: str
@@ -110,21 +111,21 @@ class Notify(NamedTuple):
     params: Pairs
 
 
-class Plan(NamedTuple):
+class Plan(Datum, frozen=True):
     """Ask how a noun is reached (ringback.call.routing.Wanted in plain data); answered by Planned."""
 
     token: str
     wanted: Data
 
 
-class Arm(NamedTuple):
+class Arm(Datum, frozen=True):
     """Have Fired(token) after so many seconds; arming again moves it."""
 
     token: str
     after: float
 
 
-class Disarm(NamedTuple):
+class Disarm(Datum, frozen=True):
     """Forget the timer of this token."""
 
     token: str
@@ -133,13 +134,13 @@ class Disarm(NamedTuple):
 # -- other actors ---------------------------------------------------------------------------------
 
 
-class Spawn(NamedTuple):
+class Spawn(Datum, frozen=True):
     """Start the actor of a child call; in a journal its setup is plain data."""
 
     setup: CallSetup
 
 
-class Tell(NamedTuple):
+class Tell(Datum, frozen=True):
     """Send a message to another actor; one that is gone loses it silently."""
 
     recipient: str
@@ -147,37 +148,37 @@ class Tell(NamedTuple):
     data: Data
 
 
-class Bridge(NamedTuple):
+class Bridge(Datum, frozen=True):
     """Connect this call's sound with that of another call, both ways."""
 
     call_sid: str
 
 
-class Unbridge(NamedTuple):
+class Unbridge(Datum, frozen=True):
     """Take this call's sound out of its bridge."""
 
 
-class JoinConference(NamedTuple):
+class JoinConference(Datum, frozen=True):
     """Bring this call into the account's conference of that name; answered by Told messages."""
 
     name: str
     options: Data
 
 
-class LeaveConference(NamedTuple):
+class LeaveConference(Datum, frozen=True):
     """Take this call out of its conference; ``conference_sid`` is "" if it has not heard of its SID yet."""
 
     conference_sid: str
 
 
-class StartStream(NamedTuple):
+class StartStream(Datum, frozen=True):
     """Start a media stream (MZ...) of this call's sound to a WebSocket; it outlives the document."""
 
     stream_sid: str
     options: Data
 
 
-class StopStream(NamedTuple):
+class StopStream(Datum, frozen=True):
     """Stop the media stream of this name or SID."""
 
     name: str
@@ -186,13 +187,13 @@ class StopStream(NamedTuple):
 # -- records ----------------------------------------------------------------------------------------
 
 
-class Fact(NamedTuple):
+class Fact(Datum, frozen=True):
     """Changes of the call's record: Twilio's field names (times as seconds since the epoch)."""
 
     changes: Data
 
 
-class Note(NamedTuple):
+class Note(Datum, frozen=True):
     """A line of the timeline. ``level`` is info, warning or error; ``code`` Twilio's, or 0."""
 
     lane: str
@@ -201,7 +202,7 @@ class Note(NamedTuple):
     code: int
 
 
-class Finish(NamedTuple):
+class Finish(Datum, frozen=True):
     """The script is over: the actor can go."""
 
 

@@ -8,7 +8,9 @@ an event goes into the journal as it is. Secrets never stand in an event; a hand
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from ringback.call.datum import Datum
 
 Data = dict[str, Any]
 
@@ -16,21 +18,21 @@ Data = dict[str, Any]
 # -- the call's own leg -------------------------------------------------------------------------
 
 
-class LegRinging(NamedTuple):
+class LegRinging(Datum, frozen=True):
     """The far end of an outgoing leg answered provisionally; ``early_media`` if it sends sound."""
 
     status: int
     early_media: bool
 
 
-class LegAnswered(NamedTuple):
+class LegAnswered(Datum, frozen=True):
     """The outgoing leg was answered with 200. ``headers`` are its X- headers, name to value."""
 
     sip_call_id: str
     headers: dict[str, str]
 
 
-class LegEnded(NamedTuple):
+class LegEnded(Datum, frozen=True):
     """The leg is over, once a call. ``cause`` is the session's word for it, ``status`` the SIP code.
 
     Causes: bye, cancelled, rejected, timeout, unreachable, no-ack, redirected, local, error.
@@ -43,7 +45,7 @@ class LegEnded(NamedTuple):
     sip_call_id: str
 
 
-class LegReferred(NamedTuple):
+class LegReferred(Datum, frozen=True):
     """The far end asks to be transferred (REFER, RFC 3515): ``target`` is its Refer-To as it came.
 
     Where that names another call of the far end (Replaces, RFC 3891), ``other`` is this call's SID, and ``partner``
@@ -56,14 +58,14 @@ class LegReferred(NamedTuple):
     partner: str
 
 
-class ReferAnswered(NamedTuple):
+class ReferAnswered(Datum, frozen=True):
     """The final status of a Refer of ours; 408 without one, 0 where it could not be sent."""
 
     token: str
     status: int
 
 
-class ReferProgress(NamedTuple):
+class ReferProgress(Datum, frozen=True):
     """What the far end tells of a Refer of ours (NOTIFY): a SIP status, 0 where it says only that it is over."""
 
     token: str
@@ -71,20 +73,20 @@ class ReferProgress(NamedTuple):
     is_final: bool
 
 
-class Digit(NamedTuple):
+class Digit(Datum, frozen=True):
     """The far end pressed a key: one of 0-9 * # A-D (RFC 4733 section 3.2)."""
 
     digit: str
 
 
-class Played(NamedTuple):
+class Played(Datum, frozen=True):
     """A Play or SendDigits effect reached its end, or was stopped before it."""
 
     token: str
     interrupted: bool
 
 
-class PlayFailed(NamedTuple):
+class PlayFailed(Datum, frozen=True):
     """A clip could not be had: Twilio's error code and what happened."""
 
     token: str
@@ -92,7 +94,7 @@ class PlayFailed(NamedTuple):
     message: str
 
 
-class Heard(NamedTuple):
+class Heard(Datum, frozen=True):
     """Sound from the far end: first packets came, or none for ``silent_for`` seconds (0: it came)."""
 
     silent_for: float
@@ -101,7 +103,7 @@ class Heard(NamedTuple):
 # -- answers to what the script asked --------------------------------------------------------------
 
 
-class Fetched(NamedTuple):
+class Fetched(Datum, frozen=True):
     """A webhook's answer. Either ``document`` is the parsed TwiML, or ``error_code`` says why not.
 
     ``document`` is an Element as plain data: [name, attributes, content]. ``url`` is the one that
@@ -116,14 +118,14 @@ class Fetched(NamedTuple):
     error_text: str
 
 
-class Planned(NamedTuple):
+class Planned(Datum, frozen=True):
     """How a dialed noun is to be reached, as a Plan in plain data (see ringback.call.routing)."""
 
     token: str
     plan: Data
 
 
-class Fired(NamedTuple):
+class Fired(Datum, frozen=True):
     """The timer of this token came due."""
 
     token: str
@@ -132,7 +134,7 @@ class Fired(NamedTuple):
 # -- commands and messages -------------------------------------------------------------------------
 
 
-class Redirect(NamedTuple):
+class Redirect(Datum, frozen=True):
     """A program sent the call elsewhere over REST: ``url``, or a ``document`` given in place."""
 
     url: str
@@ -140,14 +142,14 @@ class Redirect(NamedTuple):
     document: list[Any] | None
 
 
-class Complete(NamedTuple):
+class Complete(Datum, frozen=True):
     """A program, the operator or a limit ends the call. ``status`` is completed or canceled."""
 
     status: str
     why: str
 
 
-class Told(NamedTuple):
+class Told(Datum, frozen=True):
     """A message from another actor: a parent, a child, a conference, a stream."""
 
     sender: str

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from ringback import __version__
+from ringback.call.datum import Datum
 from ringback.call.effects import Effect, Note, Spawn
 from ringback.call.errors import JournalError
 from ringback.call.events import EVENT_TYPES, Event
@@ -39,22 +41,17 @@ _encoder = msgspec.json.Encoder()
 
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
-_HEADS: Final[dict[type[Any], tuple[str]]] = {
-    kind: (kind.__name__,) for kind in (*get_args(Event), *get_args(Effect))
-}
-"""What a line has before the fields of an event or effect."""
-
 
 def clock(elapsed: float) -> float:
     """A time of a call (never negative) as journals and scripts have it. `round` would cost twice as much."""
     return int(elapsed * _CLOCK + 0.5) / _CLOCK
 
 
-def plain(value: Event | Effect) -> Plain:
+def plain(value: Datum) -> Plain:
     """An event or effect as plain data: [name, fields...]."""
     if isinstance(value, Spawn):
         return ["Spawn", value.setup.plain()]
-    return [type(value).__name__, *value]
+    return [type(value).__name__, *astuple(value)]
 
 
 def event_from(value: Plain) -> Event:
@@ -81,19 +78,18 @@ class Journal:
 
     def started(self, effects: list[Effect]) -> None:
         """Keep what the script asked for before any event."""
-        self._keep(("start", 0.0, [_HEADS[type(effect)] + effect for effect in effects]))
+        self._keep(("start", 0.0, effects))
 
     def append(self, elapsed: float, event: Event, effects: list[Effect]) -> None:
-        """Keep an event and what came of it."""
-        heads = _HEADS
-        asked = [heads[type(effect)] + effect for effect in effects]
-        self._keep(("event", elapsed, heads[type(event)] + event, asked))
+        """Keep an event and what came of it; nobody may change the list after that."""
+        self._keep(("event", elapsed, event, effects))
 
     def note(self, elapsed: float, note: Note) -> None:
         """Keep a line that explains, and that replay passes over."""
-        if len(note.text) > MAX_NOTE_LENGTH:
-            note = note._replace(text=note.text[:MAX_NOTE_LENGTH] + "…")
-        self._keep(("note", clock(elapsed), *note))
+        text = note.text
+        if len(text) > MAX_NOTE_LENGTH:
+            text = text[:MAX_NOTE_LENGTH] + "…"
+        self._keep(("note", clock(elapsed), note.lane, text, note.level, note.code))
 
     def _keep(self, line: tuple[Any, ...]) -> None:
         if self._count >= MAX_JOURNAL_ENTRIES:
@@ -127,8 +123,12 @@ def _json_lines(lines: list[Any]) -> bytes:
     try:
         return _encoder.encode_lines(lines)
     except (UnicodeEncodeError, TypeError):  # bytes of a peer that are no UTF-8; a kind of str of ours
-        write = json.JSONEncoder(separators=(",", ":"), default=CallSetup.plain).encode
+        write = json.JSONEncoder(separators=(",", ":"), default=_unknown_to_json).encode
         return "".join(write(line) + "\n" for line in lines).encode()
+
+
+def _unknown_to_json(value: Datum | CallSetup) -> Any:
+    return plain(value) if isinstance(value, Datum) else value.plain()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ringback.call.events import Event
 from ringback.sdp import Negotiated
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from ringback.call.outgoing_leg import Branch
 
 
-class Configure(NamedTuple):
+class Configure(msgspec.Struct, frozen=True):
     """The sound of this leg was negotiated: tell the pump. ``signalling_host`` is where SIP comes from."""
 
     leg: Leg
@@ -22,14 +24,14 @@ class Configure(NamedTuple):
     signalling_host: str
 
 
-class Happened(NamedTuple):
+class Happened(msgspec.Struct, frozen=True):
     """An event for the inbox of the leg's call."""
 
     leg: Leg
     event: Event
 
 
-class Wire(NamedTuple):
+class Wire(msgspec.Struct, frozen=True):
     """A SIP message of this leg, in words; ``outgoing`` is its direction."""
 
     leg: Leg
@@ -37,7 +39,7 @@ class Wire(NamedTuple):
     text: str
 
 
-class Follow(NamedTuple):
+class Follow(msgspec.Struct, frozen=True):
     """The far end redirected (302): find the hops of ``uri`` and place ``branch`` with them."""
 
     leg: Leg
@@ -45,7 +47,7 @@ class Follow(NamedTuple):
     uri: Uri
 
 
-class Transfer(NamedTuple):
+class Transfer(msgspec.Struct, frozen=True):
     """The far end asks to be transferred (REFER). ``other`` is the leg of the dialog that it wants replaced, if any."""
 
     leg: Leg

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Page:
+
+class Page(msgspec.Struct, frozen=True):
     """Where a document comes from: a URL with its fallback, or TwiML given in place.
 
     ``document`` is a parsed Element as plain data (see ringback.call.events.Fetched); with one, ``url``
@@ -21,8 +21,7 @@ class Page:
     document: list[Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusCallback:
+class StatusCallback(msgspec.Struct, frozen=True):
     """Who hears of a call's progress, and of which events: initiated ringing answered completed."""
 
     url: str = ""
@@ -30,8 +29,7 @@ class StatusCallback:
     events: tuple[str, ...] = ("completed",)
 
 
-@dataclass(frozen=True, slots=True)
-class CallSetup:
+class CallSetup(msgspec.Struct, frozen=True):
     """Everything that a call's script is given at its start.
 
     ``started_at`` is seconds since the epoch; ``seed`` is hex, and all SIDs that the script makes come
@@ -50,7 +48,7 @@ class CallSetup:
     to: str
     parent_sid: str = ""
     country: str = "US"
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     page: Page = Page()
     status_callback: StatusCallback = StatusCallback()
     targets: tuple[dict[str, Any], ...] = ()
@@ -72,33 +70,11 @@ class CallSetup:
     """The call that it is connected with then."""
 
     def plain(self) -> dict[str, Any]:
-        """This setup as plain data, for an effect or a journal. What it holds is shared, not copied."""
-        values = {name: getattr(self, name) for name in _FIELDS}
-        page, callback = self.page, self.status_callback
-        values["page"] = {
-            "url": page.url,
-            "method": page.method,
-            "fallback_url": page.fallback_url,
-            "fallback_method": page.fallback_method,
-            "document": page.document,
-        }
-        values["status_callback"] = {
-            "url": callback.url,
-            "method": callback.method,
-            "events": callback.events,
-        }
+        """This setup as plain data, for an effect or a journal."""
+        values: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)  # a Secret is a kind of str
         return values
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> CallSetup:
-        """The setup that ``plain`` gave."""
-        values = dict(plain)
-        values["page"] = Page(**values["page"])
-        callback = dict(values["status_callback"])
-        callback["events"] = tuple(callback["events"])
-        values["status_callback"] = StatusCallback(**callback)
-        values["targets"] = tuple(values["targets"])
-        return cls(**values)
-
-
-_FIELDS = tuple(item.name for item in fields(CallSetup))
+        """The setup that ``plain`` gave. Raises ValueError."""
+        return msgspec.convert(plain, CallSetup)

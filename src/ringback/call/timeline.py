@@ -41,7 +41,9 @@ def lines(record: Record) -> list[Line]:
     ]
     for entry in record.lines:
         at = setup.started_at + entry.elapsed
-        found.extend(Line(at, setup.sid, *note) for note in _notes(entry))
+        found.extend(
+            Line(at, setup.sid, note.lane, note.text, note.level, note.code) for note in _notes(entry)
+        )
     return found
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 
 from ringback.call.admission import Admitted, Refused, admit, authenticate, domain_of, twilio_error
 from ringback.call.errors import Overload

@@ -137,7 +137,8 @@ class Link:
     # -- the far end of this call transfers its partner ---------------------------------------------------
 
     def _on_referred(self, event: LegReferred) -> Script[None]:
-        number, target, other, partner = event
+        number, target = event.number, event.target
+        other, partner = event.other, event.partner
         if partner:
             yield AnswerReferral(number, 202)
             yield Tell(self.partner, "join", {"with": partner})

@@ -37,7 +37,7 @@ def test_rfc3515_2_4_a_refer_is_a_transfer_to_be_decided_on() -> None:
     alice.node.run(alice.session.refer("<sip:carol@192.0.2.9?X-A=b>", exchange.network.now)[1])
     exchange.network.run(1)
     (transfer,) = exchange.node.all(Transfer)
-    assert transfer == (leg, transfer.number, "<sip:carol@192.0.2.9?X-A=b>", None)
+    assert transfer == Transfer(leg, transfer.number, "<sip:carol@192.0.2.9?X-A=b>", None)
     exchange.do(leg.transfers.answer, transfer.number, 202)
     exchange.do(leg.transfers.notify, transfer.number, 180)
     exchange.do(leg.transfers.notify, transfer.number, 200)

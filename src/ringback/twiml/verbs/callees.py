@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ringback.call.effects import Bridge, Pairs, Unbridge, info
 from ringback.call.events import Digit, Told
@@ -16,8 +17,7 @@ from ringback.twiml.transferor import reached
 from ringback.twiml.verbs.nouns import Noun
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a Dial ended, for its action's parameters."""
 
     status: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ringback.call.effects import Plan, error
 from ringback.call.events import Planned
@@ -15,8 +16,7 @@ from ringback.twiml.run import Run
 from ringback.twiml.verbs.sound import DTMF
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(msgspec.Struct, frozen=True):
     """One noun ready to be rung: the plan that the exchange made for it, and its own wishes."""
 
     shown: str
