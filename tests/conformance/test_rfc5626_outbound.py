@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from aioice import stun as aioice
 from unit.sip.virtual_network import Network, line, make_request
 
 from ringback.sip import stun
@@ -214,7 +215,6 @@ def test_rfc5626_5_3_the_flows_of_a_closed_stream_are_forgotten() -> None:
 
 @pytest.mark.parametrize("source", [("203.0.113.7", 40_001), ("2001:db8::7", 5060)])
 def test_rfc5626_8_a_stun_keep_alive_is_answered_with_the_address(source: tuple[str, int]) -> None:
-    aioice = pytest.importorskip("aioice.stun")
     request = aioice.Message(aioice.Method.BINDING, aioice.Class.REQUEST)
     answer = stun.answer(bytes(request), source)
     assert answer is not None

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+from aioice import stun as aioice
 
 from ringback.shell.transport import SipTransports
 from ringback.sip import stun
@@ -22,7 +23,6 @@ async def transports() -> AsyncIterator[SipTransports]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_rfc5626_8_stun_is_answered_on_the_sip_port(transports: SipTransports, host: str) -> None:
-    aioice = pytest.importorskip("aioice.stun")
     address = transports.listen_udp(host, 0)
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as phone:
