@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,21 +352,60 @@ def test_the_kernel_keeps_strangers_from_a_call_that_is_steady(setup: Setup) -> 
     assert phone_b.hear().payload[0] == 7
 
 
-@pytest.mark.parametrize("reached_at", [HERE, "127.0.0.5"])
-def test_a_peer_is_heard_at_each_of_our_addresses(setup: Setup, is_pure: bool, reached_at: str) -> None:
-    """Where we would send from another address than it sends to, the socket stays open to all."""
+def wild(setup: Setup, reached_at: str) -> tuple[Port, Phone, Phone]:
+    """A port on all our addresses, at the one where its phone reaches it; and whom it is connected to."""
     port, phone_a = setup.pump.open("0.0.0.0"), stranger(setup, HERE)
     b, phone_b = setup.leg()
     setup.configure(port, phone_a.address)
     setup.pump.connect(port.id, b.id)
-    at = Port(port.id, reached_at, port.port)
-    thief, ticks = stranger(setup), iter(range(120))
-    talk(setup, at, phone_a, phone_b, lambda: next(ticks) == 119 or refused(thief, at, reached_at))
+    return Port(port.id, reached_at, port.port), phone_a, phone_b
+
+
+@pytest.mark.parametrize("reached_at", [HERE, "127.0.0.5"])
+def test_a_peer_is_heard_at_each_of_our_addresses_and_strangers_at_none(
+    setup: Setup, is_pure: bool, reached_at: str
+) -> None:
+    port, phone_a, phone_b = wild(setup, reached_at)
+    thieves = [stranger(setup), stranger(setup, HERE)]
+
+    def heard() -> int:
+        """How many of the strangers were counted."""
+        before = setup.pump.stats(port.id)
+        for thief in thieves:
+            thief.say(port, EVIL)
+        phone_a.say(port, b"\x06" * 160)
+        assert phone_b.hear().payload[0] == 6
+        assert setup.pump.stats(port.id).packets_in == before.packets_in + 1
+        return setup.pump.stats(port.id).strangers - before.strangers
+
+    if is_pure:
+        talk(setup, port, phone_a, phone_b, lambda: setup.pump.stats(port.id).packets_in == 100)
+        assert heard() == 2
+        return
+    until = time.monotonic() + WAIT  # the compiled pump asks the kernel for it after a while
+    talk(setup, port, phone_a, phone_b, lambda: heard() == 0 or time.monotonic() > until)
+    assert [heard() for _ in range(20)] == [0] * 20
+    assert (
+        f" 00000000:{port.port:04X} 00000000:0000 " in Path("/proc/net/udp").read_text()
+    )  # and not connected
+    setup.configure(port, phone_a.address)
+    assert heard() == 2
+    assert not refused(thieves[0], port, reached_at)
+
+
+@pytest.mark.parametrize("reached_at", [HERE, "127.0.0.5"])
+def test_keeping_strangers_away_costs_no_packet_of_the_peer(setup: Setup, reached_at: str) -> None:
+    """Packets fly all the time while the kernel is asked, and each new offer has it asked again."""
+    port, phone_a, phone_b = wild(setup, reached_at)
+    setup.pump.play(port.id, 1, b"\x01" * 160, 0)  # so that it is looked after each 20 ms
     begun = time.monotonic()
-    talk(setup, at, phone_a, phone_b, lambda: time.monotonic() > begun + 0.3)
-    assert refused(thief, at, reached_at) == (not is_pure and reached_at == HERE)
-    phone_b.say(b, b"\x05" * 160)
-    assert phone_a.hear().payload[0] == 5
+    while time.monotonic() < begun + 1.0:
+        for n in range(200):
+            burst = [(16 * n + m) % 251 for m in range(16)]
+            for byte in burst:
+                phone_a.say(port, bytes([byte]) * 160)
+            assert [phone_b.hear().payload[0] for _ in burst] == burst
+        setup.configure(port, phone_a.address)
 
 
 def test_a_peer_whose_port_is_closed_costs_no_packet_of_another(setup: Setup) -> None:

@@ -263,8 +263,6 @@ cdef class CorePump:
         memcpy(port.cname, <const char*>cname, CNAME_SIZE)
         port.rtp, port.rtcp = pair.rtp.detach(), pair.rtcp.detach()
         port.is_wild = pair.host in ("0.0.0.0", "::")
-        port.local = endpoint_of(pair.host, 0)
-        port.is_v6 = port.local.address.any.sa_family == AF_INET6
         port.opened_at = port.quiet_since = port.idle_since = monotonic()
         with nogil:
             acquire(s)

@@ -1,36 +1,47 @@
-# A port's RTP socket. Once a source that is vouched for has talked for a while, the socket is connected to it: the kernel
-# then keeps everybody else's packets away, so that a flood does not fill the socket's buffer, and looks for no route when
-# we send. It is undone where a new offer lets another source lock, and where it is quiet, so that strangers are counted
-# when somebody asks why nothing is heard.
+# A port's RTP socket. Once a source that is vouched for has talked for a while, the kernel keeps everybody else's packets
+# away, so that a flood does not fill the socket's buffer. It is undone where a new offer lets another source lock, and
+# where it is quiet, so that strangers are counted when somebody asks why nothing is heard.
+#
+# A socket of one local address is connected to the source, so the kernel also looks for no route when we send. One of all
+# addresses gets a filter: connecting gives it an address, and while the kernel moves it to that address's place it finds it
+# at neither (a packet in 270 times that one connected while packets flew, Linux 6.18). The filter needs no moment.
 
 cdef extern from *:
     """
-    #define _GNU_SOURCE
+    #include <arpa/inet.h>
     #include <errno.h>
+    #include <linux/filter.h>
     #include <netinet/in.h>
     #include <string.h>
     #include <sys/socket.h>
-    #include <sys/syscall.h>
-    #include <unistd.h>
 
-    /* As rb_receive; `local` becomes the address of ours that the packet was sent to, where the socket tells (else
-       it is as it was). IP_PKTINFO, ip(7); IPV6_PKTINFO, RFC 3542 section 6. */
-    static ssize_t rb_receive_at(int fd, void *data, size_t room, void *source, socklen_t *size, void *local, int v6) {
-        char control[128];
-        struct iovec part = {data, room};
-        struct msghdr message = {.msg_name = source, .msg_namelen = *size, .msg_iov = &part, .msg_iovlen = 1,
-                                 .msg_control = control, .msg_controllen = sizeof control};
-        ssize_t received = syscall(SYS_recvmsg, fd, &message, MSG_DONTWAIT | MSG_TRUNC);
-        struct cmsghdr *told;
-        if (received < 0) return received;
-        *size = message.msg_namelen;
-        for (told = CMSG_FIRSTHDR(&message); told; told = CMSG_NXTHDR(&message, told)) {
-            if (!v6 && told->cmsg_level == IPPROTO_IP && told->cmsg_type == IP_PKTINFO)
-                memcpy(local, &((struct in_pktinfo *)CMSG_DATA(told))->ipi_addr, 4);
-            if (v6 && told->cmsg_level == IPPROTO_IPV6 && told->cmsg_type == IPV6_PKTINFO)
-                memcpy(local, &((struct in6_pktinfo *)CMSG_DATA(told))->ipi6_addr, 16);
+    /* Let only datagrams of this source into the socket. A filter sees a datagram from its UDP header on, and the IP
+       header from SKF_NET_OFF on (socket(7), SO_ATTACH_FILTER; RFC 791 section 3.1, RFC 8200 section 3). */
+    static int rb_admit_only(int fd, const struct sockaddr *source) {
+        const struct sockaddr_in *at = (const void *)source;
+        const int v6 = source->sa_family == AF_INET6;
+        const void *host = v6 ? (const void *)&((const struct sockaddr_in6 *)at)->sin6_addr : (const void *)&at->sin_addr;
+        const int words = v6 ? 4 : 1, header = SKF_NET_OFF + (v6 ? 8 : 12), size = 2 * words + 4;
+        struct sock_filter steps[12];
+        struct sock_fprog program = {.len = (unsigned short)size, .filter = steps};
+        int n;
+        steps[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 0);
+        steps[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(at->sin_port), 0, (uint8_t)(size - 3));
+        for (n = 0; n < words; n++) {
+            uint32_t word;
+            memcpy(&word, (const uint8_t *)host + 4 * n, 4);
+            steps[2 + 2 * n] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(header + 4 * n));
+            steps[3 + 2 * n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(word), 0,
+                                                            (uint8_t)(size - 5 - 2 * n));
         }
-        return received;
+        steps[size - 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF);
+        steps[size - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+        return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    }
+
+    static int rb_admit_all(int fd) {
+        int unused = 0;
+        return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
     }
 
     static int rb_disconnect(int fd) {
@@ -38,7 +49,8 @@ cdef extern from *:
         return connect(fd, &nobody, sizeof nobody);
     }
     """
-    ssize_t rb_receive_at(int fd, void* data, size_t room, void* source, socklen_t* size, void* local, int v6) nogil
+    int rb_admit_only(int fd, const sockaddr* source) nogil
+    int rb_admit_all(int fd) nogil
     int rb_disconnect(int fd) nogil
 
 cdef extern from "errno.h" nogil:
@@ -46,23 +58,11 @@ cdef extern from "errno.h" nogil:
 
 cdef extern from "sys/socket.h" nogil:
     int c_connect "connect"(int fd, const sockaddr* address, socklen_t size)
-    int c_getsockname "getsockname"(int fd, sockaddr* address, socklen_t* size)
 
 cdef enum:
-    STEADY = 50                # packets in a row that were believed, before the socket is connected
+    STEADY = 50                # packets in a row that were believed, before the kernel keeps all others away
 
 cdef double QUIET = 1.0        # seconds without a packet until it is open again
-
-
-cdef ssize_t receive_rtp(Port* port, uint8_t* data, Endpoint* source) noexcept nogil:
-    source.size = sizeof(source.address)
-    if port.connected or not port.is_wild:
-        return rb_receive(port.rtp, data, ROOM, &source.address.any, &source.size)
-    if port.is_v6:
-        return rb_receive_at(
-            port.rtp, data, ROOM, &source.address, &source.size, &port.local.address.v6.sin6_addr, True
-        )
-    return rb_receive_at(port.rtp, data, ROOM, &source.address, &source.size, &port.local.address.v4.sin_addr, False)
 
 
 cdef void send_rtp(Port* port, const uint8_t* data, size_t size) noexcept nogil:
@@ -80,24 +80,23 @@ cdef void open_to_all(Port* port) noexcept nogil:
     if port.connected:
         port.connected = False
         rb_disconnect(port.rtp)
+    elif port.filtered:
+        port.filtered = False
+        rb_admit_all(port.rtp)
 
 
 cdef void close_to_strangers(Port* port) noexcept nogil:
-    """Connect to the locked source, unless we would then have another address than it sends to."""
-    cdef Endpoint local
-    local.size = sizeof(local.address)
-    if c_connect(port.rtp, &port.lock.source.address.any, port.lock.source.size) < 0:
-        port.steady = 0
-        return
-    port.connected = True
+    """To all but the locked source. Where the kernel refuses, it is asked again after as many packets."""
+    port.steady = 0
     if port.is_wild:
-        if c_getsockname(port.rtp, &local.address.any, &local.size) < 0 or not same_host(&local, &port.local):
-            open_to_all(port)
+        port.filtered = rb_admit_only(port.rtp, &port.lock.source.address.any) == 0
+    else:
+        port.connected = c_connect(port.rtp, &port.lock.source.address.any, port.lock.source.size) == 0
 
 
 cdef inline void keep_strangers_out(Port* port, double now) noexcept nogil:
     """Each tick that looks after the port."""
-    if port.connected:
+    if port.connected or port.filtered:
         if now - port.quiet_since > QUIET:
             open_to_all(port)
     elif port.steady >= STEADY and now - port.quiet_since < QUIET:

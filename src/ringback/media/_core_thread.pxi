@@ -79,10 +79,7 @@ cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
     cdef Endpoint source
     cdef ssize_t size
     source.size = sizeof(source.address)
-    if is_rtcp:
-        size = rb_receive(port.rtcp, data, ROOM, &source.address.any, &source.size)
-    else:
-        size = receive_rtp(port, data, &source)
+    size = rb_receive(port.rtcp if is_rtcp else port.rtp, data, ROOM, &source.address.any, &source.size)
     if size < 0:                           # drained already, or an ICMP error of a packet sent before
         return
     if is_rtcp:

@@ -333,10 +333,9 @@ cdef struct Port:              # what each packet needs comes first, so that it 
     bint heard
     bint silent
     bint connected             # the RTP socket, to the locked source
-    bint is_wild               # the RTP socket is bound to every address, and tells which one a packet was sent to
-    bint is_v6
+    bint filtered              # the RTP socket lets the locked source in alone
+    bint is_wild               # the RTP socket is bound to every address
     int steady                 # packets in a row that were believed
-    Endpoint local             # the address of ours that the last packet was sent to, where the socket is wild
     Reception reception
     int64_t packets_in
     int64_t bytes_in

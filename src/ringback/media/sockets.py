@@ -16,9 +16,6 @@ _NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)  # one system call l
 _EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
 
 
-_IP_PKTINFO: Final = 8  # ip(7); the socket module has no name for it
-
-
 class Pair(NamedTuple):
     """Two bound sockets that do not block."""
 
@@ -94,7 +91,7 @@ def _udp(host: str, port: int) -> socket.socket | None:
             udp.setblocking(False)
         if family == socket.AF_INET6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _set_options(udp, host, family)
+        _expedite(udp, family)
         udp.bind((host, port))
     except OSError as error:
         udp.close()
@@ -106,16 +103,12 @@ def _udp(host: str, port: int) -> socket.socket | None:
     return udp
 
 
-def _set_options(udp: socket.socket, host: str, family: int) -> None:
-    """Priority on the way, and on a wildcard the compiled pump asks which of our addresses a peer sends to."""
+def _expedite(udp: socket.socket, family: int) -> None:
+    """Priority on the way."""
     try:
         if family == socket.AF_INET6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED)
         else:
             udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED)
-        if host == "::":
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        elif host == "0.0.0.0":
-            udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
     except OSError:
         return  # a kernel that forbids it still carries the packets
