@@ -464,6 +464,19 @@ def test_twiml_dial_sip_action_has_what_the_far_end_said() -> None:
     world.assert_over()
 
 
+def test_twiml_dial_sip_action_of_a_caller_who_hangs_up_has_what_the_answer_said() -> None:
+    world, call = dial("<Sip>sip:bob@example.com</Sip>", 'action="/done"')
+    child = world.child(call).answer({"X-Queue": "7"})
+    world.run(2)
+    call.hang_up()
+    world.run(1)
+    found = dialed(world)
+    assert found["DialSipCallId"] == f"call-id-{child.sid[-4:]}"
+    assert found["DialSipResponseCode"] == "200"
+    assert found["DialSipHeader_X-Queue"] == "7"
+    world.assert_over()
+
+
 def test_twiml_dial_sip_refused_has_its_response_code() -> None:
     world, call = dial("<Sip>sip:bob@example.com</Sip>", 'action="/done"')
     world.child(call).reject(486, {"X-Why": "lunch"})

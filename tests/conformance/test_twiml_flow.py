@@ -27,8 +27,20 @@ def test_twiml_first_request_has_the_standard_parameters() -> None:
         "CallStatus": "ringing",
         "ApiVersion": "2010-04-01",
         "Direction": "inbound",
+        "FromCountry": "GB",
+        "ToCountry": "US",
+        "CallerCountry": "GB",
+        "CalledCountry": "US",
         "SipDomain": "office.example",
     }
+    world.end()
+
+
+def test_twiml_a_sip_address_has_no_country() -> None:
+    world = World()
+    world.inbound("<Hangup/>", from_="sip:alice@office.example")
+    (first,) = world.asked()
+    assert [name for name in first.params if name.endswith("Country")] == ["ToCountry", "CalledCountry"]
     world.end()
 
 

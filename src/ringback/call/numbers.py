@@ -29,6 +29,20 @@ def normalize(dialed: str, country: str = "US") -> str | None:
     return e164 if E164.match(e164) else None
 
 
+def country_of(number: str) -> str:
+    """The country (ISO 3166 alpha-2) of a number in E.164 form, or "" if it has none: satellites, freephone."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_possible_number(parsed):
+        return ""
+    # A fictional number is in no country's plan, but behind its code.
+    found = phonenumbers.region_code_for_number(parsed)
+    region: str = found or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return region if region.isalpha() else ""
+
+
 def is_e164(text: str) -> bool:
     """Whether this is a number in E.164 form, with its +."""
     return E164.match(text) is not None

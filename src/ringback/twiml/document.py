@@ -89,7 +89,9 @@ def parse(body: bytes | str, hide: Callable[[str], str] | None = None) -> Elemen
     )
     try:
         root = etree.fromstring(data.lstrip(), parser)
-    except (etree.XMLSyntaxError, ValueError) as problem:
+    except etree.XMLSyntaxError as problem:
+        raise DocumentError(12100, f"the document is not well-formed XML: {problem.msg}") from None
+    except ValueError as problem:
         raise DocumentError(12100, f"the document is not well-formed XML: {problem}") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise DocumentError(12100, "a TwiML document has no DOCTYPE")

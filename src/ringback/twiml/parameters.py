@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from ringback.call.effects import Pairs
+from ringback.call.numbers import country_of
 from ringback.call.script import Call
 
 API_VERSION = "2010-04-01"
@@ -23,11 +25,20 @@ def standard(call: Call, status: str | None = None) -> Pairs:
         ("CallStatus", status or call.status),
         ("ApiVersion", API_VERSION),
         ("Direction", setup.direction),
+        *_countries(setup.from_, setup.to),
     ]
     if setup.parent_sid:
         pairs.append(("ParentCallSid", setup.parent_sid))
     pairs.extend(call.parameters.items())
     return pairs
+
+
+@lru_cache(maxsize=4096)
+def _countries(from_: str, to: str) -> tuple[tuple[str, str], ...]:
+    """The countries of those who are phone numbers; a SIP address has none."""
+    named = (("From", from_), ("To", to), ("Caller", from_), ("Called", to))
+    known = ((f"{name}Country", country_of(number)) for name, number in named if number.startswith("+"))
+    return tuple(pair for pair in known if pair[1])
 
 
 def rfc2822(at: float) -> str:

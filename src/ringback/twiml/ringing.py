@@ -48,6 +48,8 @@ class Child:
     prepares: bool = False
     """It sends digits or hears a whisper document between its answer and the bridge."""
     answered_at: float | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
+    """What a SIP far end said when it answered: sip_call_id, headers."""
     released: str = ""
     """The status it was let go with; "" if it was not."""
     status: str = ""
@@ -150,6 +152,7 @@ class Ringing:
             yield from self._end_early_media()
         elif subject == "answered":
             child.answered_at = call.elapsed
+            child.answer = data
             if child.prepares and self._early:
                 yield from self._end_early_media()
                 yield from self._play_ringback()

@@ -37,11 +37,22 @@ def boolean(value: str) -> bool:
     raise ValueError("true or false is wanted")
 
 
+def method(value: str) -> str:
+    """GET or POST, in any case."""
+    word = value.strip().upper()
+    if word not in ("GET", "POST"):
+        raise ValueError("GET or POST is wanted")
+    return word
+
+
 def number(low: int, high: int) -> Callable[[str], int]:
     """A whole number; one outside low..high is brought to the nearer end, as Twilio does."""
 
     def read(value: str) -> int:
-        return max(low, min(high, int(value.strip())))
+        try:
+            return max(low, min(high, int(value.strip())))
+        except ValueError:
+            raise ValueError("a whole number is wanted") from None
 
     return read
 
@@ -77,7 +88,6 @@ def not_yet(value: str) -> str:
     raise NotYet(f'"{value.strip()[:60]}"')
 
 
-METHOD = one_of("GET", "POST")
 FINISH_KEY = one_of("", *"0123456789*#")
 RING_TONES = tuple(
     "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th "
@@ -105,9 +115,9 @@ _LATER = Attribute("", not_yet)
 
 _CALLBACKS = {
     "url": Attribute("", text),
-    "method": Attribute("POST", METHOD, 13221),
+    "method": Attribute("POST", method, 13221),
     "statusCallback": Attribute("", text),
-    "statusCallbackMethod": Attribute("POST", METHOD),
+    "statusCallbackMethod": Attribute("POST", method),
     "statusCallbackEvent": Attribute(("completed",), CALL_EVENTS),
     "machineDetection": _LATER,
     "amdStatusCallback": _IGNORED,
@@ -129,12 +139,12 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     "Pause": {"length": Attribute(1, number(0, 86_400), 13910)},
     "Hangup": {},
     "Reject": {"reason": Attribute("rejected", one_of("rejected", "busy"))},
-    "Redirect": {"method": Attribute("POST", METHOD, 13710)},
-    "Refer": {"action": Attribute("", text), "method": Attribute("POST", METHOD)},
+    "Redirect": {"method": Attribute("POST", method, 13710)},
+    "Refer": {"action": Attribute("", text), "method": Attribute("POST", method)},
     "Gather": {
         "input": Attribute("dtmf", one_of("dtmf", later=("speech", "dtmf speech", "speech dtmf")), 13326),
         "action": Attribute("", text),
-        "method": Attribute("POST", METHOD, 13312),
+        "method": Attribute("POST", method, 13312),
         "timeout": Attribute(5, number(0, 86_400), 13313),
         "finishOnKey": Attribute("#", FINISH_KEY, 13310),
         "numDigits": Attribute(0, number(1, 1000), 13314),
@@ -153,7 +163,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     },
     "Dial": {
         "action": Attribute("", text),
-        "method": Attribute("POST", METHOD, 13210),
+        "method": Attribute("POST", method, 13210),
         "timeout": Attribute(30, number(5, 600), 13212),
         "hangupOnStar": Attribute(False, boolean, 13213),
         "timeLimit": Attribute(14_400, number(1, 86_400), 13216),
@@ -169,7 +179,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "ringTone": Attribute("us", one_of(*RING_TONES)),
         "sequential": Attribute(False, boolean),
         "referUrl": Attribute("", text),
-        "referMethod": Attribute("POST", METHOD),
+        "referMethod": Attribute("POST", method),
         "events": _IGNORED,
         "passports": _IGNORED,
         "callReason": _IGNORED,
@@ -183,11 +193,11 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "endConferenceOnExit": Attribute(False, boolean, 13232),
         "maxParticipants": Attribute(250, number(2, 250), 13236),
         "waitUrl": Attribute("", text, 13234),
-        "waitMethod": Attribute("", METHOD, 13235),
+        "waitMethod": Attribute("", method, 13235),
         "record": Attribute("do-not-record", NO_RECORD, 13237),
         "participantLabel": Attribute("", text),
         "statusCallback": Attribute("", text),
-        "statusCallbackMethod": Attribute("POST", METHOD),
+        "statusCallbackMethod": Attribute("POST", method),
         "statusCallbackEvent": Attribute((), CONFERENCE_EVENTS),
         "coach": _LATER,
         "region": _IGNORED,
@@ -206,7 +216,7 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "url": Attribute("", text),
         "track": Attribute("inbound_track", one_of("inbound_track", "outbound_track", "both_tracks"), 31941),
         "statusCallback": Attribute("", text),
-        "statusCallbackMethod": Attribute("POST", METHOD),
+        "statusCallbackMethod": Attribute("POST", method),
         "connectorName": _LATER,
         "audioFormat": _LATER,
         "sampleRate": _LATER,

@@ -20,7 +20,7 @@ from unit.call.fake_directory import (
     trunk_row,
 )
 
-from ringback.call.numbers import is_e164, normalize
+from ringback.call.numbers import country_of, is_e164, normalize
 from ringback.call.routing import Unroutable, parse_sip_address, plan
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
@@ -262,6 +262,23 @@ def test_contact_keeps_its_path() -> None:
 )
 def test_normalize(dialed: str, country: str, number: str | None) -> None:
     assert normalize(dialed, country) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+14155552222", "US"),
+        ("+15005550006", "US"),
+        ("+14165552222", "CA"),
+        ("+442079460000", "GB"),
+        ("+266696687", ""),  # a caller who withholds his number
+        ("+80012345678", ""),
+        ("+999", ""),
+        ("+", ""),
+    ],
+)
+def test_the_country_of_a_number(number: str, country: str) -> None:
+    assert country_of(number) == country
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,14 @@ def test_what_is_no_document(body: bytes | str, code: int) -> None:
     assert code_of(body) == code
 
 
+def test_what_is_wrong_is_told_in_words_for_who_wrote_the_document() -> None:
+    with pytest.raises(DocumentError) as problem:
+        parse("<Response>\n<Say></Response>")
+    assert problem.value.text.endswith("line 2 and Response, line 2, column 17")
+    _, (note,) = read_attributes(Element("Dial", {"timeout": "soon"}, ()))
+    assert note.text == "Dial timeout='soon' cannot be used (a whole number is wanted); 30 is taken"
+
+
 def test_entities_that_grow_are_never_expanded() -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
     assert code_of(f'<!DOCTYPE R [<!ENTITY e0 "lol">{entities}]><Response>&e11;</Response>') == 12100
@@ -165,6 +173,7 @@ def test_defaults_are_twilios(element: str, name: str, default: object) -> None:
         ("Dial", "timeout", "9999", 600),
         ("Dial", "answerOnBridge", " TRUE ", True),
         ("Dial", "record", "false", "false"),
+        ("Dial", "method", "get", "GET"),
         ("Gather", "finishOnKey", "", ""),
         ("Number", "statusCallbackEvent", "ringing  completed", ("ringing", "completed")),
         ("Say", "loop", "0", 0),
@@ -181,6 +190,7 @@ def test_values(element: str, name: str, given: str, value: object) -> None:
     ("element", "name", "given", "code"),
     [
         ("Dial", "timeout", "soon", 13212),
+        ("Dial", "method", "PUT", 13210),
         ("Dial", "Timeout", "5", 12200),
         ("Dial", "ringTone", "xx", 12200),
         ("Number", "statusCallbackEvent", "ringing, completed", 12200),

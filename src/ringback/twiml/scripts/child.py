@@ -117,7 +117,7 @@ def _ring(call: Call, parent: Parent, progress: Progress) -> Script[None]:
                 yield from progress.tell("answered")
                 if waiting is not None:
                     raise waiting
-                yield parent.tell("answered", {})
+                yield parent.tell("answered", _answer(call, event))
                 return
             case Told(sender, "adopt", _):
                 parent.sid = call.partner = sender
@@ -193,6 +193,13 @@ def alone(call: Call, redirected: Redirected) -> Script[str]:
     except Completed as completed:
         return completed.event.why
     return end.why
+
+
+def _answer(call: Call, event: LegAnswered) -> dict[str, Any]:
+    """What the Dial's action is given should the parent not wait for this call's end."""
+    if not call.setup.to.startswith("sip:"):
+        return {}
+    return {"sip_call_id": event.sip_call_id, "headers": event.headers}
 
 
 def _ending(call: Call, status: str) -> dict[str, Any]:

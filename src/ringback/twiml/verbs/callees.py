@@ -130,5 +130,5 @@ class Callees:
         if child.answered_at is None:
             return Result("no-answer", child)
         seconds = int(self.run.call.elapsed - child.answered_at + 0.5)
-        child.ending = child.ending or {"duration": seconds}
+        child.ending = child.ending or {"duration": seconds, "sip_status": 200, **child.answer}
         return Result("completed", child, bridged=self._bridged is not None)
