@@ -96,14 +96,15 @@ def kamailio(*, target: int, users: int, realm: str) -> Iterator[Kamailio]:
     config = CONFIG.format(
         port=port, modules=folders[0], target=target, users=users, realm=realm, password=PASSWORD
     )
-    with tempfile.TemporaryDirectory() as folder, on_core(SERVER_CORE):
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kamailio.cfg"
         path.write_text(config, encoding="utf-8")
         log = (Path(folder) / "log").open("w+")
         line = [program, "-f", str(path), "-DD", "-E", "-Y", folder, "-w", folder]
         line += ["-b", str(BUFFER), "-O", "1", "-m", "128", "-M", "16"]
         with log:
-            process = subprocess.Popen(line, stdout=log, stderr=log)
+            with on_core(SERVER_CORE):
+                process = subprocess.Popen(line, stdout=log, stderr=log)
             time.sleep(1.0)
             if process.poll() is not None:
                 log.seek(0)

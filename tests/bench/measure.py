@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 SERVER_CORE, LOAD_CORE = 0, 1
+CORES = sorted(os.sched_getaffinity(0))
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -65,10 +66,9 @@ def resident_kib(root: int, *, children: bool = True) -> int:
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started inside runs on this core, and so do its children."""
+    """What is started inside runs on this core, and so do its children; the innermost counts."""
     before = os.sched_getaffinity(0)
-    wanted = core if core in before else max(before)
-    os.sched_setaffinity(0, {wanted})
+    os.sched_setaffinity(0, {core if core in CORES else CORES[-1]})
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import sys
 from ringback.media import create_pump
 
 HERE = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"
 PORTS = (10000, 29999)
 """Below the ports that the system gives to clients."""
 
@@ -15,7 +16,7 @@ def main() -> None:
     """Print the ports, read where to send, relay."""
     count = int(sys.argv[1])
     pump = create_pump(PORTS)
-    ports = [pump.open(HERE) for _ in range(count)]
+    ports = [pump.open(EVERYWHERE) for _ in range(count)]
     print(*(port.port for port in ports), flush=True)
     for port, remote in zip(ports, sys.stdin.readline().split(), strict=True):
         pump.configure(

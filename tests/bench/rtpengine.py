@@ -65,20 +65,15 @@ def rtpengine() -> Iterator[Engine]:
     if program is None:
         raise Unavailable("rtpengine is not installed")
     port = free_port()
-    with tempfile.TemporaryDirectory() as folder, on_core(SERVER_CORE):
+    with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         line = [program, "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--foreground"]
         line += [f"--listen-ng=127.0.0.1:{port}", "--port-min=10000", "--port-max=29999"]
-        line += [
-            "--num-threads=1",
-            "--scheduling=rr",
-            "--priority=10",
-            "--log-stderr",
-            "--log-level=3",
-            f"--pidfile={folder}/pid",
-        ]
+        line += ["--num-threads=1", "--scheduling=rr", "--priority=10"]
+        line += ["--log-stderr", "--log-level=3", f"--pidfile={folder}/pid"]
         with log.open("w") as file:
-            process = subprocess.Popen(line, stdout=file, stderr=file, cwd=folder)
+            with on_core(SERVER_CORE):
+                process = subprocess.Popen(line, stdout=file, stderr=file, cwd=folder)
             time.sleep(1.0)
             if process.poll() is not None:
                 raise Unavailable(f"rtpengine ends at once: {log.read_text()[-200:]}")

@@ -32,11 +32,12 @@ def sippy(*, target: int) -> Iterator[Sippy]:
     port = free_port()
     line = [str(PROGRAM), "-f", "-l", "127.0.0.1", "-p", str(port), "-n", f"127.0.0.1:{target}"]
     line += ["-L", "/dev/null"]
-    with tempfile.TemporaryDirectory() as folder, on_core(SERVER_CORE):
+    with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         quiet = {**os.environ, "SIPLOG_BEND": "none", "SIPLOG_LVL": "CRIT"}
         with log.open("w") as file:
-            process = subprocess.Popen(line, stdout=file, stderr=file, cwd=folder, env=quiet)
+            with on_core(SERVER_CORE):
+                process = subprocess.Popen(line, stdout=file, stderr=file, cwd=folder, env=quiet)
             time.sleep(2.0)
             if process.poll() is not None:
                 raise Unavailable(f"Sippy ends at once: {log.read_text()[-200:]}")
