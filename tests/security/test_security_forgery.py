@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from live import LiveServer
-from live_scene import MAIN_NUMBER, Scene, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Scene, twiml
 from security.sip_wire import SDP
 
 from ringback.shell.guard import GuardLimits
@@ -45,6 +46,13 @@ class Peer:
         while True:
             message = await self.hears()
             if isinstance(message, Request) and message.method == method:
+                return message
+
+    async def answer_to(self, method: str) -> Response:
+        """The next response to a method; a busy machine may repeat its INVITE before."""
+        while True:
+            message = await self.hears()
+            if isinstance(message, Response) and message.cseq.method == method:
                 return message
 
     async def is_left_alone(self, seconds: float = 0.7) -> bool:
@@ -132,14 +140,8 @@ class Callee(Peer):
     async def leave(self, scene: Scene) -> None:
         """Hang up, whose right it is."""
         self.send(self.request("BYE", 900))
-        assert (await self._final("BYE")).status == 200
+        assert (await self.answer_to("BYE")).status == 200
         await scene.ended(self.sid)
-
-    async def _final(self, method: str) -> Response:
-        while True:
-            message = await self.hears()
-            if isinstance(message, Response) and message.cseq.method == method:
-                return message
 
 
 @pytest.fixture
@@ -197,8 +199,7 @@ async def test_guessed_requests_in_a_dialog_are_refused(
     for number, wrong in enumerate(({"theirs": "guessed"}, {"ours": "guessed"}, {"call_id": "guessed"})):
         for sender in (stranger, callee):
             sender.send(callee.request(method, 100 + number, sender, **wrong))
-            reply = await sender.hears()
-            assert isinstance(reply, Response)
+            reply = await sender.answer_to(method)
             assert reply.status in (405, 481), (wrong, reply.start_line())
     assert (await scene.do(scene.client.calls(callee.sid).fetch)).status == "in-progress"
     await callee.leave(scene)
@@ -212,9 +213,7 @@ async def test_who_knows_the_whole_dialog_is_believed_wherever_it_sends_from(
     await callee.answer(scene)
     assert len(callee.invite.from_.tag or "") >= 16, "64 bits"
     stranger.send(callee.request("BYE", 100, stranger))
-    reply = await stranger.hears()
-    assert isinstance(reply, Response)
-    assert reply.status == 200
+    assert (await stranger.answer_to("BYE")).status == 200
     assert (await scene.ended(callee.sid)).status == "completed"
 
 
@@ -225,9 +224,7 @@ async def test_a_guessed_cancel_or_ack_changes_nothing(scene: Scene, callee: Cal
         cancel = callee.request("CANCEL", 1, sender)
         cancel.set("Via", f"SIP/2.0/UDP {sender.host}:{sender.port};rport;branch={branch}")
         sender.send(cancel)
-        reply = await sender.hears()
-        assert isinstance(reply, Response)
-        assert reply.status == 481
+        assert (await sender.answer_to("CANCEL")).status == 481
         sender.send(callee.request("ACK", 1, sender))
         assert await sender.is_left_alone(0.2)
     await callee.answer(scene)
@@ -285,13 +282,14 @@ def request_of(where: Peer, method: str, number: int, damage: str) -> bytes:
     return text.encode().replace(*DAMAGES[damage])
 
 
-def drained(sock: socket.socket, seconds: float) -> list[bytes]:
-    """What comes until it is silent for so long."""
+def drained(sock: socket.socket, seconds: float, *, waits: bool = False) -> list[bytes]:
+    """What comes until it is silent for so long; ``waits`` for the first, however long a busy machine takes."""
     found: list[bytes] = []
-    sock.settimeout(seconds)
+    sock.settimeout(WITHIN if waits else seconds)
     try:
         while True:
             found.append(sock.recv(65_535))
+            sock.settimeout(seconds)
     except TimeoutError:
         return found
 
@@ -323,11 +321,11 @@ def test_the_answer_to_an_unauthenticated_invite_is_never_repeated(server: LiveS
     with peer(server, "127.6.0.31") as where:
         data = request_of(where, "INVITE", 1, "none")
         where.send(data)
-        first = drained(where.sock, 2.2)  # timer G would repeat it after 0.5 and 1.5 s
+        first = drained(where.sock, 2.2, waits=True)  # timer G would repeat it after 0.5 and 1.5 s
         assert len(first) == 1
         assert first[0].startswith(b"SIP/2.0 407 ")
         where.send(data)
-        assert len(drained(where.sock, 0.5)) == 1, "a copy has one answer of its own"
+        assert len(drained(where.sock, 0.5, waits=True)) == 1, "a copy has one answer of its own"
 
 
 def test_no_source_gets_answers_beyond_its_rate(server: LiveServer) -> None:
@@ -339,10 +337,12 @@ def test_no_source_gets_answers_beyond_its_rate(server: LiveServer) -> None:
     ):
         for sock in (where.sock, same.sock):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        began_at = time.monotonic()
         for number in range(int(limits.burst)):
             for sender in (where, same):
                 sender.send(request_of(sender, "REGISTER", number, "none"))
-        answers: list[Any] = drained(where.sock, 0.7) + drained(same.sock, 0.7)
-        assert len(answers) < limits.burst * 1.5, "an address has one rate, whatever its ports"
+        answers: list[Any] = drained(where.sock, 0.7, waits=True) + drained(same.sock, 0.7)
+        most = limits.burst + limits.rate * (time.monotonic() - began_at) + 1
+        assert 0 < len(answers) <= most, "an address has one rate, whatever its ports"
         other.send(request_of(other, "REGISTER", 1, "none"))
-        assert len(drained(other.sock, 0.7)) == 1
+        assert len(drained(other.sock, 0.7, waits=True)) == 1
