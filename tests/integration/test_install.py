@@ -263,10 +263,3 @@ def test_the_core_starts_without_extras_and_says_what_to_install(
     )
     assert done.returncode == 2
     assert "PostgreSQL needs its driver: pip install" in " ".join(done.stderr.split())
-
-
-def test_the_tables_in_the_docs_say_what_the_code_says() -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "papers.py"), "--check"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
