@@ -15,7 +15,6 @@ import importlib
 import os
 import sys
 import tempfile
-import threading
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
 from types import FrameType
@@ -66,6 +65,9 @@ PARTS = {
 
 OF_THE_CLOCK = {"_beat", "_run", "_sweep", "fire", "on_timer"}
 """Functions that run when their time has come, and so are in a trace now and then."""
+
+WITHIN = 60.0
+"""Seconds that the whole call may take on a machine which does other things too."""
 
 SETTLE = 0.3
 """Seconds between what the phones do, so that one thing is over before the next begins."""
@@ -199,11 +201,11 @@ async def _serve(folder: Path, tracer: Tracer) -> None:
         def profile(wanted: Tracer | None) -> None:
             loop.call_soon_threadsafe(sys.setprofile, wanted)
 
-        phones = threading.Thread(
-            target=lambda: asyncio.run(_talk(running.running, place.phones(), lambda: profile(tracer)))
-        )
-        phones.start()
-        await asyncio.to_thread(phones.join)
+        def talk() -> None:
+            phones = _talk(running.running, place.phones(), lambda: profile(tracer))
+            asyncio.run(asyncio.wait_for(phones, WITHIN))
+
+        await asyncio.to_thread(talk)
         sys.setprofile(None)
     finally:
         await running.stop()

@@ -125,7 +125,9 @@ TURNS = 3
 def _drawn(name: str) -> str:
     """A diagram, drawn in a process of its own: it reads the modules in another way than they run."""
     line = [sys.executable, str(Path(__file__).with_name("diagrams.py")), name]
-    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"the {name} cannot be drawn:\n{done.stderr}")
     return f"```mermaid\n{done.stdout}```\n"
 
 
