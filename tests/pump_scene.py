@@ -15,7 +15,8 @@ from ringback.rtp.dtmf import Event
 from ringback.rtp.packet import Packet
 
 PORTS = (21000, 21998)
-WAIT = 5.0
+WAIT = 20.0
+"""Seconds for what comes at once on a machine that does nothing else."""
 HERE = "127.0.0.1"
 ELSEWHERE = "127.0.0.7"
 TELEPHONE_EVENT = 101

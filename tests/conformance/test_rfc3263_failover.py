@@ -107,7 +107,7 @@ class Caller:
             sent_by=f"{host}:{port}",
         )
         self.stack.carry_out(effects)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             return await self.outcome.get()
 
 

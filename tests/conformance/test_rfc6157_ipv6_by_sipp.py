@@ -109,7 +109,7 @@ def test_rfc6157_3_1_a_call_and_its_sound_stay_in_the_callers_family(
     )  # type: ignore[union-attr, arg-type]
     with socket.socket(socket.AF_INET6 if kind == 6 else socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind((host, 0))
-        ear.settimeout(5)
+        ear.settimeout(20)
         rtp = ear.getsockname()[1]
         where = f"[{host}]" if kind == 6 else host
         path = scenario(tmp_path, rtp, f"c=IN IP{kind} {host}")

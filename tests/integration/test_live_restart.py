@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from live import LiveServer, start_server
-from live_scene import MAIN_NUMBER, Scene, answered, hears, over, scene_of, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Scene, answered, hears, over, scene_of, twiml
 from security.sip_wire import SDP, credentials, wire_to
 
 from ringback.media import tones
@@ -82,7 +82,7 @@ async def test_a_registered_phone_can_be_called_at_once_after_a_restart(start: S
         status_callback=second.program.on("/status"),
     )
     leg = await alice.pick_up()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         assert await leg.digits.get() == "5"
     await over(leg)
     assert (await second.program.hit("/status"))["CallStatus"] == "completed"

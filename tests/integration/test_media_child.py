@@ -32,7 +32,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 async def test_requests_are_answered_in_order(make: Make) -> None:
     child = make(ECHO)
     try:
-        answers = await asyncio.gather(*(child.ask({"say": n}, bytes([n, 0]), within=10) for n in range(20)))
+        answers = await asyncio.gather(*(child.ask({"say": n}, bytes([n, 0]), within=30) for n in range(20)))
         assert answers == [({"you": n}, bytes([0, n])) for n in range(20)]
         assert child.starts == 1
     finally:
@@ -54,7 +54,7 @@ async def test_what_a_library_prints_does_not_break_the_frames(make: Make) -> No
         "def answer(header, payload):\n    print('noise', flush=True); os.system('echo more')\n    return {}, b'ok'\n"
     )
     try:
-        assert await child.ask({}, within=10) == ({}, b"ok")
+        assert await child.ask({}, within=30) == ({}, b"ok")
     finally:
         await child.close()
 
@@ -63,7 +63,7 @@ async def test_a_child_that_grew_too_large_is_replaced_after_its_answer(make: Ma
     child = make("pipe.RETIRE_ABOVE = 0\n" + ECHO)
     try:
         for n in range(3):
-            assert (await child.ask({"say": n}, within=10))[0]["you"] == n
+            assert (await child.ask({"say": n}, within=30))[0]["you"] == n
         assert child.starts == 3
     finally:
         await child.close()
@@ -74,7 +74,7 @@ async def test_an_error_of_the_child_keeps_its_code(make: Make) -> None:
     try:
         for code, kind in ((13420, ClipRejected), (11200, ClipUnavailable)):
             with pytest.raises(kind, match="because") as caught:
-                await child.ask({"code": code}, within=10)
+                await child.ask({"code": code}, within=30)
             assert caught.value.code == code
         assert child.starts == 1
     finally:
@@ -118,7 +118,7 @@ async def test_a_child_that_never_says_hello_is_given_up(make: Make) -> None:
     child = make("", end="time.sleep(60)\n", start_within=1.0)
     try:
         with pytest.raises(ClipUnavailable, match="does not start"):
-            await child.ask({}, within=10)
+            await child.ask({}, within=30)
         assert child.pid is None
     finally:
         await child.close()

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from pump_scene import WAIT
 
 from ringback.media import Port, PortStats, create_pump
 from ringback.rtp.dtmf import Event
@@ -94,7 +95,7 @@ def perform(pure: bool, datagrams: list[Datagram], announced: str) -> tuple[list
     try:
         for udp, host in zip(udps, (HERE, ELSEWHERE, HERE), strict=True):
             udp.bind((host, 0))
-            udp.settimeout(5)
+            udp.settimeout(WAIT)
         mouth, stranger, ear = udps
         a, b = pump.open(HERE), pump.open(HERE)
         port = mouth.getsockname()[1]
@@ -122,7 +123,7 @@ def perform(pure: bool, datagrams: list[Datagram], announced: str) -> tuple[list
             ):  # else the kernel would keep the stranger from the compiled one, after a while
                 offer(a, (announced, port))
             (stranger if sender else mouth).sendto(data, (HERE, a.port))
-            until = time.monotonic() + 5
+            until = time.monotonic() + WAIT
             # one at a time, because a full socket buffer would drop some
             while (now := pump.stats(a.id)).packets_in + now.strangers + now.malformed < expected:
                 assert time.monotonic() < until
@@ -175,7 +176,7 @@ def listen(pure: bool, datagrams: list[bytes]) -> PortStats:
             )
             for data in datagrams:
                 phone.sendto(data, (HERE, port.port + 1))
-            until = time.monotonic() + 5
+            until = time.monotonic() + WAIT
             phone.sendto(b"", (HERE, port.port))  # RTP, and malformed: not in the way
             while pump.stats(port.id).malformed < 1 + sum(not is_sound(data) for data in datagrams):
                 assert time.monotonic() < until

@@ -167,7 +167,7 @@ async def test_espeak_speaks_other_languages(speaker: Speaker) -> None:
 
 
 async def _asked(child: Child, header: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    return await child.ask(header, within=10)
+    return await child.ask(header, within=30)
 
 
 async def test_a_queue_that_is_full_refuses_at_once() -> None:

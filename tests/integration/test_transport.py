@@ -31,7 +31,7 @@ from ringback.sip.message import Request, Response
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
 
 T = TypeVar("T")
-PATIENCE = 5.0  # seconds until a test gives up
+PATIENCE = 30.0  # seconds until a test gives up
 
 OPTIONS = (
     b"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from live import free_port, live_server, start_server
-from live_scene import MAIN_NUMBER, Phone, Scene, over, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Phone, Scene, over, twiml
 from twilio.base.exceptions import TwilioRestException
 
 from ringback.media import tones
@@ -100,7 +100,7 @@ async def test_nobody_but_the_server_itself_can_answer_for_the_phone(scene: Scen
     """The place where the code is checked is no public URL."""
     request = await start(scene)
     leg = await owner.pick_up()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         status, _ = await scene.post(
             "/ringback/v1/verify-caller-id", CallSid=request.call_sid, Digits=request.validation_code
         )

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from live_scene import MAIN_NUMBER, Hit, Phone, Scene, answered, over, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Hit, Phone, Scene, answered, over, twiml
 from twilio.base.exceptions import TwilioRestException
 
 from ringback.media import tones
@@ -307,7 +307,7 @@ async def test_update_redirects_by_url_and_by_twiml_and_completes(scene: Scene) 
     await scene.do(
         scene.client.calls(call.sid).update, twiml=twiml('<Play digits="42"/><Pause length="60"/>')
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         assert await leg.digits.get() + await leg.digits.get() == "42"
     await scene.do(scene.client.calls(call.sid).update, status="completed")
     ended = await over(leg)
@@ -323,7 +323,7 @@ async def test_update_redirects_by_url_and_by_twiml_and_completes(scene: Scene) 
 
 async def answered_over_rest(scene: Scene, sid: str) -> None:
     """Until the API too knows that the call was answered: it hears of the ACK's sender a moment later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         while (await scene.do(scene.client.calls(sid).fetch)).status != "in-progress":
             pass
 
@@ -357,7 +357,7 @@ async def test_send_digits_are_pressed_at_the_answer_before_the_document(scene: 
     voice = scene.program.on("/voice", twiml("<Hangup/>"))
     await ringing_call(scene, alice, url=voice, send_digits="w12#")
     leg = await alice.pick_up()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         assert [await leg.digits.get() for _ in range(3)] == ["1", "2", "#"]
     await scene.program.hit("/voice")
     await over(leg)
