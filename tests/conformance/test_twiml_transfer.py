@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from unit.call.fake_directory import OURS
 from unit.twiml.driver import Leg, World
 
 from ringback.call import effects as fx
@@ -52,6 +53,19 @@ def test_twiml_refer_of_the_callee_asks_the_refer_url_for_the_caller() -> None:
     world.run(1)
     assert not world.asked(DONE)
     world.assert_over()
+
+
+def test_rfc3892_2_2_who_transfers_is_passed_on_to_who_is_called() -> None:
+    nouns = "<Sip>sip:carol@example.com</Sip><Number>+14155552222</Number>"
+    program = f"<Response><Dial callerId='{OURS}'>{nouns}</Dial></Response>"
+    world, call, agent = talking(refer=program)
+    assert not agent.setup.targets[0]["headers"]
+    agent.refer(by="<sip:agent@example.com>")
+    world.run(0.2)
+    phone, carrier = world.children(call)[-2:]
+    assert phone.setup.targets[0]["headers"] == [["Referred-By", "<sip:agent@example.com>"]]
+    assert not carrier.setup.targets[0]["headers"]
+    world.end()
 
 
 def test_twiml_refer_method_is_used() -> None:

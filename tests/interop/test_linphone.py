@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from peers.exchange import ECHO, Exchange, exchange
 from peers.linphone import Linphone, require_linphone
-from peers.pjsip import Phone, require_pjsip
+from peers.pjsip import Call, Phone, require_pjsip
 
 require_linphone()
 require_pjsip()
@@ -66,55 +66,64 @@ def test_linphone_is_called_holds_resumes_and_sends_and_gets_keys(ringback: Exch
         assert call.ended() == 200
 
 
-def test_rfc3515_2_4_linphone_transfers_blindly(ringback: Exchange, alice: Phone) -> None:
+@pytest.fixture
+def talking(ringback: Exchange, alice: Phone) -> Iterator[tuple[Call, Linphone, Phone]]:
+    """alice's call of bob's Linphone, which he has answered, and carol's phone."""
+    with (
+        Linphone(ringback.server, "bob", ringback.folder, tone=900) as bob,
+        Phone(ringback.server, "carol", ringback.folder) as carol,
+    ):
+        bob.expect("registered")
+        carol.on()
+        call = alice.call("bob")
+        bob.expect("incoming")
+        bob.tell("answer")
+        call.up()
+        bob.expect("connected")
+        yield call, bob, carol
+
+
+def test_rfc3515_2_4_linphone_transfers_blindly(
+    ringback: Exchange, talking: tuple[Call, Linphone, Phone]
+) -> None:
     """By the starter's Function, as a new project has it."""
-    with (
-        Linphone(ringback.server, "bob", ringback.folder, tone=900) as bob,
-        Phone(ringback.server, "carol", ringback.folder) as carol,
-    ):
-        bob.expect("registered")
-        carol.on()
-        call = alice.call("bob")
-        bob.expect("incoming")
-        bob.tell("answer")
-        call.up()
-        bob.expect("connected")
-        bob.tell(f"transfer 1 sip:carol@{ringback.server.domain}")
-        there = carol.rung()
-        bob.expect("ended")
-        there.answer()
-        there.up()
-        there.plays(1300)
-        call.hears(1300)
-        call.hang_up()
-        there.ended()
+    call, bob, carol = talking
+    bob.tell(f"transfer 1 sip:carol@{ringback.server.domain}")
+    there = carol.rung()
+    bob.expect("ended")
+    there.answer()
+    there.up()
+    there.plays(1300)
+    call.hears(1300)
+    call.hang_up()
+    there.ended()
 
 
-def test_rfc3891_3_linphone_connects_the_far_ends_of_its_two_calls(ringback: Exchange, alice: Phone) -> None:
-    with (
-        Linphone(ringback.server, "bob", ringback.folder, tone=900) as bob,
-        Phone(ringback.server, "carol", ringback.folder) as carol,
-    ):
-        bob.expect("registered")
-        carol.on()
-        call = alice.call("bob")
-        bob.expect("incoming")
-        bob.tell("answer")
-        call.up()
-        bob.expect("connected")
-        bob.tell("pause")
-        bob.expect("paused")
-        bob.tell(f"call sip:carol@{ringback.server.domain}")
-        there = carol.rung()
+@pytest.mark.parametrize("when", ["answered", "rings", "rings early"])
+def test_rfc3891_3_linphone_connects_the_far_ends_of_its_two_calls(
+    ringback: Exchange, talking: tuple[Call, Linphone, Phone], when: str
+) -> None:
+    """Its second call was answered by carol, or by the exchange alone, or by nobody."""
+    call, bob, carol = talking
+    bob.tell("pause")
+    bob.expect("paused")
+    on_bridge = "answerOnBridge='true'" if when == "rings early" else ""
+    domain = ringback.domain(f"<Dial {on_bridge}><Sip>sip:carol@{ringback.server.domain}</Sip></Dial>")
+    bob.tell(f"call sip:x@{domain}")
+    there = carol.rung()
+    there.answer(200 if when == "answered" else 180)
+    bob.expect("ringing" if when == "rings early" else "connected")
+    if when == "answered":
+        there.up()
+    bob.tell("transfer 1 --to-call 2")
+    if when != "answered":
+        call.hears(440, 480)
         there.answer()
         there.up()
-        bob.expect("connected")
-        bob.tell("transfer 1 --to-call 2")
-        bob.expect("ended")
-        bob.expect("ended")
-        call.plays(500)
-        there.plays(1300)
-        call.hears(1300)
-        there.hears(500)
-        there.hang_up()
-        assert call.ended() == 200
+    bob.expect("ended")
+    call.plays(500)
+    there.plays(1300)
+    call.hears(1300)
+    there.hears(500)
+    there.hang_up()
+    assert call.ended() == 200

@@ -73,7 +73,9 @@ def test_rfc3515_2_4_pjsip_as_callee_transfers_its_caller(
     asked = ringback.hooks.expect(refer)
     assert asked["ReferTransferTarget"].strip("<>") == f"sip:carol@{ringback.server.domain}"
     assert (asked["CallSid"], asked["CallStatus"]) == (sid, "in-progress")
-    there = carol.rung()
+    invite = carol.incoming()
+    assert header(invite["text"], "Referred-By") == f"<sip:bob@{ringback.server.domain}>"
+    there = Call(carol, invite["call"])
     there.answer()
     talk(call, there.up())
     there.hang_up()
@@ -97,6 +99,26 @@ def test_rfc3515_2_4_pjsip_as_caller_transfers_whom_it_called(
     rung.hang_up()
     rung.ended()
     assert there.ended() == 200
+
+
+def test_rfc4488_4_pjsip_wants_to_hear_no_more_of_its_transfer(
+    ringback: Exchange, phones: tuple[Phone, Phone, Phone], refer: str
+) -> None:
+    alice, bob, carol = phones
+    call, rung, _ = up(ringback, alice, bob, f'referUrl="{ringback.hooks.url}/{refer}"')
+    silent = {"Refer-Sub": "false", "Require": "norefersub"}
+    rung.transfer(f"sip:carol@{ringback.server.domain}", silent)
+    answer = rung.expect("message")["text"]
+    while "REFER" not in header(answer, "CSeq"):
+        answer = rung.expect("message")["text"]
+    assert (answer.split()[1], header(answer, "Refer-Sub")) == ("202", "false")
+    assert rung.ended() == 200
+    there = carol.rung()
+    there.answer()
+    talk(call, there.up())
+    there.hang_up()
+    there.ended()
+    assert call.ended() == 200
 
 
 def test_rfc3515_2_4_pjsip_waits_for_its_target_where_answer_on_bridge_says_so(

@@ -53,12 +53,16 @@ STATES = {
     "registered": r"Registration on .* successful|^registered, identity=",
     "incoming": r"Receiving new incoming call from (?P<caller>.*), assigned id (?P<id>\d+)",
     "connected": r"Call \d+ with .* connected",
+    "ringing": r"\| *OutgoingRinging",
     "paused": r"Call \d+ with .* is now paused",
     "streams": r"Media streams established",
     "ended": r"Call \d+ with .* ended",
     "digit": r"Receiving tone (?P<digit>\S)",
 }
 """What the program prints of what happens."""
+
+QUESTIONS = {"registered": "status register", "ringing": "calls"}
+"""What has to be asked for that."""
 
 
 def require_linphone() -> None:
@@ -137,10 +141,10 @@ class Linphone:
         self.process.stdin.flush()
 
     def expect(self, event: str, within: float = WITHIN) -> Event:
-        """Wait for what the program says. That it is registered it says when it is asked."""
+        """Wait for what the program says."""
         until = time.monotonic() + within
-        while event == "registered" and time.monotonic() < until:
-            self.tell("status register")
+        while event in QUESTIONS and time.monotonic() < until:
+            self.tell(QUESTIONS[event])
             found = self.inbox.take(event, 0.5)
             if found is not None:
                 return found

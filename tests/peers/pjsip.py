@@ -66,9 +66,9 @@ class Call:
         """BYE, CANCEL or 603."""
         self.tell("hangup")
 
-    def transfer(self, to: str) -> None:
+    def transfer(self, to: str, headers: dict[str, str] | None = None) -> None:
         """REFER: the far end is to be connected with somebody else."""
-        self.tell("transfer", to=to)
+        self.tell("transfer", to=to, headers=headers or {})
 
     def replace(self, other: Call) -> None:
         """REFER with Replaces: the far end is to be connected with that of another call."""

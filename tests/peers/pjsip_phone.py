@@ -98,6 +98,16 @@ class Account(pj.Account):  # type: ignore[misc]
         tell("incoming", call=call.name, caller=info.remoteUri, text=prm.rdata.wholeMsg)
 
 
+def with_headers(headers: dict[str, str] | None) -> Any:
+    """Parameters that add header fields to the request."""
+    parameters = pj.CallOpParam(True)
+    for name, value in (headers or {}).items():
+        header = pj.SipHeader()
+        header.hName, header.hValue = name, value
+        parameters.txOption.headers.append(header)
+    return parameters
+
+
 class Phone:
     """The endpoint, one account, its calls."""
 
@@ -210,13 +220,8 @@ class Phone:
 
     def do_call(self, *, to: str, headers: dict[str, str] | None = None) -> None:
         call = self.add(lambda name: Call(self, self.account, pj.PJSUA_INVALID_ID, name))
-        parameters = pj.CallOpParam(True)
-        for name, value in (headers or {}).items():
-            header = pj.SipHeader()
-            header.hName, header.hValue = name, value
-            parameters.txOption.headers.append(header)
         tell("calling", call=call.name)
-        call.makeCall(to, parameters)
+        call.makeCall(to, with_headers(headers))
 
     def do_answer(self, *, call: int, status: int = 200) -> None:
         parameters = pj.CallOpParam()
@@ -228,8 +233,8 @@ class Phone:
         parameters.statusCode = status
         self.calls[call].hangup(parameters)
 
-    def do_transfer(self, *, call: int, to: str) -> None:
-        self.calls[call].xfer(to, pj.CallOpParam(True))
+    def do_transfer(self, *, call: int, to: str, headers: dict[str, str]) -> None:
+        self.calls[call].xfer(to, with_headers(headers))
 
     def do_replace(self, *, call: int, other: int) -> None:
         self.calls[call].xferReplaces(self.calls[other], pj.CallOpParam(True))

@@ -49,13 +49,15 @@ class LegReferred(Datum, frozen=True):
     """The far end asks to be transferred (REFER, RFC 3515): ``target`` is its Refer-To as it came.
 
     Where that names another call of the far end (Replaces, RFC 3891), ``other`` is this call's SID, and ``partner``
-    that of the call which it is connected with, "" if none. ``number`` is the referral's in its dialog.
+    that of the call which it is connected with, "" if none. ``number`` is the referral's in its dialog. ``referred_by``
+    is who transfers (RFC 3892), as it says itself.
     """
 
     number: int
     target: str
     other: str
     partner: str
+    referred_by: str = ""
 
 
 class ReferAnswered(Datum, frozen=True):

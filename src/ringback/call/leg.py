@@ -108,7 +108,7 @@ class Leg:
             case sip.InfoReceived(_, request):
                 return self._on_info(request)
             case sip.Referred() | sip.ReferAnswered() | sip.ReferProgress():
-                return self.transfers.on(effect)
+                return self.transfers.on(effect, now)
         return []
 
     def _on_confirmed(self, session: InviteSession, body: bytes, now: float) -> list[LegEffect]:

@@ -48,12 +48,16 @@ class Follow(msgspec.Struct, frozen=True):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """The far end asks to be transferred (REFER). ``other`` is the leg of the dialog that it wants replaced, if any."""
+    """The far end asks to be transferred (REFER). ``other`` is the leg of the dialog that it wants replaced, if any.
+
+    ``referred_by`` is who transfers, as it says itself; "" if it does not.
+    """
 
     leg: Leg
     number: int
     target: str
     other: Leg | None
+    referred_by: str
 
 
 LegEffect = sip.Effect | Configure | Happened | Wire | Follow | Transfer

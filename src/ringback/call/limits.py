@@ -17,6 +17,9 @@ MAX_DOCUMENTS = 1_000
 MAX_TRANSFER_TARGET = 256
 """Characters of a Refer-To that a program is asked about (Twilio: Inbound SIP REFER)."""
 
+MAX_REFERRED_BY = 512
+"""Characters of a Referred-By that goes on to who is called next; a longer one stays here."""
+
 MAX_TRANSFERS = 20
 """Transfers of one call: each that waits for its target runs inside the one before."""
 

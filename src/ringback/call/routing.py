@@ -255,6 +255,8 @@ def _headers_of(query: str) -> tuple[tuple[str, str], ...]:
 def _plan_sip(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
     uri, added = parse_sip_address(wanted["address"])
     headers = [list(pair) for pair in added]
+    if wanted.get("referred_by"):
+        headers.append(["Referred-By", wanted["referred_by"]])
     caller = wanted["caller_id"] or wanted["caller"]
     user = _sip_caller(caller)
     domain = directory.domain(uri.host)

@@ -119,6 +119,7 @@ class Call:
         "ended",
         "parameters",
         "partner",
+        "referred_by",
         "refusal",
         "rings",
         "setup",
@@ -140,6 +141,8 @@ class Call:
         """The CallSid of the call that this one is connected with, or rings for; "" if it is with none."""
         self.rings = False
         """Calls ring on its behalf, which another one may take over."""
+        self.referred_by = ""
+        """Who transferred this call last, as SIP (RFC 3892): its Dials say so to SIP endpoints."""
         self.transfer: Transfer | None = None
         """Whose far end waits on the line until a document has connected this call with somebody else."""
         self._names = 0

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from ringback.call import events
 from ringback.call.leg_effects import Happened, LegEffect, Transfer, Wire
+from ringback.call.limits import MAX_REFERRED_BY
 from ringback.sip import effects as sip
-from ringback.sip.errors import SipSyntaxError
+from ringback.sip.errors import PeerError, SipSyntaxError
+from ringback.sip.headers import NameAddr, parse_name_addr
 from ringback.sip.replaces import match_dialog, parse_replaces
 
 if TYPE_CHECKING:
     from ringback.call.leg import Leg
+    from ringback.sip.message import Request
     from ringback.sip.session import InviteSession
     from ringback.sip.uri import Uri
 
@@ -32,15 +35,19 @@ class Transfers:
         self._last = ""  # whose number changes when it is sent again with credentials
         self._waiting: tuple[str, str] | None = None
 
-    def on(self, effect: sip.Referred | sip.ReferAnswered | sip.ReferProgress) -> list[LegEffect]:
+    def on(self, effect: sip.Referred | sip.ReferAnswered | sip.ReferProgress, now: float) -> list[LegEffect]:
         """What the agent says of a REFER."""
         leg = self._leg
         match effect:
             case sip.Referred(session, request, refer_to, number):
                 target = request.raw("Refer-To")[0].strip()
-                other = _replaced(refer_to.uri, session.agent.sessions)
-                transfer = Transfer(leg, number, target, leg.of(other))
-                return [Wire(leg, False, f"REFER to {target}"), transfer]
+                out: list[LegEffect] = [Wire(leg, False, f"REFER to {target}")]
+                try:
+                    other = _replaced(refer_to.uri, session.agent.sessions)
+                except PeerError as problem:
+                    return out + self.answer(number, problem.status, now)
+                owner = None if other is None else leg.of(other.owner)
+                return [*out, Transfer(leg, number, target, owner, _referred_by(request))]
             case sip.ReferAnswered(_, number, status):
                 token = self._tokens.get(number, self._last)
                 return [
@@ -88,11 +95,32 @@ class Transfers:
         return [] if waiting is None else self.refer(*waiting, now)
 
 
-def _replaced(refer_to: Uri, sessions: Mapping[str, InviteSession]) -> object:
-    """The owner of the session that a Refer-To wants replaced (RFC 3891); None if it is none of ours."""
+def _replaced(refer_to: Uri, sessions: Mapping[str, InviteSession]) -> InviteSession | None:
+    """The session that a Refer-To wants replaced (RFC 3891); None if it is none of ours.
+
+    Raises PeerError where only an early one is meant, as the INVITE that it asks for would be answered (section 3).
+    """
     value = next((value for name, value in refer_to.headers if name.lower() == "replaces"), "")
     try:
-        session = match_dialog(parse_replaces(value), sessions)
+        wanted = parse_replaces(value)
     except SipSyntaxError:
         return None
-    return None if session is None else session.owner
+    session = match_dialog(wanted, sessions)
+    if session is not None and wanted.early_only and not (session.is_calling or session.is_incoming):
+        raise PeerError(486, "Busy Here")
+    return session
+
+
+def _referred_by(request: Request) -> str:
+    """Who transfers, for whom it is connected with (RFC 3892 section 2.2); "" if it does not say, or not well.
+
+    A ``cid`` is left out: the part of the body that it names stays here.
+    """
+    value = request.get("Referred-By") or ""
+    if len(value) > MAX_REFERRED_BY:
+        return ""
+    try:
+        who = parse_name_addr(value)
+    except SipSyntaxError:
+        return ""
+    return str(NameAddr(who.display, who.uri))

@@ -60,6 +60,9 @@ SESSION_EFFECTS = (
 EXTENSIONS = ("100rel", "timer")
 """What peers may require of calls: RFC 3262 and RFC 4028."""
 
+TRANSFERS = ("replaces", "norefersub")
+"""And of transfers: RFC 3891 and RFC 4488."""
+
 
 class SessionOwner(Protocol):
     """Who is told of a session: a Leg, or what passes a call through."""
@@ -117,7 +120,7 @@ class SipStack:
         self.agent = UserAgent(
             tokens().__next__,
             user_agent,
-            extensions=(*EXTENSIONS, "replaces") if transfers else EXTENSIONS,
+            extensions=(*EXTENSIONS, *TRANSFERS) if transfers else EXTENSIONS,
             takes_referrals=transfers,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
         )

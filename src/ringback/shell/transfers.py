@@ -38,7 +38,9 @@ class CallTransfers:
         ):
             other = None
         sid, partner = ("", "") if other is None else (other.sid, other.actor.call.partner)
-        self._calls.deliver(call, events.LegReferred(transfer.number, transfer.target, sid, partner))
+        self._calls.deliver(
+            call, events.LegReferred(transfer.number, transfer.target, sid, partner, transfer.referred_by)
+        )
 
     def place_of(self, session: InviteSession | None, account_sid: str) -> tuple[str, str] | None:
         """The call of a session that is to be replaced, and who it is connected with; None if it cannot be.

@@ -155,8 +155,8 @@ class Link:
             yield AnswerReferral(number, 491)
         else:
             self._asked, self._accepted = number, False
-            told = {"number": number, "target": target, "policy": list(self._policy), "other": other}
-            yield Tell(self.partner, "referred", told)
+            told = {"number": number, "target": target, "other": other, "referred_by": event.referred_by}
+            yield Tell(self.partner, "referred", {**told, "policy": list(self._policy)})
 
     def _on_verdict(self, data: dict[str, Any]) -> Script[None]:
         number, status = data["number"], data["status"]
@@ -197,6 +197,7 @@ class Link:
             yield answer(transferor, number, 603, text, 0 if policy.url else 13802)
             return None
         self._count += 1
+        self._call.referred_by = data["referred_by"]
         yield info("call", f"to be transferred to {data['target']}: asking {policy.url}")
         yield answer(transferor, number, 202)
         params = [("ReferTransferTarget", data["target"])]

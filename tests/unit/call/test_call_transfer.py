@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from unit.call.leg_network import Exchange, Phone
 from unit.sip.virtual_network import Network
 
@@ -37,7 +38,9 @@ def test_rfc3515_2_4_a_refer_is_a_transfer_to_be_decided_on() -> None:
     alice.node.run(alice.session.refer("<sip:carol@192.0.2.9?X-A=b>", exchange.network.now)[1])
     exchange.network.run(1)
     (transfer,) = exchange.node.all(Transfer)
-    assert transfer == Transfer(leg, transfer.number, "<sip:carol@192.0.2.9?X-A=b>", None)
+    assert transfer == Transfer(
+        leg, transfer.number, "<sip:carol@192.0.2.9?X-A=b>", None, transfer.referred_by
+    )
     exchange.do(leg.transfers.answer, transfer.number, 202)
     exchange.do(leg.transfers.notify, transfer.number, 180)
     exchange.do(leg.transfers.notify, transfer.number, 200)
@@ -66,17 +69,60 @@ def test_rfc3891_3_a_refer_names_the_other_leg_of_its_phone() -> None:
     alice.call()
     exchange.network.run(1)
     exchange.do(second.answer)
-    dialog = alice.session.dialog
-    replaces = f"{dialog.call_id}%3Bto-tag%3D{dialog.remote_tag}%3Bfrom-tag%3D{dialog.local_tag}"
-    refer_to = f"<sip:192.0.2.1?Replaces={replaces}>"
+    refer_to = f"<sip:192.0.2.1?Replaces={replaced(alice)}>"
     alice.node.run(first_session.refer(refer_to, exchange.network.now)[1])
     exchange.network.run(1)
     (transfer,) = exchange.node.all(Transfer)
     assert (transfer.leg, transfer.other) == (leg, second)
-    wrong = refer_to.replace(dialog.local_tag, "wrong")
+    wrong = refer_to.replace(alice.session.dialog.local_tag, "wrong")
     alice.node.run(first_session.refer(wrong, exchange.network.now)[1])
     exchange.network.run(1)
     assert exchange.node.all(Transfer)[-1].other is None
+
+
+def replaced(phone: Phone) -> str:
+    """The dialog of a phone's last call, as its Refer-To names it."""
+    assert phone.session is not None
+    dialog = phone.session.dialog
+    remote = dialog.remote_tag or phone.session.early_tag
+    return f"{dialog.call_id}%3Bto-tag%3D{remote}%3Bfrom-tag%3D{dialog.local_tag}"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_rfc3891_3_an_early_only_replaces_fits_a_leg_that_is_not_answered(answered: bool) -> None:
+    exchange, alice, _ = talking()
+    second, first_session = exchange.receiving(), alice.session
+    alice.call()
+    exchange.network.run(1)
+    exchange.do(second.answer) if answered else exchange.do(second.ring, False)
+    assert first_session is not None
+    refer_to = f"<sip:192.0.2.1?Replaces={replaced(alice)}%3Bearly-only>"
+    alice.node.run(first_session.refer(refer_to, exchange.network.now)[1])
+    exchange.network.run(1)
+    assert [each.other for each in exchange.node.all(Transfer)] == ([] if answered else [second])
+    assert [each.status for each in alice.node.all(sip.ReferAnswered)] == ([486] if answered else [])
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ('"Bob" <sip:bob@192.0.2.2>;cid="1@192.0.2.2"', "Bob <sip:bob@192.0.2.2>"),
+        ("sip:bob@192.0.2.2", "<sip:bob@192.0.2.2>"),
+        ("nobody", ""),
+        (f"<sip:{'b' * 600}@192.0.2.2>", ""),
+        (None, ""),
+    ],
+)
+def test_rfc3892_2_2_a_refer_says_who_refers(given: str | None, taken: str) -> None:
+    exchange, alice, _ = talking()
+    assert alice.session is not None
+    fields = [("Refer-To", "<sip:carol@192.0.2.9>")]
+    if given is not None:
+        fields.append(("Referred-By", given))
+    alice.session.start("REFER", fields, b"", exchange.network.now, out := [])
+    alice.node.run(out)
+    exchange.network.run(1)
+    assert [each.referred_by for each in exchange.node.all(Transfer)] == [taken]
 
 
 def test_rfc3515_2_4_a_refer_of_ours_is_followed() -> None:

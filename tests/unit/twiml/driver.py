@@ -145,13 +145,15 @@ class Leg:
             self._tell(ev.Digit(key))
         return self
 
-    def refer(self, target: str = "<sip:carol@example.com>", replaces: Leg | None = None) -> int:
+    def refer(
+        self, target: str = "<sip:carol@example.com>", replaces: Leg | None = None, by: str = ""
+    ) -> int:
         """The far end asks to be transferred, or to have its other call's far end instead."""
         number = len(self.referrals) + 1
         self.referrals[number] = []
         other = "" if replaces is None else replaces.sid
         partner = "" if replaces is None else replaces.actor.call.partner
-        self._tell(ev.LegReferred(number, target, other, partner))
+        self._tell(ev.LegReferred(number, target, other, partner, by))
         return number
 
     def refer_answered(self, status: int) -> Leg:

@@ -72,6 +72,7 @@ def plan_noun(run: Run, element: Element, caller_id: str) -> Script[Noun | None]
         "byoc": values.get("byoc", ""),
         "username": values.get("username", ""),
         "password": values.get("password", ""),
+        "referred_by": run.call.referred_by,
     }
     yield Plan(token, wanted)
     plan = (yield from wait_for(token, Planned)).plan
