@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cmath
 import os
+import select
 import socket
 import threading
 import time
@@ -11,9 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from pump_scene import HERE, PORTS, TELEPHONE_EVENT, WAIT, Setup, is_pure, setup
+from pump_scene import HERE, PORTS, TELEPHONE_EVENT, WAIT, Ear, Setup, is_pure, setup
 
-from ringback.media import PortsExhausted, UnknownPort, UsageError, create_pump
+from ringback.media import PortsExhausted, Pump, UnknownPort, UsageError, create_pump
 from ringback.media.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW, decode_ulaw
 from ringback.rtp.dtmf import DtmfReceiver, Event
 from ringback.rtp.packet import Packet, sequence_step, timestamp_step
@@ -33,6 +34,57 @@ __all__ = ["is_pure", "setup"]
 
 OWN = 22000 + os.getpid() % 250 * 8
 """Eight ports of this very process, where a test needs to know which are free."""
+
+
+# Rest
+
+
+def threads() -> set[str]:
+    """Of this process."""
+    return {task.name for task in Path("/proc/self/task").iterdir()}
+
+
+def naps(thread: str) -> int:
+    """How often a thread went to sleep so far."""
+    status = Path("/proc/self/task", thread, "status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def rests(pump: Pump, thread: str) -> bool:
+    """Whether a while of 15 ticks passes in which the pump does nothing; waits for that."""
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until:
+        before = naps(thread)
+        select.select([pump.fileno()], [], [], 0.3)
+        if naps(thread) == before:
+            return True
+    return False
+
+
+def test_a_pump_without_ports_rests_and_wakes_for_the_next(is_pure: bool) -> None:
+    """Two pumps that looked around 50 times a second took half a percent of a core of an idle server."""
+    before = threads()
+    pump = create_pump(PORTS, pure=is_pure)
+    (thread,) = threads() - before
+    try:
+        assert rests(pump, thread)
+        for number in range(2):
+            port, mixer = pump.open(HERE), pump.open_mixer()
+            pump.play(port.id, number, b"\xff" * 480, 1)
+            ear = Ear(pump)
+            assert ear.kind("played") == [("played", port.id, number, False)]
+            pump.close_port(port.id)
+            pump.play_mixer(mixer, number, b"\xff" * 480)
+            assert ear.kind("mixer_played") == [("mixer_played", mixer, number)]
+            pump.close_mixer(mixer)
+            assert rests(pump, thread)
+            mixer = pump.open_mixer()
+            pump.play_mixer(mixer, number, b"\xff" * 480)
+            assert ear.kind("mixer_played", 2)
+            pump.close_mixer(mixer)
+            assert rests(pump, thread)
+    finally:
+        pump.close()
 
 
 # Ports

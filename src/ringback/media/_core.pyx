@@ -2,7 +2,7 @@
 """The compiled pump: the twin of `ringback.media.pure`, whose tests it shares.
 
     Python threads:  CorePump's methods --(mutex, without the GIL)--> State <-- pump_thread
-    pump_thread:     epoll on all sockets and a timer of 20 ms; never takes the GIL
+    pump_thread:     epoll on all sockets and a timer of 20 ms while there are any; never takes the GIL
 
 A packet is received, judged, changed in place and sent again under the mutex, which goes to a command that waits for
 it after a few packets; whoever has it meanwhile runs with the thread's priority. Buffers to play are the caller's `bytes`: they are kept alive by
@@ -171,12 +171,8 @@ cdef class CorePump:
         self._start()
 
     cdef _start(self):
-        cdef itimerspec every
         cdef sigset_t signals, before
-        memset(&every, 0, sizeof(every))
-        every.it_interval.tv_nsec = every.it_value.tv_nsec = 20000000
-        self.s.due = monotonic() + TICK
-        if timerfd_settime(self.s.timer, 0, &every, NULL) or not watch(self.s, self.s.timer, TIMER):
+        if not set_timer(self.s, True) or not watch(self.s, self.s.timer, TIMER):
             raise OSError(errno, "the pump cannot have its timer")
         if not watch(self.s, self.s.wake, WAKE):
             raise OSError(errno, "the pump cannot be woken")
@@ -276,6 +272,8 @@ cdef class CorePump:
                     is_open = True
                     s.ports[index] = port
                     s.port_top = max(s.port_top, index + 1)
+                    if s.asleep:
+                        set_timer(s, True)
             release(s)
         if not is_open:
             c_close(port.rtp)
@@ -560,8 +558,9 @@ cdef class CorePump:
                 s.last_number += 1
                 mixer.id = s.last_number << INDEX_BITS | index
                 s.mixers[index] = mixer
-                if index >= s.mixer_top:
-                    s.mixer_top = index + 1
+                s.mixer_top = max(s.mixer_top, index + 1)
+                if s.asleep:
+                    set_timer(s, True)
             release(s)
         if index == MIXERS:
             free(mixer)

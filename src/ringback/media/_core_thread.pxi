@@ -52,6 +52,16 @@ cdef bint watch(State* s, int fd, uint64_t key) noexcept nogil:
     return epoll_ctl(s.epoll, EPOLL_CTL_ADD, fd, &event) == 0
 
 
+cdef bint set_timer(State* s, bint on) noexcept nogil:
+    cdef itimerspec every
+    memset(&every, 0, sizeof(every))
+    if on:
+        every.it_interval.tv_nsec = every.it_value.tv_nsec = 20000000
+        s.due = monotonic() + TICK
+    s.asleep = not on
+    return timerfd_settime(s.timer, 0, &every, NULL) == 0
+
+
 cdef inline Port* port_of(State* s, int64_t id) noexcept nogil:
     cdef int64_t index = id & ((1 << INDEX_BITS) - 1)
     cdef Port* port
@@ -186,7 +196,9 @@ cdef void* pump_thread(void* argument) noexcept nogil:
                 begin_tick(s)
             if s.in_tick:
                 go_on_with_tick(s)
-            ticking = s.in_tick or s.due <= monotonic()
+            if s.port_top == 0 and s.mixer_top == 0:
+                set_timer(s, False)
+            ticking = not s.asleep and (s.in_tick or s.due <= monotonic())
         running = not s.closing
         pthread_mutex_unlock(&s.mutex)
         if (idle or looks > LOOKS) and not ticking and woke_at - woke_before < 2 * REST:

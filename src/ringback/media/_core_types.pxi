@@ -384,7 +384,8 @@ cdef struct State:
     int notice_fd
     double report_after
     double silent_after
-    double due
+    double due                 # the next tick
+    bint asleep                # without ports and mixers the timer is off
     uint64_t random
     int64_t last_number
     Port** ports

@@ -1,6 +1,7 @@
 """The pump in plain Python: the oracle of the compiled one, and the fallback where no compiler was.
 
-One thread waits for packets and wakes each 20 ms; commands run in the caller's thread under the pump's lock.
+One thread waits for packets and wakes each 20 ms while there are ports; commands run in the caller's thread under the
+pump's lock.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class PurePump:
         self._readable, self._writable = os.pipe()
         os.set_blocking(self._readable, False)
         os.set_blocking(self._writable, False)
+        self._woken, self._waker = os.pipe()
+        os.set_blocking(self._waker, False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="ringback-pump", daemon=True)
         self._thread.start()
 
@@ -102,6 +106,7 @@ class PurePump:
                 report_at,
                 self._silent_after,
             )
+            self._wake()
             self._ports[port.id] = port
             self._selector.register(pair.rtp, selectors.EVENT_READ, (port, False))
             self._selector.register(pair.rtcp, selectors.EVENT_READ, (port, True))
@@ -233,6 +238,7 @@ class PurePump:
             self._check()
             if len(self._mixers) >= MAX_MIXERS:
                 raise Overload("too many mixers")
+            self._wake()
             self._last_id += 1
             self._mixers[self._last_id] = PureMixer(self._last_id, self._emit)
             return self._last_id
@@ -285,6 +291,7 @@ class PurePump:
         with self._lock:
             if self._closed:
                 return
+            self._wake()
             self._closed = True
         self._thread.join()
         now, wall = time.monotonic(), time.time()
@@ -295,14 +302,26 @@ class PurePump:
         self._mixers.clear()
         self._selector.close()
         os.close(self._readable)
-        os.close(self._writable)
+        for descriptor in (self._writable, self._woken, self._waker):
+            os.close(descriptor)
+
+    def _wake(self) -> None:
+        """The thread sleeps without a time when there is nothing to look after."""
+        if not self._ports and not self._mixers:
+            with suppress(BlockingIOError):
+                os.write(self._waker, b"!")
 
     def _run(self) -> None:
         due = time.monotonic() + TICK
         while not self._closed:
-            ready = self._selector.select(max(0.0, due - time.monotonic()))
+            is_idle = not self._ports and not self._mixers
+            ready = self._selector.select(None if is_idle else max(0.0, due - time.monotonic()))
             with self._lock:
                 for key, _ in ready:
+                    if key.data is None:
+                        os.read(self._woken, 64)
+                        due = time.monotonic() + TICK
+                        continue
                     port, is_rtcp = key.data
                     if port.id in self._ports:
                         self._receive(port, is_rtcp)
