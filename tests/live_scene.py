@@ -112,6 +112,11 @@ class Program:
         async with asyncio.timeout(within):
             return await self._waiting[path].get()
 
+    def forget(self) -> None:
+        """Let go of the requests so far, but of those that were not signed: they are many in an hour."""
+        self.hits.clear()
+        self._waiting.clear()
+
     def waiting(self, path: str) -> int:
         """Requests for a path that nobody has taken yet."""
         return self._waiting[path].qsize()

@@ -13,7 +13,7 @@ MB = 1e6
 
 
 class Sample(NamedTuple):
-    """One look; ``at`` is of the monotonic clock. Memory is proportional (PSS), in bytes."""
+    """One look; ``at`` is of the monotonic clock. Memory is proportional (PSS), in bytes; threads are the kernel's."""
 
     at: float
     memory: int
@@ -50,7 +50,7 @@ def sample(pid: int, vitals: dict[str, Any]) -> Sample:
         memory=proportional(pid),
         children=sum(map(proportional, children_of(pid))),
         descriptors=int(vitals["descriptors"]),
-        threads=int(vitals["threads"]),
+        threads=len(list(Path(f"/proc/{pid}/task").iterdir())),
         tasks=int(vitals["tasks"]),
         lateness=float(vitals["lateness"]),
         calls=int(vitals["calls"]),
