@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 import trustme
 import uvloop
 
-from ringback.shell.stream_transport import _source
+from ringback.shell.guard import Guard
+from ringback.shell.stream_room import source_of
 from ringback.shell.tls import (
     CertificateError,
     CertificateFiles,
@@ -97,6 +99,13 @@ async def station() -> AsyncIterator[Stations]:
 async def get(queue: asyncio.Queue[T]) -> T:
     async with asyncio.timeout(PATIENCE):
         return await queue.get()
+
+
+async def hang_up(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def udp_socket() -> socket.socket:
@@ -469,9 +478,50 @@ async def test_streams_of_one_source_are_bounded(station: Stations) -> None:
         one.close()
 
 
+async def test_a_silent_stranger_gives_way_to_another_and_nobody_known_does(station: Stations) -> None:
+    guard = Guard()
+    a = station(TransportLimits(streams_per_source=2), guard=guard)
+    address = a.transports.listen_tcp("127.0.0.1", 0)
+    known_reader, known = await asyncio.open_connection(*address)
+    known.write(OPTIONS % 1)
+    _, flow = await get(a.messages)
+    guard.vouch((flow.remote[0], flow.remote[1]), time.monotonic())
+    silent, others = None, []
+    for number in range(5):
+        reader, writer = await asyncio.open_connection(*address)
+        others.append(writer)
+        if silent is not None:
+            async with asyncio.timeout(PATIENCE):
+                with contextlib.suppress(ConnectionError):
+                    assert await silent.read() == b""
+        if number < 4:
+            silent = reader
+    assert a.counters.streams_cut == 4 and len(a.transports._streams.room) == 2
+    a.send(flow.hop(), b"\r\n")
+    async with asyncio.timeout(PATIENCE):
+        assert await known_reader.read(2) == b"\r\n"
+    await hang_up(known, *others)
+
+
+async def test_a_handshake_that_is_begun_and_left_gives_way(
+    station: Stations, server_tls: ssl.SSLContext
+) -> None:
+    a = station(TransportLimits(streams_per_source=2), guard=Guard())
+    address = a.transports.listen_tls("127.0.0.1", 0, server_tls)
+    opened = [await asyncio.open_connection(*address) for _ in range(6)]
+    async with asyncio.timeout(PATIENCE):
+        for reader, _ in opened[:4]:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        while len(a.transports._streams._arriving) > 2:
+            await asyncio.sleep(0)
+    assert a.counters.streams_cut == 4 and len(a.transports._streams.room) == 2
+    await hang_up(*(writer for _, writer in opened))
+
+
 async def test_an_ipv6_network_is_one_source(station: Stations) -> None:
-    assert _source("2001:db8:1:2::1") == _source("2001:db8:1:2:ffff::9") != _source("2001:db8:1:3::1")
-    assert _source("192.0.2.1") != _source("192.0.2.2")
+    assert source_of("2001:db8:1:2::1") == source_of("2001:db8:1:2:ffff::9") != source_of("2001:db8:1:3::1")
+    assert source_of("192.0.2.1") != source_of("192.0.2.2")
     a = station(TransportLimits(streams_per_source=1))
     try:
         address = a.transports.listen_tcp("::1", 0)
@@ -486,7 +536,7 @@ async def test_an_ipv6_network_is_one_source(station: Stations) -> None:
     writer.close()
     refused.close()
     assert await get(a.closed) == flow.connection
-    assert not a.transports._streams._sources
+    assert not len(a.transports._streams.room)
 
 
 async def test_all_streams_are_bounded(station: Stations) -> None:
@@ -659,12 +709,11 @@ async def test_tls_handshake_that_does_not_come(station: Stations, server_tls: s
         assert await other.read() == b""  # one in handshake counts against its source
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
-    assert a.counters.handshakes_failed == 1
     async with asyncio.timeout(PATIENCE):
-        while a.transports._streams._accepted:
+        while a.transports._streams.room:
             await asyncio.sleep(0)
-    writer.close()
-    refused.close()
+    assert a.counters.handshakes_failed == 1
+    await hang_up(writer, refused)
 
 
 async def test_tls_plain_text_is_refused(station: Stations, server_tls: ssl.SSLContext) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import resource
 
+from ringback.shell.transport_limits import TransportLimits
+
 DESCRIPTORS_A_LEG = 2
 """Sockets of one leg: RTP and RTCP."""
 
 DESCRIPTORS_KEPT = 512
-"""Descriptors for everything that is no call: SIP streams, HTTP, the database, workers."""
+"""Descriptors for everything that is neither a call nor a SIP stream: webhooks, HTTP, the database, workers."""
+
+SHARE_OF_STREAMS = 0.25
+"""Of the other descriptors: strangers open streams, and must not leave calls without."""
 
 SANDBOX_RTP = 400
 """Ports at the top of the RTP range that are the sandbox carrier's: a hundred calls and their mirrors."""
@@ -26,6 +31,12 @@ def most_calls(wanted: int, rtp_ports: tuple[int, int], descriptors: int) -> int
     """Legs that may be up at once before descriptors or RTP ports run out; ``wanted`` 0 is as many as go."""
     low, high = rtp_ports
     by_ports = (high - low + 1 - SANDBOX_RTP) // 2
-    by_files = (descriptors - DESCRIPTORS_KEPT) // DESCRIPTORS_A_LEG
+    by_files = (descriptors - DESCRIPTORS_KEPT - most_streams(descriptors)) // DESCRIPTORS_A_LEG
     room = max(1, min(by_ports, by_files))
     return min(wanted, room) if wanted else room
+
+
+def most_streams(descriptors: int) -> int:
+    """SIP streams that may be open at once before calls would want for descriptors."""
+    share = int((descriptors - DESCRIPTORS_KEPT) * SHARE_OF_STREAMS)
+    return max(1, min(TransportLimits().streams, share))

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from ringback.app.errors import Unusable
 from ringback.app.http import HttpServer
-from ringback.app.limits import SANDBOX_RTP, most_calls, raise_file_limit
+from ringback.app.limits import SANDBOX_RTP, most_calls, most_streams, raise_file_limit
 from ringback.app.project import ProjectDirectory, Running
 from ringback.app.reachable import reachable_address
 from ringback.app.settings import Address, Settings
@@ -44,6 +44,7 @@ from ringback.shell.project_http import ProjectHandler, create_project_routes
 from ringback.shell.tasks import Tasks
 from ringback.shell.timelines import timeline_routes
 from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
+from ringback.shell.transport_limits import TransportLimits
 from ringback.shell.vitals import vital_routes
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
@@ -165,12 +166,14 @@ class Server:
         low, high = settings.rtp_ports
         pump = self._open_pump((low, high - SANDBOX_RTP))
         sip, sips = Address.parse(settings.sip, 5060), Address.parse(settings.sips, 5061)
+        descriptors = raise_file_limit()
         self.exchange = Exchange(
             ExchangeSettings(
                 sip=sip,
                 sips=sips,
                 public_address="" if settings.public_address == "auto" else settings.public_address,
-                max_calls=most_calls(settings.max_calls, settings.rtp_ports, raise_file_limit()),
+                max_calls=most_calls(settings.max_calls, settings.rtp_ports, descriptors),
+                transports=TransportLimits(streams=most_streams(descriptors)),
                 tls_context=await asyncio.to_thread(self._tls),
             ),
             store=self.store,

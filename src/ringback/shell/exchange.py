@@ -34,6 +34,7 @@ from ringback.shell.sound import Sound
 from ringback.shell.steady import steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
+from ringback.shell.transport_limits import TransportLimits
 from ringback.shell.vanished import VANISHED_AFTER, Vanished
 from ringback.shell.vault import Vault
 from ringback.shell.webhooks import WebhookClient
@@ -61,6 +62,7 @@ class ExchangeSettings:
     sips: tuple[str, int] | None = ("0.0.0.0", 5061)
     public_address: str = ""
     max_calls: int = 5_000
+    transports: TransportLimits = TransportLimits()  # noqa: RUF009 - it cannot be changed
     tls_context: Any = field(default=None, repr=False)
 
 
@@ -98,6 +100,7 @@ class Exchange:
             public_address=settings.public_address,
             resolver=resolver,
             guard=self.guard,
+            limits=settings.transports,
             transfers=True,
         )
         self._pump = pump

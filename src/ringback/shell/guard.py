@@ -189,6 +189,11 @@ class Guard:
         stranger = self._stranger(source[0], now, "streams of ")
         return max(stranger.borrow(messages, limits.rate, limits.burst, now), stranger.quiet_until - now)
 
+    def may_connect(self, source: Source, now: float) -> bool:
+        """Count a connection that an address opens, as many as it may send messages; False when it is not to be kept."""
+        stranger = self._stranger(source[0], now, "connections of ")
+        return stranger.take(self.limits.rate, self.limits.burst, now)
+
     def _stranger(self, host: str, now: float, kind: str = "") -> _Stranger:
         key = kind + _network(host)
         stranger = self._strangers.get(key)

@@ -24,7 +24,7 @@ from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
 from ringback.shell.tokens import tokens
-from ringback.shell.transport import SipTransports
+from ringback.shell.transport import SipTransports, TransportLimits
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
 from ringback.sip.errors import SipSyntaxError
@@ -113,6 +113,7 @@ class SipStack:
         public_address: str = "",
         resolver: Resolver | None = None,
         guard: Guard | None = None,
+        limits: TransportLimits | None = None,
         transfers: bool = False,
     ) -> None:
         self._host = host
@@ -131,6 +132,7 @@ class SipStack:
             self._on_garbage,
             host.stream_closed,
             self._on_unreachable,
+            limits,
             public_address=public_address or None,
             guard=guard,
         )

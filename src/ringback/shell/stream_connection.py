@@ -11,7 +11,9 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response
 from ringback.sip.stream import PONG, KeepAlive, Malformed, StreamParser
 
-from .guard import Guard
+from .guard import Guard, Source
+from .stream_room import StreamRoom
+from .stream_turns import Attention
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
@@ -25,7 +27,9 @@ class Owner(Protocol):
     counters: Counters
     clock: Clock
     guard: Guard | None
-    room: memoryview
+    buffer: memoryview
+    room: StreamRoom
+    attention: Attention
 
     def made(self, stream: Stream) -> None:
         """The stream is open."""
@@ -49,7 +53,7 @@ class Stream(asyncio.BufferedProtocol):
     """One TCP or TLS connection.
 
     One that sends more than a turn's worth, or more than the guard lets its source send, is not read for a while;
-    then its peer's window fills, and nobody else waits for it.
+    then its peer's window fills, and nobody else waits for it. A stranger's waits for its turn among strangers.
     """
 
     def __init__(self, streams: Owner, number: int, destination: Destination) -> None:
@@ -61,9 +65,19 @@ class Stream(asyncio.BufferedProtocol):
         self.flow = Flow(destination.transport, ("", 0), (destination.host, destination.port), number)
         self.opened_at = self.active_at = streams.clock.now()
         self.spoke = False  # it said something sensible
-        self.counted = number % 2 == 1  # against the limits of its source, from before its handshake
+        self.welcome: asyncio.Task[None] | None = None  # of an accepted stream, until its handshake is over
+        self.counted = False  # in the room for accepted streams, from before its handshake
+        self.held = 0  # bytes, as the room counts them
         self.closing_seen = False  # by the last sweep
+        self._is_paused = False
+        self._is_unwanted = False
         self._begun_at: float | None = None  # when the message began that is not whole yet
+        self._unfinished = 0  # bytes since then
+
+    @property
+    def source(self) -> Source:
+        """Address and port of the peer."""
+        return self.destination.host, self.destination.port
 
     @property
     def is_open(self) -> bool:
@@ -76,6 +90,10 @@ class Stream(asyncio.BufferedProtocol):
         if local and remote:
             self.flow = Flow(self.flow.transport, local[:2], remote[:2], self.number)
         self._streams.made(self)
+        # Without TLS the welcome is not cancelled: uvloop might have opened the transport by then, and would close it
+        # without telling.
+        if self._is_unwanted:
+            self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -84,25 +102,50 @@ class Stream(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         return False  # half-open streams carry no calls
 
+    @property
+    def _is_strange(self) -> bool:
+        return self.counted and not self._streams.room.is_proven(self)
+
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._streams.room
+        buffer = self._streams.buffer
+        return buffer[: self._streams.limits.stranger_read] if self._is_strange else buffer
 
     def buffer_updated(self, size: int) -> None:
         streams = self._streams
+        data = bytes(streams.buffer[:size])
+        if not self._is_strange:
+            self.read(data)
+        elif not streams.attention.give(self, data):
+            self._pause()
+
+    def read(self, data: bytes) -> None:
+        """Read what came, and go on when it is this stream's turn again."""
+        streams = self._streams
         guard = streams.guard
         before = streams.counters.messages_in + streams.counters.garbage
-        self._received(bytes(streams.room[:size]))
+        self._received(data)
         pause = 0.0
         if guard is not None:
             messages = streams.counters.messages_in + streams.counters.garbage - before
-            remote = self.flow.remote
-            pause = guard.charge((remote[0], remote[1]), messages, streams.clock.now())
-        if (pause or size == len(streams.room)) and self._transport is not None and self.is_open:
-            self._transport.pause_reading()
+            pause = guard.charge(self.source, messages, streams.clock.now())
+            if self.counted:
+                if messages:
+                    streams.room.hear(self)
+                self.weigh()
+        if pause or len(data) >= streams.limits.stranger_read:
+            self._pause()
             streams.loop.call_later(pause, self._resume)
+        else:
+            self._resume()
+
+    def _pause(self) -> None:
+        if self._transport is not None and self.is_open and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is not None and self.is_open:
+        if self._transport is not None and self.is_open and self._is_paused:
+            self._is_paused = False
             self._transport.resume_reading()
 
     def _received(self, data: bytes) -> None:
@@ -119,9 +162,11 @@ class Stream(asyncio.BufferedProtocol):
         if self._parser.failure is not None:
             self._give_up(self._parser.failure)
         elif self._parser.is_idle:
-            self._begun_at = None
+            self._begun_at, self._unfinished = None, 0
         elif items or self._begun_at is None:
-            self._begun_at = now
+            self._begun_at, self._unfinished = now, len(data)
+        else:
+            self._unfinished += len(data)
 
     def send(self, data: bytes) -> bool:
         """False when the stream is closed, or its reader so slow that it was closed now."""
@@ -133,7 +178,18 @@ class Stream(asyncio.BufferedProtocol):
             self._streams.counters.slow_readers += 1
             transport.abort()
             return False
-        return True
+        return self.weigh()
+
+    def weigh(self) -> bool:
+        """Have the room count what this stream makes us hold; False when it was too much, and the stream was cut."""
+        transport = self._transport
+        if transport is None or not self.counted:
+            return True
+        if self._streams.room.weigh(self, self._unfinished + transport.get_write_buffer_size()):
+            return True
+        self._streams.counters.streams_cut += 1
+        transport.abort()
+        return False
 
     def expired(self, now: float) -> bool:
         """Whether one of the limits on time has passed."""
@@ -142,7 +198,8 @@ class Stream(asyncio.BufferedProtocol):
             return True
         if not self.spoke and self.number % 2 and now - self.opened_at > limits.first_message_after:
             return True
-        return now - self.active_at > limits.idle_after
+        is_trusted = not self.counted or self._streams.room.is_proven(self)
+        return now - self.active_at > (limits.idle_after if is_trusted else limits.stranger_idle_after)
 
     def close(self) -> None:
         """Close when what was written is out."""
@@ -150,9 +207,12 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, also in the handshake."""
+        self._is_unwanted = True
         if self._transport is not None:
             self._transport.abort()
+        elif self.welcome is not None and self.destination.transport == "TLS":
+            self.welcome.cancel()
 
     def _take(self, item: Request | Response | KeepAlive | Malformed) -> None:
         counters, callbacks = self._streams.counters, self._streams.callbacks

@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ringback.sip.flow import Flow, Hop
 
 from .guard import Guard
 from .stream_connection import Destination, Stream
+from .stream_room import Guest, StreamRoom, source_of
+from .stream_turns import Attention, Handshakes
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
@@ -56,16 +59,18 @@ class Streams:
         self.counters = counters
         self.clock = clock
         self.guard = guard
-        self.room = memoryview(bytearray(limits.stream_read))  # for all: what is read is taken out at once
+        self.buffer = memoryview(bytearray(limits.stream_read))  # for all: what is read is taken out at once
+        self.room = StreamRoom(limits, guard, clock)
+        self.attention = Attention(loop, limits.turn)
+        self._handshakes = Handshakes(loop, limits, clock)
         self._client_context = client_context
         self._listeners: list[socket.socket] = []
         self._open: dict[int, Stream] = {}
         self._by_destination: dict[Destination, Stream] = {}
         self._opening: dict[Destination, list[Waiting]] = {}
         self._former: OrderedDict[int, Destination] = OrderedDict()  # of streams that we had opened
-        self._sources: Counter[str] = Counter()  # accepted streams by address, those in handshake too
-        self._accepted = 0  # the sum of these
         self._opened = 0
+        self._arriving: set[Stream] = set()
         self._welcomes: set[asyncio.Task[None]] = set()
         self._connects: set[asyncio.Task[None]] = set()
         self._accepted_number = -1
@@ -121,55 +126,60 @@ class Streams:
                 self.loop.remove_reader(listener.fileno())
                 self.loop.call_later(ACCEPT_AGAIN_AFTER, self._accept_again, listener, transport, context)
                 return
-            source = _source(address[0])
-            if (
-                self._sources[source] >= self.limits.streams_per_source
-                or self._accepted >= self.limits.streams
-            ):
+            self._accepted_number += 2
+            stream = Stream(self, self._accepted_number, Destination(transport, address[0], address[1], ""))
+            cut = self.room.enter(stream)
+            if cut is None:
                 self.counters.streams_refused += 1
                 sock.close()
                 continue
+            stream.counted = True
+            for guest in cut:
+                self._cut(guest)
             sock.setblocking(False)
-            self._accepted += 1
-            self._sources[source] += 1
-            destination = Destination(transport, address[0], address[1], "")
-            self._spawn(self._welcome(sock, destination, context), self._welcomes)
+            self._arriving.add(stream)
+            stream.welcome = self._spawn(self._welcome(sock, stream, context), self._welcomes)
+            stream.welcome.add_done_callback(partial(self._welcomed, sock, stream))
+
+    def _cut(self, guest: Guest) -> None:
+        """A stranger gives way to another."""
+        guest.counted = False
+        self.counters.streams_cut += 1
+        guest.abort()
 
     def _accept_again(self, listener: socket.socket, transport: str, context: ssl.SSLContext | None) -> None:
         if listener.fileno() >= 0:
             self.loop.add_reader(listener.fileno(), self._accept, listener, transport, context)
 
-    async def _welcome(
-        self, sock: socket.socket, destination: Destination, context: ssl.SSLContext | None
-    ) -> None:
-        self._accepted_number += 2
-        stream = Stream(self, self._accepted_number, destination)
-        secure = context is not None
-        try:
-            await self.loop.connect_accepted_socket(
-                lambda: stream,
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=self.limits.handshake_after if secure else None,
-                ssl_shutdown_timeout=SHUTDOWN_AFTER if secure else None,
-            )
-        except (OSError, TimeoutError):
-            self.counters.handshakes_failed += 1
+    async def _welcome(self, sock: socket.socket, stream: Stream, context: ssl.SSLContext | None) -> None:
+        if context is not None:
+            async with asyncio.timeout(self.limits.handshake_after):
+                await self._handshakes.turn(source_of(stream.destination.host))
+        await self.loop.connect_accepted_socket(
+            lambda: stream,
+            sock,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else self.limits.handshake_after,
+            ssl_shutdown_timeout=None if context is None else SHUTDOWN_AFTER,
+        )
+
+    def _welcomed(self, sock: socket.socket, stream: Stream, task: asyncio.Task[None]) -> None:
+        """A welcome has come to its end, whatever it was: the peer gave up, or was cut, before it began or later."""
+        self._arriving.discard(stream)
+        stream.welcome = None
+        failed = task.cancelled() or task.exception() is not None
+        if failed:
             sock.close()
-        finally:
-            if stream.number not in self._open:
-                self._let_go(stream)
+            if not task.cancelled():
+                self.counters.handshakes_failed += 1
+        if stream.number not in self._open:
+            self._let_go(stream)
 
     def _let_go(self, stream: Stream) -> None:
         """Count an accepted stream no more; once."""
-        if not stream.counted:
-            return
-        stream.counted = False
-        self._accepted -= 1
-        source = _source(stream.destination.host)
-        self._sources[source] -= 1
-        if self._sources[source] <= 0:
-            del self._sources[source]
+        if stream.counted:
+            stream.counted = False
+            self.room.leave(stream)
 
     # -- sending
 
@@ -294,6 +304,8 @@ class Streams:
             elif stream.expired(now):
                 self.counters.streams_expired += 1
                 stream.close()
+            else:
+                stream.weigh()  # some of what was written may be out
         self._sweeper = self.loop.call_later(self.limits.sweep_every, self._sweep)
 
     def stop_listening(self) -> None:
@@ -308,8 +320,8 @@ class Streams:
         self._closing = True
         self._sweeper.cancel()
         self.stop_listening()
-        for task in self._welcomes:
-            task.cancel()
+        for stream in self._arriving:
+            stream.abort()
         try:
             async with asyncio.timeout(grace):
                 if self._connects:
@@ -325,19 +337,14 @@ class Streams:
         await asyncio.gather(*self._welcomes, *self._connects, return_exceptions=True)
         await self._all_gone.wait()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = self.loop.create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, (OSError, TimeoutError)):
             self.loop.call_exception_handler({"message": "a SIP stream failed", "exception": error})
-
-
-def _source(host: str) -> str:
-    """What limits count as one source: an address, of IPv6 the network of 64 bits that one customer has."""
-    if ":" not in host:
-        return host
-    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()

@@ -1,0 +1,149 @@
+"""Who gets a stream when there are too many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ringback.shell.guard import Guard, GuardLimits
+from ringback.shell.stream_room import LEAST_CUT, StreamRoom, source_of
+from ringback.shell.transport_limits import TransportLimits
+
+
+class Clock:
+    time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+
+class Stream:
+    counted = True
+    held = 0
+
+    def __init__(self, number: int, host: str = "192.0.2.1") -> None:
+        self.number = number
+        self.source = (host, 30_000 + number)
+
+    def abort(self) -> None:
+        raise AssertionError("the room cuts nobody by itself")
+
+    def __repr__(self) -> str:
+        return str(self.number)
+
+
+GUARD = GuardLimits(burst=1_000_000)
+
+
+def room_of(guard: Guard | None = None, **limits: int) -> tuple[StreamRoom, Guard]:
+    guard = Guard(GUARD) if guard is None else guard
+    return StreamRoom(TransportLimits(**limits), guard, Clock()), guard
+
+
+def enter(room: StreamRoom, *streams: Stream) -> list[Any]:
+    cut: list[Any] = []
+    for stream in streams:
+        gone = room.enter(stream)
+        cut += ["refused"] if gone is None else gone
+    return cut
+
+
+def test_a_source_that_has_all_its_streams_loses_the_silent_one_that_waited_longest() -> None:
+    room, _ = room_of(streams_per_source=3)
+    own = [Stream(n) for n in range(5)]
+    others = [Stream(n, "192.0.2.2") for n in range(10, 13)]
+    assert enter(room, *others, *own[:3]) == []
+    room.hear(own[0])
+    assert enter(room, own[3]) == [own[1]]
+    assert enter(room, own[4]) == [own[2]]
+    assert len(room) == 6
+
+
+def test_of_strangers_that_were_heard_the_one_unheard_for_longest_goes() -> None:
+    room, _ = room_of(streams_per_source=3)
+    one, two, three = own = [Stream(n) for n in range(3)]
+    enter(room, *own)
+    for stream in (one, two, three, one):
+        room.hear(stream)
+    assert enter(room, Stream(4)) == [two]
+
+
+def test_proven_streams_are_never_cut_and_leave_no_room() -> None:
+    room, guard = room_of(streams_per_source=3)
+    own = [Stream(n) for n in range(3)]
+    enter(room, *own)
+    for stream in own:
+        guard.vouch(stream.source, 0.0)
+    assert enter(room, Stream(4)) == ["refused"]
+    room.leave(own[1])
+    stranger, another = Stream(5), Stream(6)
+    assert enter(room, stranger) == []
+    assert enter(room, another) == [stranger]
+
+
+def test_strangers_of_all_addresses_together_have_a_bound_and_proven_streams_are_outside_it() -> None:
+    room, guard = room_of(streams=100, strangers=10)
+    known = [Stream(n, f"198.51.100.{n}") for n in range(10)]
+    assert enter(room, *known) == []
+    for stream in known:
+        guard.vouch(stream.source, 0.0)
+    strangers = [Stream(100 + n, f"203.0.113.{n}") for n in range(500)]
+    assert enter(room, *strangers) == strangers[:490]
+    assert len(room) == 20
+    assert all(room.is_proven(stream) for stream in known)
+    assert not any(room.is_proven(stream) for stream in strangers[490:])
+
+
+def test_when_all_places_are_taken_only_strangers_go() -> None:
+    room, guard = room_of(streams=4, strangers=4)
+    known = [Stream(n, f"198.51.100.{n}") for n in range(4)]
+    for stream in known:
+        guard.vouch(stream.source, 0.0)
+    stranger = Stream(50, "203.0.113.1")
+    assert enter(room, *known[:3], stranger) == []
+    assert enter(room, known[3]) == [stranger]
+    assert enter(room, Stream(51, "203.0.113.2")) == ["refused"]
+    for stream in known:
+        room.leave(stream)
+    assert len(room) == 0 and not room._by_source and not room._all.silent and not room._all.heard
+
+
+def test_an_address_may_not_open_connections_without_end() -> None:
+    room, _ = room_of(Guard(GuardLimits(rate=10, burst=20)), streams_per_source=5)
+    assert enter(room, *(Stream(n) for n in range(100))).count("refused") == 80
+    assert enter(room, Stream(200, "192.0.2.2")) == []
+
+
+def test_what_strangers_make_us_hold_has_a_bound_and_the_small_ones_stay() -> None:
+    room, guard = room_of(strangers_held=100_000)
+    big, more, small, known = [Stream(n) for n in range(4)]
+    enter(room, big, more, small, known)
+    guard.vouch(known.source, 0.0)
+    assert room.weigh(big, 60_000)
+    assert room.weigh(known, 10_000_000)
+    assert not room.weigh(more, 60_000)
+    assert room.weigh(small, LEAST_CUT - 1)
+    room.leave(more)
+    assert room.weigh(big, 90_000)
+    room.leave(big)
+    room.leave(small)
+    assert room._held == 0
+
+
+def test_without_a_guard_all_are_trusted() -> None:
+    room = StreamRoom(TransportLimits(streams=2), None, Clock())
+    assert enter(room, Stream(1), Stream(2), Stream(3)) == ["refused"]
+    assert room.is_proven(Stream(1)) and room.weigh(Stream(1), 10**9)
+
+
+@pytest.mark.parametrize(
+    "one,other,same",
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_what_counts_as_one_source(one: str, other: str, same: bool) -> None:
+    assert (source_of(one) == source_of(other)) == same
