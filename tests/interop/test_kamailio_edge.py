@@ -14,6 +14,7 @@ from live_scene import WITHIN, Scene, answered, hears, over, scene_of, twiml
 from peers.kamailio import Edge, edge, require_kamailio
 
 from ringback.media import tones
+from ringback.sandbox.endpoint import EndpointCall
 
 require_kamailio()
 
@@ -44,6 +45,15 @@ async def scene(server: LiveServer, replayed: set[str], kamailio: Edge) -> Async
         yield scene
 
 
+@pytest.fixture
+async def ringing(scene: Scene, kamailio: Edge) -> tuple[EndpointCall, EndpointCall]:
+    """alice's call of bob, and the leg that rings at his phone; both are registered through Kamailio."""
+    alice = await scene.registered("alice", through=kamailio.address)
+    bob = await scene.registered("bob", through=kamailio.address)
+    call = alice.dial("bob")
+    return call, await bob.rung()
+
+
 async def test_rfc3261_22_3_kamailio_passes_challenge_and_digest_on(scene: Scene, kamailio: Edge) -> None:
     phone = await scene.registered("alice", through=kamailio.address)
     assert (await phone.register(expires=0)).status == 200
@@ -51,14 +61,12 @@ async def test_rfc3261_22_3_kamailio_passes_challenge_and_digest_on(scene: Scene
 
 
 async def test_rfc3261_12_2_1_1_kamailio_finds_its_route_in_all_requests_of_a_dialog(
-    scene: Scene, kamailio: Edge
+    ringing: tuple[EndpointCall, EndpointCall], kamailio: Edge
 ) -> None:
-    alice, bob = (
-        await scene.registered("alice", through=kamailio.address),
-        await scene.registered("bob", through=kamailio.address),
-    )
-    call = alice.dial("bob")
-    leg = await bob.pick_up()
+    call, leg = ringing
+    leg.ring()
+    leg.answer()
+    leg.listen()
     await answered(call)
     await call.play(tones.sine(1000, 0.2), loops=0)
     assert await hears(leg, 1000)
@@ -70,13 +78,12 @@ async def test_rfc3261_12_2_1_1_kamailio_finds_its_route_in_all_requests_of_a_di
     assert routed.count("ACK") >= 2
 
 
-async def test_rfc3261_15_1_kamailio_takes_the_callees_bye_to_both(scene: Scene, kamailio: Edge) -> None:
-    alice, bob = (
-        await scene.registered("alice", through=kamailio.address),
-        await scene.registered("bob", through=kamailio.address),
-    )
-    call = alice.dial("bob")
-    leg = await bob.pick_up()
+async def test_rfc3261_15_1_kamailio_takes_the_callees_bye_to_both(
+    ringing: tuple[EndpointCall, EndpointCall], kamailio: Edge
+) -> None:
+    call, leg = ringing
+    leg.ring()
+    leg.answer()
     await answered(call)
     leg.hang_up()
     await over(leg)
@@ -84,13 +91,10 @@ async def test_rfc3261_15_1_kamailio_takes_the_callees_bye_to_both(scene: Scene,
     assert kamailio.said("ROUTED").count("BYE") == 2
 
 
-async def test_rfc3262_4_kamailio_takes_pracks_by_its_route(scene: Scene, kamailio: Edge) -> None:
-    alice, bob = (
-        await scene.registered("alice", through=kamailio.address),
-        await scene.registered("bob", through=kamailio.address),
-    )
-    call = alice.dial("bob")
-    leg = await bob.rung()
+async def test_rfc3262_4_kamailio_takes_pracks_by_its_route(
+    ringing: tuple[EndpointCall, EndpointCall], kamailio: Edge
+) -> None:
+    call, leg = ringing
     leg.ring(early_media=True)
     leg.answer()  # goes out when the PRACK has come
     await answered(call)
@@ -101,13 +105,10 @@ async def test_rfc3262_4_kamailio_takes_pracks_by_its_route(scene: Scene, kamail
     await over(call)
 
 
-async def test_rfc3261_9_1_kamailio_knows_what_our_cancel_withdraws(scene: Scene, kamailio: Edge) -> None:
-    alice, bob = (
-        await scene.registered("alice", through=kamailio.address),
-        await scene.registered("bob", through=kamailio.address),
-    )
-    call = alice.dial("bob")
-    leg = await bob.rung()
+async def test_rfc3261_9_1_kamailio_knows_what_our_cancel_withdraws(
+    ringing: tuple[EndpointCall, EndpointCall], kamailio: Edge
+) -> None:
+    call, leg = ringing
     leg.ring()
     await answered(call)  # by the server, which goes on ringing for the caller
     call.hang_up()
@@ -116,13 +117,10 @@ async def test_rfc3261_9_1_kamailio_knows_what_our_cancel_withdraws(scene: Scene
     assert kamailio.said("FIRST").count("CANCEL") == 1
 
 
-async def test_rfc3261_17_1_1_3_kamailio_takes_the_ack_of_a_refusal(scene: Scene, kamailio: Edge) -> None:
-    alice, bob = (
-        await scene.registered("alice", through=kamailio.address),
-        await scene.registered("bob", through=kamailio.address),
-    )
-    call = alice.dial("bob")
-    leg = await bob.rung()
+async def test_rfc3261_17_1_1_3_kamailio_takes_the_ack_of_a_refusal(
+    ringing: tuple[EndpointCall, EndpointCall], kamailio: Edge
+) -> None:
+    call, leg = ringing
     leg.refuse(486)
     await over(leg)
     await over(call)
