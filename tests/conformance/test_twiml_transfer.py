@@ -179,20 +179,26 @@ def test_twiml_refer_of_the_caller_without_refer_url_is_refused() -> None:
 WAITS = 'referUrl="/refer" answerOnBridge="true"'
 
 
+def transferring(who: str, *, refer: str | int = TO_CAROL) -> tuple[World, Leg, Leg]:
+    """One of two who talk asks for a transfer, and waits: the transferor, and who stays."""
+    world, call, callee = talking(WAITS, refer=refer)
+    transferor, stays = (callee, call) if who == "callee" else (call, callee)
+    assert transferor.refer() == 1
+    world.run(0.2)
+    return world, transferor, stays
+
+
 @pytest.mark.parametrize("who", ["callee", "caller"])
 def test_twiml_refer_with_answer_on_bridge_keeps_the_transferor_until_the_answer(who: str) -> None:
-    world, call, callee = talking(WAITS)
-    transferor, stays = (callee, call) if who == "callee" else (call, callee)
-    number = transferor.refer()
-    world.run(0.2)
+    world, transferor, stays = transferring(who)
     carol = world.children(stays)[-1]
     assert not transferor.over
     assert transferor.bridged is None
     carol.ring()
-    assert transferor.referrals[number] == [202, 180]
+    assert transferor.referrals[1] == [202, 180]
     carol.answer()
     assert stays.bridged is carol
-    assert transferor.referrals[number] == [202, 180, 200]
+    assert transferor.referrals[1] == [202, 180, 200]
     assert transferor.over
     world.run(2)
     carol.hang_up()
@@ -206,14 +212,11 @@ def test_twiml_refer_with_answer_on_bridge_keeps_the_transferor_until_the_answer
 def test_twiml_refer_with_answer_on_bridge_resumes_when_nobody_answers(
     who: str, status: int, notified: int
 ) -> None:
-    world, call, callee = talking(WAITS)
-    transferor, stays = (callee, call) if who == "callee" else (call, callee)
-    number = transferor.refer()
-    world.run(0.2)
+    world, transferor, stays = transferring(who)
     world.children(stays)[-1].reject(status)
     world.run(0.2)
-    assert transferor.referrals[number] == [202, notified]
-    assert call.bridged is callee
+    assert transferor.referrals[1] == [202, notified]
+    assert stays.bridged is transferor
     again = transferor.refer()
     world.run(0.2)
     world.children(stays)[-1].answer()
@@ -223,22 +226,16 @@ def test_twiml_refer_with_answer_on_bridge_resumes_when_nobody_answers(
 
 @pytest.mark.parametrize("who", ["callee", "caller"])
 def test_twiml_refer_with_answer_on_bridge_resumes_when_the_program_fails(who: str) -> None:
-    world, call, callee = talking(WAITS, refer=500)
-    transferor, stays = (callee, call) if who == "callee" else (call, callee)
-    number = transferor.refer()
-    world.run(0.2)
-    assert transferor.referrals[number] == [202, 503]
-    assert call.bridged is callee
+    world, transferor, stays = transferring(who, refer=500)
+    assert transferor.referrals[1] == [202, 503]
+    assert stays.bridged is transferor
     assert stays.codes("error") == [11200]
     world.end()
 
 
 @pytest.mark.parametrize("who", ["callee", "caller"])
 def test_twiml_refer_of_a_waiting_transferor_who_hangs_up(who: str) -> None:
-    world, call, callee = talking(WAITS)
-    transferor, stays = (callee, call) if who == "callee" else (call, callee)
-    transferor.refer()
-    world.run(0.2)
+    world, transferor, stays = transferring(who)
     transferor.hang_up()
     world.run(0.2)
     carol = world.children(stays)[-1].answer()
@@ -250,10 +247,7 @@ def test_twiml_refer_of_a_waiting_transferor_who_hangs_up(who: str) -> None:
 
 @pytest.mark.parametrize("who", ["callee", "caller"])
 def test_twiml_refer_of_a_waiting_transferor_who_hangs_up_in_vain(who: str) -> None:
-    world, call, callee = talking(WAITS)
-    transferor, stays = (callee, call) if who == "callee" else (call, callee)
-    transferor.refer()
-    world.run(0.2)
+    world, transferor, stays = transferring(who)
     transferor.hang_up()
     world.children(stays)[-1].reject(486)
     world.run(2)
