@@ -13,6 +13,8 @@ from urllib.request import urlopen
 import pytest
 from live import LiveServer, live_server, start_server
 
+from ringback.app.project import ProjectDirectory
+
 
 def ringback(*words: str, within: float = 60) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "ringback.app.cli", *words]
@@ -85,13 +87,24 @@ def test_the_card_shows_secrets_at_the_first_start_and_where_they_are_asked_for(
             assert wanted in done.stdout
 
 
+def test_what_init_made_is_on_the_first_card_wherever_it_goes(tmp_path: Path) -> None:
+    assert ringback("init", str(tmp_path)).returncode == 0
+    passwords = ProjectDirectory(tmp_path).phones().values()
+    with live_server(tmp_path) as first:
+        assert all(password in first.output for password in passwords)
+    with live_server(tmp_path) as second:
+        assert not any(password in second.output for password in passwords)
+
+
 def test_the_starter_is_not_put_among_other_files_unless_that_was_asked_for(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear")
     done = ringback("serve", str(tmp_path))
     assert done.returncode == 2
     assert f"ringback init {tmp_path}" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
-    assert ringback("init", str(tmp_path)).returncode == 0
+    made = ringback("init", str(tmp_path))
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.count("\n") == 1
     assert (tmp_path / "functions/outbound.js").is_file()
     assert (tmp_path / "letter.txt").read_text() == "Dear"
 

@@ -121,7 +121,7 @@ def serve(
 @app.command()
 def init(directory: Directory) -> None:
     """Write the starter project into a directory, without starting it; what is there already stays."""
-    from ringback.app import settings
+    from ringback.app import logs, settings
     from ringback.app.project import ProjectDirectory
     from ringback.app.serving import initialize
 
@@ -129,6 +129,7 @@ def init(directory: Directory) -> None:
     place = ProjectDirectory(directory)
     place.make()
     given = settings.load(place.path, http="127.0.0.1:0", sip="127.0.0.1:0", sips="127.0.0.1:0")
+    logs.set_up("warning")
     run(lambda: initialize(place, given))
     console.print(
         f"The starter project is in {place.path}. Next: [bold]{ringback('serve', directory)}[/bold]",
@@ -244,7 +245,22 @@ def replay(
 @app.command()
 def version() -> None:
     """Print the version."""
-    console.print(__version__)
+    console.print(__version__, highlight=False)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Ringback: a telephone exchange that speaks Twilio."""
 
 
 if __name__ == "__main__":

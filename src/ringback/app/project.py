@@ -5,6 +5,7 @@
     DIR/functions/*.js  DIR/bins/*.xml  DIR/assets/  DIR/.env  DIR/ringback.toml      the user's
     DIR/data/ringback.db                                                               the database
     DIR/data/phones.json                     passwords of the starter's phones, owner only
+    DIR/data/unseen.json                     nobody has been shown them yet
     DIR/data/server.json                     how to reach the running server, owner only
     DIR/data/tls/  DIR/data/cache/                              certificate; spoken and fetched clips
 """
@@ -33,6 +34,9 @@ SIGNS = (
     f"{DATA_FOLDER}/phones.json",
 )
 """What makes a directory a project: each is enough, so that one of Twilio's serverless toolkit is one."""
+
+UNSEEN = "unseen.json"
+"""There from `init` to the first card."""
 
 ALPHABET = string.ascii_letters + string.digits
 
@@ -101,6 +105,18 @@ class ProjectDirectory:
         phones = {user: pinned or new_password() for user in users}
         self._write("phones.json", phones)
         return phones
+
+    def hold_back(self) -> None:
+        """Nobody has been shown the secrets yet: the first card is to."""
+        self._write(UNSEEN, {})
+
+    def is_unseen(self) -> bool:
+        """Whether the secrets are still to be made, or were never shown."""
+        return not self.phones() or (self.data / UNSEEN).exists()
+
+    def has_shown(self) -> None:
+        """The secrets were on a card."""
+        (self.data / UNSEEN).unlink(missing_ok=True)
 
     def announce(self, running: Running) -> None:
         """Say how the server is reached."""

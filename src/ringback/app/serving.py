@@ -23,9 +23,12 @@ log = structlog.get_logger("ringback")
 
 async def initialize(place: ProjectDirectory, settings: Settings) -> None:
     """Make the starter project and its data, and leave."""
+    is_unseen = place.is_unseen()
     server = Server(place, settings)
     await server.start()
     await server.stop()
+    if is_unseen:
+        place.hold_back()
 
 
 async def serve_until_told(
@@ -46,14 +49,15 @@ async def serve_until_told(
         loop.add_signal_handler(number, tell)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it, and is to go on
         loop.add_signal_handler(signal.SIGHUP, leave)  # the terminal is closed: nobody can say it twice
-    is_first = not place.phones()  # who starts it needs what it makes now, wherever the card goes
+    is_unseen = place.is_unseen()  # who starts it needs what was made, wherever the card goes
     with console.status("Starting ..."):
         server = Server(place, settings)
         await server.start()
     memory.settle()
     showing: asyncio.Task[None] | None = None
     try:
-        print_card(console, server.running, place, with_secrets=is_first or sys.stdout.isatty())
+        print_card(console, server.running, place, with_secrets=is_unseen or sys.stdout.isatty())
+        place.has_shown()
         if demo:
             showing = asyncio.create_task(_show_demo(place, console))
         await told.wait()

@@ -50,7 +50,7 @@ class Address(NamedTuple):
         host, _, port = text.rpartition(":") if not text.isdigit() else ("", "", text)
         if text.endswith("]") or (":" not in text and not text.isdigit()):
             host, port = text, str(default_port)
-        host = host.strip("[]") or "0.0.0.0"
+        host = {"": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host.strip("[]"))
         ipaddress.ip_address(host)
         number = int(port)
         if not 0 <= number <= 65535:
@@ -181,6 +181,8 @@ _WORDS = {
     "int_type": "{given} is no whole number",
     "int_parsing": "{given} is no whole number",
     "int_from_float": "{given} is no whole number",
+    "float_type": "{given} is no number",
+    "float_parsing": "{given} is no number",
     "greater_than_equal": "{given} is too small: {ge} is the least",
 }
 """How a fault is told that pydantic found; those that are not here are told by the validators above."""

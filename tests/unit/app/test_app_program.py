@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ringback import __version__
+from ringback.app.cli import app
 from ringback.app.program import ringback
 
 
@@ -38,3 +41,9 @@ def test_a_program_that_the_path_has_is_called_by_its_name(
 def test_a_module_is_called_by_the_programs_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/x/ringback/app/cli.py"])
     assert ringback() == "ringback"
+
+
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_version_may_be_asked_for_either_way(word: str) -> None:
+    done = CliRunner().invoke(app, [word])
+    assert (done.exit_code, done.output) == (0, f"{__version__}\n")

@@ -63,6 +63,18 @@ def test_passwords_are_their_owners_alone_and_strong_enough(tmp_path: Path) -> N
         assert any(character.isdigit() for character in password)
 
 
+def test_secrets_are_new_until_a_card_has_shown_them(tmp_path: Path) -> None:
+    place = ProjectDirectory(tmp_path / "p")
+    place.make()
+    assert place.is_unseen()
+    place.make_phones(("alice",), "")
+    assert not place.is_unseen()
+    place.hold_back()
+    assert place.is_unseen()
+    place.has_shown()
+    assert not place.is_unseen()
+
+
 def test_without_a_server_there_is_nobody_to_ask(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"no server runs for .*: start it with `ringback serve"):
         ProjectDirectory(tmp_path).served()

@@ -44,6 +44,7 @@ def test_the_line_goes_before_the_environment_and_both_before_the_file(
         ("http = 8080", "http: 8080 is no text: put it in quotation marks"),
         ("max-calls = 1.5", "max-calls: 1.5 is no whole number"),
         ('max-calls = "many"', "max-calls: 'many' is no whole number"),
+        ('drain = "soon"', "drain: 'soon' is no number"),
         ("max-calls = -1", "max-calls: -1 is too small: 0 is the least"),
         ("auth-token = 123456", "auth-token: what is given is no text: put it in quotation marks"),
         ("phone-password = 123456", "phone-password: what is given is no text: put it in quotation marks"),
@@ -86,6 +87,7 @@ def test_a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() -> 
     ("text", "address"),
     [
         ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("localhost:8080", ("127.0.0.1", 8080)),
         (":8080", ("0.0.0.0", 8080)),
         ("8080", ("0.0.0.0", 8080)),
         ("[::1]:8080", ("::1", 8080)),
