@@ -56,4 +56,4 @@ async def test_rfc3261_18_1_1_who_took_tcp_once_is_known_to_take_it(transports: 
         async with asyncio.timeout(20):
             await got.wait()
         assert transports.takes_tcp(hop)
-        assert not transports.takes_tcp(hop._replace(port=port + 1))
+        assert not transports.takes_tcp(hop.replace(port=port + 1))

@@ -104,10 +104,10 @@ def _planned(to: str, from_: str, from_user: str, from_domain: str, targets: lis
 
 
 def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
-    target = _target(str(binding.target), hop=list(binding.received), headers=headers)
+    target = _target(str(binding.target), hop=binding.received.parts(), headers=headers)
     target["route"] = list(binding.path)
     if binding.spare:
-        target["spare"] = [list(hop) for hop in binding.spare]
+        target["spare"] = [hop.parts() for hop in binding.spare]
     return target
 
 

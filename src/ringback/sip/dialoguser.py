@@ -196,7 +196,7 @@ class DialogUser:
             and flow.connection
             and (hop.transport, hop.host) == (flow.transport, flow.remote[0])
         ):
-            hop = hop._replace(connection=flow.connection)
+            hop = hop.replace(connection=flow.connection)
         self._hop = hop
         for item in queue:
             self._send(item, hop, now, out)

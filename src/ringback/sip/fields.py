@@ -25,18 +25,34 @@ from ringback.sip.headers import (
     parse_vias,
     split_list,
 )
-from ringback.sip.limits import MAX_CALL_ID, MAX_LIST_VALUES
+from ringback.sip.limits import MAX_LIST_VALUES
+from ringback.sip.lines import (
+    CALL_ID,
+    CONTACT,
+    CONTENT_LENGTH,
+    CSEQ,
+    FIELDS,
+    FROM,
+    MANDATORY,
+    MAX_FORWARDS,
+    RECORD_ROUTE,
+    ROUTE,
+    SINGLE,
+    TO,
+    VIA,
+    Line,
+    check_call_id,
+    check_contacts,
+    check_number,
+)
 
 if TYPE_CHECKING:
     from ringback.sip.message import Request, Response
 
-# RFC 3261 section 8.1.1; Max-Forwards is left out because RFC 2543 did not know it (RFC 4475 section 3.4.1).
-_MANDATORY: Final = ("To", "From", "Call-ID", "CSeq", "Via")
-_SINGLE: Final = frozenset(
-    ("To", "From", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
-)
-
 _NONE: Final[frozenset[str]] = frozenset()
+_MANDATORY: Final = tuple([name for name, field in FIELDS.items() if field & MANDATORY])
+_UNREAD: Final = -1
+_ABSENT: Final = -2
 Header = tuple[str, str]
 
 
@@ -48,14 +64,123 @@ class Message:
     the head was written in: "utf-8", or "latin-1" from old peers (kept so that replies give their bytes back).
     """
 
-    __slots__ = ("_typed", "body", "encoding", "headers")
+    __slots__ = (
+        "_call_id",
+        "_contacts",
+        "_content_length",
+        "_cseq",
+        "_from",
+        "_is_valid",
+        "_max_forwards",
+        "_record_routes",
+        "_routes",
+        "_to",
+        "_vias",
+        "body",
+        "encoding",
+        "headers",
+    )
 
     def __init__(self, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        known = SPELLINGS.get  # every message comes by here: a call for each field would cost as much again
-        self.headers: list[Header] = [(known(name) or canonical_name(name), value) for name, value in headers]
+        self.headers: list[Header] = []
         self.body = body
         self.encoding = "utf-8"
-        self._typed: dict[str, Any] = {}
+        self._is_valid = False  # as far as it is known
+        self._vias: tuple[Via, ...] | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._call_id: str | None = None
+        self._cseq: CSeq | None = None
+        self._contacts: tuple[NameAddr, ...] | None = None
+        self._routes: tuple[NameAddr, ...] | None = None
+        self._record_routes: tuple[NameAddr, ...] | None = None
+        self._max_forwards = _UNREAD
+        self._content_length = _UNREAD
+        self.append(headers)
+
+    def append(self, headers: Iterable[Header]) -> None:
+        """Append fields that nobody has read yet."""
+        kept = self.headers
+        for name, value in headers:
+            kept.append((SPELLINGS.get(name) or canonical_name(name), value))
+
+    # -- as it is read
+
+    def take(self, lines: list[Line]) -> bool:
+        """Keep lines that were read, of a message that has none yet; False: fields must be looked at together."""
+        seen = 0
+        is_valid = True
+        headers = self.headers
+        for line in lines:
+            headers.append(line.header)
+            field = line.field
+            if not field:
+                continue
+            if seen & field:
+                if field & SINGLE:
+                    is_valid = False
+                    continue  # the first counts
+                return False
+            seen |= field
+            self._keep(field, line.typed)
+        self._is_valid = is_valid and seen & MANDATORY == MANDATORY and bool(self._vias)
+        return True
+
+    def _keep(self, field: int, typed: Any) -> None:
+        if field == FROM:
+            self._from = typed
+        elif field == TO:
+            self._to = typed
+        elif field == VIA:
+            self._vias = typed
+        elif field == CALL_ID:
+            self._call_id = typed
+        elif field == CSEQ:
+            self._cseq = typed
+        elif field == CONTACT:
+            self._contacts = typed
+        elif field == MAX_FORWARDS:
+            self._max_forwards = typed
+        elif field == CONTENT_LENGTH:
+            self._content_length = typed
+        elif field == ROUTE:
+            self._routes = typed
+        elif field == RECORD_ROUTE:
+            self._record_routes = typed
+
+    def read(self) -> None:
+        """Read what a user agent acts on, field by field, so that nothing raises later. Raises SipSyntaxError."""
+        for name, _ in self.headers:
+            field = FIELDS.get(name, 0)
+            if field == FROM:
+                self.from_  # noqa: B018 - a property that reads and keeps
+            elif field == TO:
+                self.to  # noqa: B018
+            elif field == VIA:
+                self.vias  # noqa: B018
+            elif field == CALL_ID:
+                self.call_id  # noqa: B018
+            elif field == CSEQ:
+                self.cseq  # noqa: B018
+            elif field == CONTACT:
+                self.contacts  # noqa: B018
+            elif field == MAX_FORWARDS:
+                self.max_forwards  # noqa: B018
+            elif field == CONTENT_LENGTH:
+                self.content_length  # noqa: B018
+            elif field == ROUTE:
+                self.routes  # noqa: B018
+            elif field == RECORD_ROUTE:
+                self.record_routes  # noqa: B018
+
+    def _forget(self, name: str) -> None:
+        """Read a field anew when it is next asked for: it changes."""
+        self._is_valid = False
+        field = FIELDS.get(name, 0)
+        if field & (MAX_FORWARDS | CONTENT_LENGTH):
+            self._keep(field, _UNREAD)
+        elif field:
+            self._keep(field, None)
 
     # -- fields as text
 
@@ -108,26 +233,26 @@ class Message:
     def add(self, name: str, value: str) -> None:
         """Append a field."""
         name = canonical_name(name)
-        self._typed.pop(name, None)
+        self._forget(name)
         self.headers.append((name, value))
 
     def prepend(self, name: str, value: str) -> None:
         """Put a field in front of all others (Via, Route, Record-Route)."""
         name = canonical_name(name)
-        self._typed.pop(name, None)
+        self._forget(name)
         self.headers.insert(0, (name, value))
 
     def remove(self, name: str) -> None:
         """Take every field of this name away."""
         name = canonical_name(name)
-        self._typed.pop(name, None)
+        self._forget(name)
         lower = name.lower()
         self.headers = [header for header in self.headers if header[0].lower() != lower]
 
     def set(self, name: str, value: str) -> None:
         """Put `value` in the place of the first field of this name, take the others away; append when new."""
         name = canonical_name(name)
-        self._typed.pop(name, None)
+        self._forget(name)
         lower = name.lower()
         at = next((i for i, header in enumerate(self.headers) if header[0].lower() == lower), None)
         if at is None:
@@ -155,102 +280,95 @@ class Message:
     @property
     def vias(self) -> tuple[Via, ...]:
         """All Via values, topmost first."""
-        try:
-            value: tuple[Via, ...] = self._typed["Via"]
-        except KeyError:
-            value = self._typed["Via"] = parse_vias(self.raw("Via"))
-        return value
-
-    def _name_addr(self, name: str) -> NameAddr:
-        try:
-            value: NameAddr = self._typed[name]
-        except KeyError:
-            value = self._typed[name] = parse_name_addr(self._required(name))
+        value = self._vias
+        if value is None:
+            value = self._vias = parse_vias(self.raw("Via"))
         return value
 
     @property
     def from_(self) -> NameAddr:
         """From. Raises SipSyntaxError when it is missing."""
-        return self._name_addr("From")
+        value = self._from
+        if value is None:
+            value = self._from = parse_name_addr(self._required("From"))
+        return value
 
     @property
     def to(self) -> NameAddr:
         """To. Raises SipSyntaxError when it is missing."""
-        return self._name_addr("To")
+        value = self._to
+        if value is None:
+            value = self._to = parse_name_addr(self._required("To"))
+        return value
 
     @property
     def call_id(self) -> str:
         """Call-ID. Raises SipSyntaxError when it is missing."""
-        try:
-            value: str = self._typed["Call-ID"]
-        except KeyError:
-            value = self._typed["Call-ID"] = check_call_id(self._required("Call-ID"))
+        value = self._call_id
+        if value is None:
+            value = self._call_id = check_call_id(self._required("Call-ID"))
         return value
 
     @property
     def cseq(self) -> CSeq:
         """CSeq. Raises SipSyntaxError when it is missing."""
-        try:
-            value: CSeq = self._typed["CSeq"]
-        except KeyError:
-            value = self._typed["CSeq"] = parse_cseq(self._required("CSeq"))
-        return value
-
-    def _name_addrs(self, name: str) -> tuple[NameAddr, ...]:
-        try:
-            value: tuple[NameAddr, ...] = self._typed[name]
-        except KeyError:
-            value = self._typed[name] = parse_name_addrs(self.raw(name))
+        value = self._cseq
+        if value is None:
+            value = self._cseq = parse_cseq(self._required("CSeq"))
         return value
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
         """All contacts; none for the "*" of a REGISTER, which `is_wildcard` tells."""
-        try:
-            value: tuple[NameAddr, ...] = self._typed["Contact"]
-        except KeyError:
-            value = self._typed["Contact"] = check_contacts(self.raw("Contact"))
+        value = self._contacts
+        if value is None:
+            value = self._contacts = check_contacts(self.raw("Contact"))
         return value
 
     @property
     def is_wildcard(self) -> bool:
         """Whether the only Contact is "*", RFC 3261 section 10.2.2."""
-        return self.raw("Contact") == ["*"]
+        return not self.contacts and self.raw("Contact") == ["*"]
 
     @property
     def routes(self) -> tuple[NameAddr, ...]:
         """The Route set, first hop first."""
-        return self._name_addrs("Route")
+        value = self._routes
+        if value is None:
+            value = self._routes = parse_name_addrs(self.raw("Route"))
+        return value
 
     @property
     def record_routes(self) -> tuple[NameAddr, ...]:
         """The Record-Route values, topmost first."""
-        return self._name_addrs("Record-Route")
+        value = self._record_routes
+        if value is None:
+            value = self._record_routes = parse_name_addrs(self.raw("Record-Route"))
+        return value
 
-    def _number(self, name: str) -> int | None:
-        try:
-            number: int | None = self._typed[name]
-        except KeyError:
-            value = self.get(name)
-            number = self._typed[name] = None if value is None else check_number(value, name)
-        return number
+    def _number(self, name: str) -> int:
+        value = self.get(name)
+        return _ABSENT if value is None else check_number(value, name)
 
     @property
     def max_forwards(self) -> int | None:
         """Max-Forwards, at most 255 (RFC 3261 section 20.22); None when absent."""
-        value = self._number("Max-Forwards")
-        return None if value is None else min(value, 255)
+        if self._max_forwards == _UNREAD:
+            self._max_forwards = self._number("Max-Forwards")
+        return None if self._max_forwards == _ABSENT else min(self._max_forwards, 255)
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length in bytes; None when absent. Raises SipSyntaxError when it is not a number."""
+        if self._content_length == _UNREAD:
+            self._content_length = self._number("Content-Length")
+        return None if self._content_length == _ABSENT else self._content_length
 
     @property
     def expires(self) -> int | None:
         """Expires in seconds; malformed counts as 3600 (RFC 3261 section 10.2.1.1); None when absent."""
         value = self.get("Expires")
         return None if value is None else delta_seconds(value, 3600)
-
-    @property
-    def content_length(self) -> int | None:
-        """Content-Length in bytes; None when absent. Raises SipSyntaxError when it is not a number."""
-        return self._number("Content-Length")
 
     @property
     def content_type(self) -> str:
@@ -266,16 +384,18 @@ class Message:
         RFC 3261 section 8.1.1. Raises SipSyntaxError with this message in it: answer a request with its
         status, drop a response.
         """
-        seen: set[str] = set()
+        if self._is_valid:
+            return
+        seen = 0
         for header in self.headers:
-            name = header[0]
-            if name in _SINGLE:
-                if name in seen:
-                    raise SipSyntaxError("Header field given twice", message=cast("Request | Response", self))
-                seen.add(name)
+            field = FIELDS.get(header[0], 0)
+            if seen & field & SINGLE:
+                raise SipSyntaxError("Header field given twice", message=cast("Request | Response", self))
+            seen |= field
         for name in _MANDATORY:
-            if name not in seen and (name != "Via" or not self.vias):
+            if not seen & FIELDS[name] or (name == "Via" and not self.vias):
                 raise SipSyntaxError(f"Missing {name}", message=cast("Request | Response", self))
+        self._is_valid = True
 
     def start_line(self) -> str:
         """The first line, without its line end."""
@@ -287,11 +407,11 @@ class Message:
         for name, value in self.headers:
             if name != "Content-Length":
                 lines.append(f"{name}: {value}")
+        whole = "".join(lines)
+        if "\n" in whole or "\r" in whole:
+            raise UsageError("a line end inside a header field")
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         text = "\r\n".join(lines)
-        breaks = len(lines) + 1
-        if text.count("\n") != breaks or text.count("\r") != breaks:
-            raise UsageError("a line end inside a header field")
         try:
             head = text.encode(self.encoding)
         except UnicodeEncodeError:
@@ -301,26 +421,8 @@ class Message:
     def _copy_into(self, other: Self) -> Self:
         other.headers = list(self.headers)
         other.encoding = self.encoding
-        other._typed = dict(self._typed)
+        other._vias, other._from, other._to = self._vias, self._from, self._to
+        other._call_id, other._cseq, other._contacts = self._call_id, self._cseq, self._contacts
+        other._routes, other._record_routes = self._routes, self._record_routes
+        other._max_forwards, other._content_length = self._max_forwards, self._content_length
         return other
-
-
-def check_call_id(value: str) -> str:
-    if not 0 < len(value) <= MAX_CALL_ID or not value.isascii() or not value.isprintable() or " " in value:
-        raise SipSyntaxError("Malformed Call-ID")
-    return value
-
-
-def check_contacts(values: list[str]) -> tuple[NameAddr, ...]:
-    if len(values) == 1 and "," not in values[0]:
-        return () if values[0] == "*" else (parse_name_addr(values[0]),)
-    return parse_name_addrs(values)
-
-
-def check_number(value: str, name: str) -> int:
-    if len(value) < 10 and value.isascii() and value.isdigit():
-        return int(value)
-    number = delta_seconds(value, -1)
-    if number < 0:
-        raise SipSyntaxError(f"Malformed {name}")
-    return number

@@ -173,10 +173,17 @@ def _common_params(text: str) -> Params | None:
     del pieces[0]
     for piece in pieces:
         name, equals, value = piece.partition("=")
-        if name not in _COMMON_PARAMS or (equals and not _PLAIN_VALUE.fullmatch(value)):
+        if name not in _COMMON_PARAMS:
+            return None
+        if equals and not (_is_plain(value) or _PLAIN_VALUE.fullmatch(value)):
             return None
         params[name] = value if equals else None
     return params if len(params) == len(pieces) else None
+
+
+def _is_plain(value: str) -> bool:
+    """Whether there is nothing but letters, digits, "-" and "." in it: most tags and branches, without an expression."""
+    return value.isalnum() or value.replace("-", "").replace(".", "").isalnum()
 
 
 def _any_params(text: str) -> Params:
@@ -213,12 +220,14 @@ class NameAddr:
     others here, because equal texts share one; a slotted class, as every message makes them anew.
     """
 
-    __slots__ = ("display", "params", "uri")
+    __slots__ = ("display", "params", "tag", "uri")
 
     def __init__(self, display: str, uri: Uri, params: Params = _NO_PARAMS) -> None:
         self.display = display
         self.uri = uri
         self.params = params
+        self.tag: str | None = params.get("tag")
+        """The tag of From and To."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NameAddr) and str(self) == str(other)
@@ -228,11 +237,6 @@ class NameAddr:
 
     def __repr__(self) -> str:
         return f"NameAddr({str(self)!r})"
-
-    @property
-    def tag(self) -> str | None:
-        """The tag of From and To."""
-        return self.params.get("tag")
 
     @property
     def q(self) -> float:
@@ -271,13 +275,15 @@ class NameAddr:
 class Via:
     """One hop of the way back, RFC 3261 section 20.42. `host` is without the brackets of an IPv6 literal."""
 
-    __slots__ = ("host", "params", "port", "transport")
+    __slots__ = ("branch", "host", "params", "port", "transport")
 
     def __init__(self, transport: str, host: str, port: int | None, params: Params = _NO_PARAMS) -> None:
         self.transport = transport
         self.host = host
         self.port = port
         self.params = params
+        self.branch: str | None = params.get("branch")
+        """The transaction's name at the peer."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Via) and str(self) == str(other)
@@ -287,11 +293,6 @@ class Via:
 
     def __repr__(self) -> str:
         return f"Via({str(self)!r})"
-
-    @property
-    def branch(self) -> str | None:
-        """The transaction's name at the peer."""
-        return self.params.get("branch")
 
     @property
     def received(self) -> str | None:

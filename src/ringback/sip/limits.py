@@ -28,6 +28,8 @@ MAX_REMEMBERED_NAMES: Final = 2048
 # Parsed URIs and addresses remembered, and the longest text worth remembering (a bound on memory: about 8 MB).
 REMEMBERED_ADDRESSES: Final = 4096
 MAX_REMEMBERED_TEXT: Final = 256
+# Header lines remembered in each of two generations: about 1 kB each with what was read of it, so 8 MB.
+REMEMBERED_LINES: Final = 4096
 # Digest credentials of real phones stay below 600 characters; the rest is room for long URIs and cnonces.
 MAX_CREDENTIALS: Final = 4096
 # A nonce serves for a call's set-up and the requests that follow at once; later ones cost one round more.

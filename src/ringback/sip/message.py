@@ -8,23 +8,25 @@ there, once each, is `Message.validate`, apart, so that a request without them c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.fields import Header, Message, check_call_id, check_contacts, check_number
+from ringback.sip.fields import Header, Message
 from ringback.sip.headers import (
-    SPELLINGS,
     TOKEN,
     Via,
     canonical_name,
-    parse_cseq,
-    parse_name_addr,
-    parse_name_addrs,
-    parse_vias,
     split_list,
 )
-from ringback.sip.limits import MAX_BODY, MAX_HEAD, MAX_HEADER_LINES
+from ringback.sip.limits import (
+    MAX_BODY,
+    MAX_HEAD,
+    MAX_HEADER_LINES,
+    MAX_REMEMBERED_TEXT,
+    REMEMBERED_ADDRESSES,
+)
+from ringback.sip.lines import KnownLines, Line, is_plain
 from ringback.sip.reasons import reason_phrase
 from ringback.sip.uri import Uri
 
@@ -90,17 +92,26 @@ class Request(Message):
         received always). Raises SipSyntaxError when there is no readable Via.
         """
         via = self.via
-        params = dict(via.params)
-        if "rport" in params:
-            params["rport"] = str(port)
-        elif via.host == host and "received" not in params:
+        given = via.params
+        if "rport" in given:
+            number = str(port)
+            if given["rport"] == number and given.get("received") == host:
+                return  # done before
+            params = {**given, "rport": number, "received": host}
+        elif via.host == host and "received" not in given:
             return
-        params["received"] = host
+        else:
+            params = {**given, "received": host}
         stamped = Via(via.transport, via.host, via.port, params)
-        at = next(i for i, header in enumerate(self.headers) if header[0] == "Via")
-        rest = split_list(self.headers[at][1])[1:]
-        self.headers[at] = ("Via", ", ".join([str(stamped), *rest]))
-        self._typed["Via"] = (stamped, *self.vias[1:])
+        at = 0
+        while self.headers[at][0] != "Via":
+            at += 1
+        value = self.headers[at][1]
+        text = str(stamped)
+        if "," in value:
+            text = ", ".join([text, *split_list(value)[1:]])
+        self.headers[at] = ("Via", text)
+        self._vias = (stamped, *self.vias[1:])
 
     def reply(
         self,
@@ -117,24 +128,24 @@ class Request(Message):
         Via, From, To, Call-ID and CSeq are copied as they came; `to_tag` is added when To has no tag yet.
         Record-Route is copied into 101..299 of methods that make dialogs, Timestamp into 100.
         """
-        response = Response(status, reason, headers, body)
+        response = Response(status, reason, (), body)
         response.encoding = self.encoding
-        makes_dialog = 100 < status < 300 and self.method in _DIALOG_METHODS
-        copied: list[Header] = []
+        also = "Timestamp" if status == 100 else ""
+        if 100 < status < 300 and self.method in _DIALOG_METHODS:
+            also = "Record-Route"
+        copied = response.headers
         for header in self.headers:
             name = header[0]
             if name in _COPIED:
                 if name == "To" and to_tag and not self._has_to_tag():
                     header = (name, f"{header[1]};tag={to_tag}")
                 copied.append(header)
-            elif (makes_dialog and name == "Record-Route") or (status == 100 and name == "Timestamp"):
+            elif name == also:
                 copied.append(header)
         if content_type is not None:
             copied.append(("Content-Type", content_type))
-        response.headers[:0] = copied
-        for name in ("Via", "From", "CSeq"):
-            if name in self._typed:
-                response._typed[name] = self._typed[name]
+        response.append(headers)
+        response._vias, response._from, response._cseq = self._vias, self._from, self._cseq
         return response
 
     def _has_to_tag(self) -> bool:
@@ -165,21 +176,9 @@ class Response(Message):
 
 # -- reading
 
-# What a user agent acts on is read at once, so that nothing raises later.
-_READERS: Final[dict[str, Callable[[str], Any]]] = {
-    "From": parse_name_addr,
-    "To": parse_name_addr,
-    "CSeq": parse_cseq,
-    "Call-ID": check_call_id,
-    "Max-Forwards": lambda value: check_number(value, "Max-Forwards"),
-    "Content-Length": lambda value: check_number(value, "Content-Length"),
-}
-_LIST_READERS: Final[dict[str, Callable[[list[str]], Any]]] = {
-    "Via": parse_vias,
-    "Contact": check_contacts,
-    "Route": parse_name_addrs,
-    "Record-Route": parse_name_addrs,
-}
+_KNOWN_LINES: Final = KnownLines()
+_KNOWN_STARTS: Final[dict[bytes, tuple[str, Uri]]] = {}
+"""First lines of requests, as they came."""
 
 
 def _read_start_line(line: str) -> Request | Response:
@@ -226,6 +225,45 @@ def parse_head(head: bytes) -> Request | Response:
     """
     if len(head) > MAX_HEAD:
         raise SipSyntaxError("Message Too Large", 513)
+    try:
+        message = _parse_plain(head)
+    except SipSyntaxError:
+        message = None
+    return _parse_with_care(head) if message is None else message
+
+
+def _parse_plain(head: bytes) -> Request | Response | None:
+    """Read what is written as most write it, line by line; None, or SipSyntaxError: look at it with care."""
+    texts = head.split(b"\r\n")
+    if len(texts) > MAX_HEADER_LINES:
+        return None
+    start = texts.pop(0)
+    message: Request | Response
+    known = _KNOWN_STARTS.get(start)
+    if known is not None:
+        message = Request(known[0], known[1])
+    elif is_plain(start) and start.isascii():
+        message = _read_start_line(start.decode())
+        if isinstance(message, Request) and len(start) <= MAX_REMEMBERED_TEXT:
+            if len(_KNOWN_STARTS) >= REMEMBERED_ADDRESSES:
+                _KNOWN_STARTS.clear()
+            _KNOWN_STARTS[start] = (message.method, message.uri)
+    else:
+        return None
+    lines: list[Line] = []
+    for text in texts:
+        line = _KNOWN_LINES.read(text)
+        if line is None:
+            return None
+        lines.append(line)
+    if not message.take(lines):
+        return None
+    _judge_start(message)
+    return message
+
+
+def _parse_with_care(head: bytes) -> Request | Response:
+    """Read anything: folded lines, old encodings, and what is wrong, for an answer that says so."""
     if len(head.translate(None, _CONTROLS)) + 2 * head.count(b"\r\n") != len(head):
         _judge_controls(head)
     encoding = "utf-8"
@@ -234,7 +272,7 @@ def parse_head(head: bytes) -> Request | Response:
     except UnicodeDecodeError:
         encoding = "latin-1"
         text = head.decode(encoding)
-    lines = (_FOLD.sub(" ", text) if "\n " in text or "\n\t" in text else text).split("\r\n")
+    lines = _FOLD.sub(" ", text).split("\r\n")
     if len(lines) > MAX_HEADER_LINES:
         raise SipSyntaxError("Too many header fields", 513)
     wrong: SipSyntaxError | None = None
@@ -258,31 +296,25 @@ def parse_head(head: bytes) -> Request | Response:
 def _read_fields(message: Request | Response, lines: list[str]) -> None:
     headers = message.headers
     wrong: SipSyntaxError | None = None
-    del lines[0]
-    for line in lines:
+    for line in lines[1:]:
         name, colon, value = line.partition(":")
-        kept = SPELLINGS.get(name)
-        if kept is None or not colon:
-            try:
-                if not colon:
-                    raise SipSyntaxError("Header field without a colon")
-                kept = canonical_name(name)
-            except SipSyntaxError as error:
-                wrong = wrong or error
-                continue
-        headers.append((kept, value.strip(" \t")))
+        try:
+            if not colon:
+                raise SipSyntaxError("Header field without a colon")
+            headers.append((canonical_name(name), value.strip(" \t")))
+        except SipSyntaxError as error:
+            wrong = wrong or error
     if wrong is not None:
         raise wrong
-    typed = message._typed
-    for name, value in headers:
-        if name in typed:
-            continue
-        if name in _READERS:
-            typed[name] = _READERS[name](value)
-        elif name in _LIST_READERS:
-            typed[name] = _LIST_READERS[name]([other for kept, other in headers if kept == name])
+    message.read()
+    _judge_start(message)
+
+
+def _judge_start(message: Request | Response) -> None:
+    """Whether the start line and the header fields agree."""
     if isinstance(message, Request):
-        if "CSeq" in typed and typed["CSeq"].method != message.method:
+        cseq = message.get("CSeq") and message.cseq
+        if cseq and cseq.method != message.method:
             raise SipSyntaxError("CSeq method mismatch")
         if message.uri.headers:
             raise SipSyntaxError("Headers in Request-URI")

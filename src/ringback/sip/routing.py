@@ -36,13 +36,17 @@ def response_hop(via: Via, flow: Flow, *, is_stranger: bool = False) -> Hop:
     Deviation: for a request that makes no transaction maddr does not count, because an answer to a stranger could be
     led to anybody with it. Pinned by test_an_answer_to_a_stranger_goes_to_nobody_else.
     """
-    transport, local, remote, connection = flow
-    if connection:
-        return Hop(transport, remote[0], via.port or default_port(transport), connection)
+    back = flow.hop()
+    port = via.port or default_port(flow.transport)
+    if flow.connection:
+        return Hop(flow.transport, back.host, port, flow.connection)
     params = via.params
-    host = remote[0] if is_stranger else params.get("maddr") or remote[0]
-    port = remote[1] if "rport" in params else via.port or default_port(transport)
-    return Hop(transport, host, port, 0, "", local)
+    if "rport" in params:
+        port = back.port
+    host = back.host if is_stranger else params.get("maddr") or back.host
+    if host == back.host and port == back.port:
+        return back
+    return Hop(flow.transport, host, port, 0, "", flow.local)
 
 
 def literal_hop(uri: Uri, flow: Flow | None) -> Hop | None:

@@ -71,7 +71,7 @@ def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:
         "domain_sid": domain_sid,
         "aor": binding.aor,
         "contact": binding.contact.text,
-        "received": list(binding.received),
+        "received": binding.received.parts(),
         "expires_at": datetime.fromtimestamp(binding.expires_at, UTC),
         "call_id": binding.call_id,
         "cseq": binding.cseq,

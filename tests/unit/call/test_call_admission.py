@@ -130,7 +130,7 @@ def test_domain_that_asks_for_sha_256_takes_no_md5() -> None:
 def test_secure_domain_wants_tls_and_srtp() -> None:
     directory = FakeDirectory(domains={DOMAIN: domain_row(secure=True)})
     assert error_of(decide(directory)) == "32209"
-    assert error_of(decide(directory, flow=FLOW._replace(transport="TLS"))) == "32208"
+    assert error_of(decide(directory, flow=Flow("TLS", FLOW.local, FLOW.remote))) == "32208"
 
 
 def test_unknown_domain_is_404() -> None:

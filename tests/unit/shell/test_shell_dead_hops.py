@@ -44,13 +44,13 @@ def test_retry_after_is_kept_up_to_a_limit() -> None:
 def test_another_port_or_transport_is_another_hop() -> None:
     dead = DeadHops(HandClock())
     dead.failed(HopFailed(A, "timeout", 0))
-    assert not dead.is_dead(A._replace(port=5070)) and not dead.is_dead(A._replace(transport="TCP"))
-    assert dead.is_dead(A._replace(server_name="carrier.example"))
+    assert not dead.is_dead(A.replace(port=5070)) and not dead.is_dead(A.replace(transport="TCP"))
+    assert dead.is_dead(A.replace(server_name="carrier.example"))
 
 
 def test_streams_of_phones_are_not_remembered() -> None:
     dead = DeadHops(HandClock())
-    dead.failed(HopFailed(A._replace(connection=3), "unreachable", 0))
+    dead.failed(HopFailed(A.replace(connection=3), "unreachable", 0))
     assert len(dead) == 0
 
 

@@ -175,7 +175,7 @@ def test_a_right_answer_passes(algorithm: str) -> None:
     authenticator = Authenticator(KEY, REALM)
     header = _answer(authenticator.challenge(NOW, algorithm=algorithm))
     verdict = authenticator.check(header, method="INVITE", lookup=_lookup, now=NOW + 1)
-    assert verdict == (Outcome.OK, "alice")
+    assert (verdict.outcome, verdict.username) == (Outcome.OK, "alice")
 
 
 def test_twilios_face() -> None:

@@ -117,7 +117,7 @@ def test_a_refresh_keeps_one_binding(registrar: Registrar, phone: Phone) -> None
 
 def test_a_refresh_from_a_new_nat_port_moves_the_way_back(registrar: Registrar, phone: Phone) -> None:
     phone.register(CONTACT)
-    phone.flow = UDP._replace(remote=("198.51.100.7", 41111))
+    phone.flow = Flow(UDP.transport, UDP.local, ("198.51.100.7", 41111))
     phone.register(CONTACT)
     assert [binding.received.port for binding in registrar.bindings(AOR, NOW)] == [41111]
 

@@ -601,7 +601,7 @@ def test_a_restored_dialog_uses_no_stream_of_the_old_process() -> None:
     assert bob.hops[-1].connection == 3
     moved = bob.agent.restore(bob.sessions[0].record())
     bob.run(moved.info(b"2", "text/plain", network.now))
-    assert bob.hops[-1][:4] == ("TCP", "192.0.2.99", 40000, 0)
+    assert bob.hops[-1].parts()[:4] == ["TCP", "192.0.2.99", 40000, 0]
 
 
 def test_a_route_with_a_name_is_resolved_before_requests_go_out() -> None:
