@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+PORTS = range(13_000, 20_000)
+"""Below those that Linux gives to sockets without a wish, and away from the RTP of phones and servers here."""
 
 START_WITHIN = 60.0
 """Seconds: a first start makes keys and loads Node on a busy machine."""
@@ -64,19 +68,18 @@ class LiveServer:
         self.reader.join(10)
 
 
-def free_port(kind: int = socket.SOCK_DGRAM) -> int:
-    """A port that is free on loopback for both UDP and TCP."""
+def free_port() -> int:
+    """A port that is free for both UDP and TCP, and that no socket of another program is given before it is used."""
     while True:
-        with socket.socket(socket.AF_INET, kind) as one:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
-            with socket.socket(socket.AF_INET, other) as two:
-                try:
-                    two.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+        port = PORTS[secrets.randbelow(len(PORTS))]  # not random's, which begins anew with each test
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as two,
+            suppress(OSError),
+        ):
+            one.bind(("0.0.0.0", port))
+            two.bind(("0.0.0.0", port))
+            return port
 
 
 def start_server(

@@ -24,7 +24,7 @@ from ringback.sip.message import Request, Response, parse
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import bracketed
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that anything may take on a busy machine."""
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pjsua2") is None, reason="pjsua2-python is not there"
 )
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 RTP_PORT = 45_000  # nothing needs to listen there
 
 

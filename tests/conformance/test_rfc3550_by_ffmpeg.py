@@ -17,7 +17,7 @@ import pytest
 from ringback.media import CoreMissing, Pump, create_pump, g711
 
 HERE = "127.0.0.1"
-WAIT = 10.0
+WAIT = 30.0
 AUDIO = bytes(n * 7 % 256 for n in range(8000))
 
 

@@ -23,7 +23,7 @@ from ringback.media import CoreMissing, Port, Pump, create_pump, g711
 require_pjsip()
 
 HERE = "127.0.0.1"
-WAIT = 15.0
+WAIT = 30.0
 TAP = 3
 CODECS = {0: "PCMU", 8: "PCMA"}
 

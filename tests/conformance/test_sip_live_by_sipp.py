@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from live import PHONE_PASSWORD, LiveServer, live_server
+from peers.sipp import REPEATED, require_sipp
 
-if shutil.which("sipp") is None:
-    pytest.skip("SIPp is missing: apt-get install sip-tester", allow_module_level=True)
+require_sipp()
 
 SPEAKS = "+15005550002"
 SDP = """
@@ -48,7 +47,7 @@ def message(
         "",
         *(line.strip() for line in body.strip().splitlines()),
     ]
-    attribute = "" if method == "ACK" else ' retrans="500"'
+    attribute = "" if method == "ACK" else REPEATED
     return f"<send{attribute}><![CDATA[\n" + "\n".join(lines) + "\n\n]]></send>\n"
 
 
@@ -109,8 +108,8 @@ def plays(server: LiveServer, folder: Path, number: str, steps: list[str]) -> No
     host, port = server.sip
     done = subprocess.run(
         ["sipp", f"{host}:{port}", "-i", "127.0.0.1", "-sf", str(path), "-m", "1", "-nostdin",
-         "-auth_uri", f"{number}@{host}", "-timeout", "20s", "-timeout_error", "-trace_err", "-trace_msg"],
-        cwd=folder, capture_output=True, text=True, timeout=40,
+         "-auth_uri", f"{number}@{host}", "-timeout", "40s", "-timeout_error", "-trace_err", "-trace_msg"],
+        cwd=folder, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     logs = "".join(each.read_text() for each in sorted(folder.glob("scenario_*.log")))
     assert done.returncode == 0, logs[-5000:] + done.stderr[-500:]

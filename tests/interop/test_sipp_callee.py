@@ -10,7 +10,7 @@ import pytest
 from live import LiveServer, free_port, live_server
 from peers.exchange import ALICE, Exchange
 from peers.pjsip import Phone, require_pjsip
-from peers.sipp import Caller, Sipp, Step, ok, reply, request, require_sipp, response, sdp
+from peers.sipp import REPEATED, Caller, Sipp, Step, ok, reply, request, require_sipp, response, sdp
 
 from ringback.store import Store, new_sid
 
@@ -192,7 +192,7 @@ def test_a_repeated_200_is_acknowledged_again(ringback: Exchange, alice: Phone) 
         f'<ereg regexp=".*" search_in="hdr" header="{name}:" check_it="true" assign_to="{number}"/>'
         for name, number in (("Via", 2), ("To", 3))
     )
-    twice = reply(200, "OK", body=sdp()).replace(' retrans="500"', "")
+    twice = reply(200, "OK", body=sdp()).replace(REPEATED, "")
     twice = twice.replace("[last_Via:]", "Via:[$2]").replace("[last_To:]", "To:[$3]")
     twice = twice.replace("[last_CSeq:]", "CSeq: 1 INVITE")
     steps = [

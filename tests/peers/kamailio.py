@@ -15,7 +15,7 @@ from live import free_port
 
 PROGRAM = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
 MODULES = next(iter(Path("/usr/lib").glob("*/kamailio/modules")), None)
-WITHIN = 15.0
+WITHIN = 30.0
 
 # sanity_check: everything that the module can look at (Via, version, Request-URI scheme, required fields, CSeq's
 # method and number, Content-Length, Expires, Proxy-Require, URIs, digest, double tags); of responses without what

@@ -11,7 +11,7 @@ from typing import Any
 
 Event = dict[str, Any]
 
-WITHIN = 15.0
+WITHIN = 30.0
 """Seconds that an event may take on a busy machine."""
 
 

@@ -27,6 +27,10 @@ def require_sipp() -> None:
 
 # -- steps -------------------------------------------------------------------------------------------------
 
+REPEATED = ' retrans="3000"'
+"""Milliseconds until SIPp repeats what nobody answered. Nothing gets lost here, but a busy machine may need longer than T1, and
+SIPp takes the answer to a copy for an unexpected one."""
+
 
 def send(text: str, body: str = "", *, retransmits: bool = False) -> Step:
     """Send a message; its Content-Length is filled in."""
@@ -35,7 +39,7 @@ def send(text: str, body: str = "", *, retransmits: bool = False) -> Step:
         lines.append("Content-Type: application/sdp")
     head = "\r\n".join([*lines, "Content-Length: [len]", "", ""])
     tail = "\r\n".join(line.strip() for line in body.strip().splitlines())
-    attribute = ' retrans="500"' if retransmits else ""
+    attribute = REPEATED if retransmits else ""
     return f"<send{attribute}><![CDATA[\r\n{head}{tail}\r\n]]></send>"
 
 

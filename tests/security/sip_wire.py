@@ -14,7 +14,7 @@ from types import TracebackType
 
 from live import LiveServer
 
-WITHIN = 15.0
+WITHIN = 30.0
 _numbers = count(1)
 
 SDP = (
