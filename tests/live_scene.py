@@ -26,7 +26,8 @@ from twilio.rest import Client
 from ringback.call.journal import decode
 from ringback.call.replay import replay
 from ringback.media import tones
-from ringback.media.pump import Pump, create_pump
+from ringback.media.pump import Pump
+from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import Endpoint, EndpointCall
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Flow, Hop

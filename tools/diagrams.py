@@ -213,7 +213,7 @@ async def _serve(folder: Path, tracer: Tracer) -> None:
 
 async def _talk(running: Any, passwords: dict[str, str], begin: Any) -> None:
     """Both phones: bob registers and answers, alice calls and hangs up."""
-    from ringback.media.pump import create_pump
+    from ringback.media.twins import create_pump
     from ringback.sandbox.endpoint import Endpoint
     from ringback.sip.authorization import Login
     from ringback.sip.flow import Hop

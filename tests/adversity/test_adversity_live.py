@@ -21,7 +21,7 @@ from live_scene import Phone, Scene, answered, over, twiml
 from security.sip_wire import wire_to
 
 from ringback.media import tones
-from ringback.media.pump import create_pump
+from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import CallEnded, Endpoint, EndpointCall
 from ringback.shell.guard import GuardLimits
 from ringback.sip.authorization import Login

@@ -15,7 +15,8 @@ import pytest
 from adversity.proxy import Address, UdpProxy, Weather
 
 from ringback.media import tones
-from ringback.media.pump import Port, PortStats, Pump, create_pump
+from ringback.media.pump import Port, PortStats, Pump
+from ringback.media.twins import create_pump
 from ringback.rtp.quality import mos, rating
 
 STREAMS = 16

@@ -13,7 +13,8 @@ from fuzz import seeds
 from fuzz.target import Target
 
 from ringback.media.errors import CoreMissing
-from ringback.media.pump import Port, PortStats, Pump, create_pump
+from ringback.media.pump import Port, PortStats, Pump
+from ringback.media.twins import create_pump
 from ringback.rtp.dtmf import DtmfReceiver
 from ringback.rtp.errors import RtpSyntaxError
 from ringback.rtp.packet import Packet

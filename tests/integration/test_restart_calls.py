@@ -9,7 +9,7 @@ from live import LiveServer, start_server
 from twilio.rest import Client
 
 from ringback.media import tones
-from ringback.media.pump import create_pump
+from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import Endpoint, EndpointCall
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Hop

@@ -21,7 +21,7 @@ from ringback.app.errors import Unusable
 from ringback.app.ladder import print_ladder
 from ringback.app.project import ProjectDirectory
 from ringback.media import tones
-from ringback.media.pump import create_pump
+from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import CallEnded, Endpoint, EndpointCall
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Hop

@@ -31,8 +31,9 @@ from ringback.functions.project import Project
 from ringback.functions.starter import write_starter
 from ringback.media.errors import MediaError
 from ringback.media.library import Library
-from ringback.media.pump import Pump, create_pump
+from ringback.media.pump import Pump
 from ringback.media.pure import PurePump
+from ringback.media.twins import create_pump
 from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here

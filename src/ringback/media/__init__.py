@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ringback.media.errors import CoreMissing, MediaError, Overload, PortsExhausted, UnknownPort, UsageError
-from ringback.media.pump import Address, Codec, Event, Port, PortStats, Pump, RemoteReport, Track, create_pump
+from ringback.media.pump import Address, Codec, Event, Port, PortStats, Pump, RemoteReport, Track
+from ringback.media.twins import create_pump
 
 __all__ = [
     "Address",

@@ -98,11 +98,11 @@ cdef void mix_frame(Mixer* mixer, Port* member) noexcept nogil:
     cdef int n, sample
     member.has_mixed = True
     if member.deaf:
-        memcpy(member.mixed, SILENCE, FRAME)
+        memcpy(member.playout.mixed, SILENCE, FRAME)
         return
     for n in range(FRAME):
         sample = mixer.total[n]
         if not member.muted:
-            sample -= member.own[n]
+            sample -= member.playout.own[n]
         sample = -32768 if sample < -32768 else (32767 if sample > 32767 else sample)
-        member.mixed[n] = LINEAR_TO_ULAW[sample + 32768]
+        member.playout.mixed[n] = LINEAR_TO_ULAW[sample + 32768]

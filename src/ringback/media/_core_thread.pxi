@@ -80,7 +80,7 @@ cdef inline Mixer* mixer_of(State* s, int64_t id) noexcept nogil:
     return mixer if mixer != NULL and mixer.id == id else NULL
 
 
-cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
+cdef void receive(State* s, Port* port, bint is_rtcp, double now) noexcept nogil:
     """One datagram: epoll tells again when there are more, so that no socket starves the others.
 
     A socket has one packet each 20 ms, so recvmmsg would fetch one as well.
@@ -93,9 +93,9 @@ cdef void receive(State* s, Port* port, bint is_rtcp) noexcept nogil:
     if size < 0:                           # drained already, or an ICMP error of a packet sent before
         return
     if is_rtcp:
-        on_rtcp(port, data, size, &source, monotonic(), wall_clock())
+        on_rtcp(port, data, size, &source, now, wall_clock())
     else:
-        on_rtp(s, port, data, size, &source, monotonic())
+        on_rtp(s, port, data, size, &source, now)
 
 
 cdef void go_on_with_tick(State* s) noexcept nogil:
@@ -136,7 +136,8 @@ cdef void begin_tick(State* s) noexcept nogil:
 
 
 cdef bint take(State* s, const epoll_event* ready, int count) noexcept nogil:
-    """A datagram of each socket that has one; whether the timer is among them."""
+    """A datagram of each socket that has one; whether the timer is among them. The clock is read for 16 at a time."""
+    cdef double now = monotonic()
     cdef Port* port
     cdef uint64_t key, expirations
     cdef bint timer = False
@@ -149,9 +150,10 @@ cdef bint take(State* s, const epoll_event* ready, int count) noexcept nogil:
         elif key != WAKE:
             port = port_of(s, <int64_t>(key >> 1))
             if port != NULL:
-                receive(s, port, key & 1)
+                receive(s, port, key & 1, now)
         if n % 16 == 15:
             give_way(s)
+            now = monotonic()
     return timer
 
 

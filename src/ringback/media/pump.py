@@ -5,7 +5,7 @@
                   +------+
 
 Two twins implement `Pump`: `ringback.media._core` (compiled) and `ringback.media.pure` (the oracle, and the
-fallback where no compiler was). The tests of both are the same.
+fallback where no compiler was). The tests of both are the same; `ringback.media.twins` chooses.
 
 Rules of both:
 
@@ -27,10 +27,8 @@ Events are tuples:
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
-from ringback.media.errors import CoreMissing
 from ringback.rtp.quality import mos_of
 
 Address = tuple[str, int]
@@ -171,29 +169,3 @@ def quality(*, lost: int, received: int, jitter: float, round_trip: float | None
         return None
     loss = max(0, lost) / (received + max(0, lost))
     return mos_of(loss=loss, jitter=jitter, round_trip=round_trip)
-
-
-def create_pump(
-    rtp_ports: tuple[int, int],
-    *,
-    pure: bool | None = None,
-    report_after: float = REPORT_AFTER,
-    silent_after: float = SILENT_AFTER,
-) -> Pump:
-    """A running pump on the UDP ports `rtp_ports` (first and last, both included).
-
-    `pure` True or False asks for one twin; None takes the compiled one where it is built. Raises CoreMissing
-    when the compiled one is asked for, or RINGBACK_REQUIRE_CORE=1 is set, and it is not built.
-    """
-    if pure is not True:
-        try:
-            from ringback.media._core import CorePump
-        except ImportError as error:
-            if pure is False or os.environ.get("RINGBACK_REQUIRE_CORE") == "1":
-                raise CoreMissing("build it with: python setup.py build_ext --inplace") from error
-        else:
-            core: Pump = CorePump(rtp_ports, report_after=report_after, silent_after=silent_after)
-            return core
-    from ringback.media.pure import PurePump
-
-    return PurePump(rtp_ports, report_after=report_after, silent_after=silent_after)

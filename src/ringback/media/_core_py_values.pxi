@@ -1,0 +1,78 @@
+# Values of the pump as Python's, and the other way.
+
+cdef object address_of(const Endpoint* endpoint):
+    if endpoint.size == 0:
+        return None
+    if endpoint.address.any.sa_family == AF_INET:
+        host = socket.inet_ntop(socket.AF_INET, (<char*>&endpoint.address.v4.sin_addr)[:4])
+    else:
+        host = socket.inet_ntop(socket.AF_INET6, (<char*>&endpoint.address.v6.sin6_addr)[:16])
+    return host, udp_port(endpoint)
+
+
+cdef Endpoint endpoint_of(host, int port) except *:
+    cdef Endpoint made
+    cdef bytes text = canonical(host).encode()
+    memset(&made, 0, sizeof(made))
+    if not 0 <= port <= 65535:
+        raise UsageError(f"UDP port {port}")
+    if inet_pton(AF_INET, text, &made.address.v4.sin_addr) == 1:
+        made.address.v4.sin_family = AF_INET
+        made.size = sizeof(sockaddr_in)
+    elif inet_pton(AF_INET6, text, &made.address.v6.sin6_addr) == 1:
+        made.address.v6.sin6_family = AF_INET6
+        made.size = sizeof(sockaddr_in6)
+    else:
+        raise UsageError(f"{host!r} has a scope")
+    made.address.v4.sin_port = htons(<uint16_t>port)
+    return made
+
+
+cdef int payload_type_of(object number) except -2:
+    if number is None:
+        return -1
+    if not 0 <= number < 128:
+        raise UsageError(f"payload type {number}")
+    return number
+
+
+cdef object stats_of(const Port* port):
+    cdef const Reports* reports = &port.reports
+    lost = port.lost_before + reception_lost(&port.reception)
+    jitter = (port.reception.jitter >> 4) / 8000.0
+    rtt = reports.round_trip if reports.round_trip >= 0 else None
+    remote = None
+    if reports.has_remote:
+        remote = RemoteReport(reports.fraction_lost / 256.0, reports.lost, reports.jitter / 8000.0)
+    return PortStats(
+        packets_in=port.packets_in,
+        bytes_in=port.bytes_in,
+        packets_out=port.out.packets,
+        bytes_out=port.out.octets,
+        lost=lost,
+        jitter=jitter,
+        mos=quality(lost=lost, received=port.packets_in, jitter=jitter, round_trip=rtt),
+        first_packet_at=port.first_at - port.opened_at if port.first_at >= 0 else None,
+        last_packet_at=port.last_at - port.opened_at if port.last_at >= 0 else None,
+        source=address_of(&port.lock.source),
+        rtt=rtt,
+        strangers=port.strangers,
+        malformed=port.malformed,
+        remote=remote,
+    )
+
+
+cdef object event_of(const Notice* notice):
+    if notice.kind == FRAMES:
+        return "frames", notice.id, (<const char*>notice.data)[:FRAME], notice.number
+    if notice.kind == DIGIT:
+        return "digit", notice.id, chr(DIGITS[notice.flag]), notice.number
+    if notice.kind == PLAYED:
+        return "played", notice.id, notice.number, bool(notice.flag)
+    if notice.kind == LOCKED:
+        return "locked", notice.id, ((<const char*>notice.data)[: notice.size].decode(), notice.number)
+    if notice.kind == SILENT:
+        return "silent", notice.id, notice.value
+    if notice.kind == HEARD:
+        return "heard", notice.id
+    return "mixer_played", notice.id, notice.number
