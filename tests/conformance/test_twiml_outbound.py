@@ -22,7 +22,7 @@ def told(world: World) -> list[str]:
 
 def test_twiml_outbound_runs_its_document_at_the_answer() -> None:
     world, call = started()
-    assert call.names(fx.Notify, fx.Arm) == ["Place"]
+    assert call.names(fx.Notify, fx.Arm) == ["Place", "Fact"]
     assert call.status == "queued"
     world.run(3)
     call.ring()

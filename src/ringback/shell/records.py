@@ -43,6 +43,9 @@ class Records:
     def new_row(self, setup: Any, phone_number_sid: str = "") -> dict[str, Any]:
         """The record of a call at its start."""
         created = moment(setup.started_at)
+        if setup.kind != "inbound":
+            caller_id = self._store.configuration.caller_id(setup.account_sid, setup.from_)
+            phone_number_sid = caller_id["sid"] if caller_id else ""
         return {
             "sid": setup.sid,
             "account_sid": setup.account_sid,
@@ -52,7 +55,7 @@ class Records:
             "phone_number_sid": phone_number_sid or None,
             "status": "queued" if setup.kind == "api" else "ringing",
             "direction": setup.direction,
-            "start_time": None,
+            "start_time": None if setup.kind == "api" else created,
             "end_time": None,
             "duration": None,
             "date_created": created,

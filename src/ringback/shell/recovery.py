@@ -53,7 +53,7 @@ def _hang_up(stack: SipStack, call_sid: str, dialog: dict[str, Any]) -> None:
 
 def _close(store: Store, row: dict[str, Any]) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
-    answered = row["start_time"] is not None
+    answered = row["status"] == "in-progress"
     seconds = int((now - row["start_time"]).total_seconds()) if answered else 0
     changes = {
         "status": "completed" if answered else "failed",

@@ -154,10 +154,14 @@ class Configuration:
 
     def may_show(self, account_sid: str, phone_number: str) -> bool:
         """Tell whether the account owns or has verified this number."""
+        return self.caller_id(account_sid, phone_number) is not None
+
+    def caller_id(self, account_sid: str, phone_number: str) -> Stored | None:
+        """Return the account's number, or what says that it has verified this one."""
         owned = self.number(phone_number)
         if owned is not None and owned["account_sid"] == account_sid:
-            return True
-        return self._tables["outgoing_caller_ids"]["number"].first((account_sid, phone_number)) is not None
+            return owned
+        return self._tables["outgoing_caller_ids"]["number"].first((account_sid, phone_number))
 
     # --- SIP domains ------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def _until_answered(call: Call, progress: Progress) -> Script[Page | None]:
     setup = call.setup
     page = setup.page
     yield Place(list(setup.targets), setup.from_user, setup.from_domain, setup.display_name)
+    yield Fact({"start_time": call.now})
     yield from progress.tell("initiated")
     yield Arm(RING_TIMEOUT, setup.timeout)
     while True:
