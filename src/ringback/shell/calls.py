@@ -102,7 +102,11 @@ class Calls:
         self.sound: Sound
         self.conferences: Conferences
         self.streams: Streams
-        self._steps: dict[type[Any], Callable[[LiveCall, Any], None]] = {
+        self._steps = self._table()
+
+    def _table(self) -> dict[type[Any], Callable[[LiveCall, Any], None]]:
+        """What carries out each effect of a script."""
+        return {
             fx.Ring: lambda call, effect: self._carry_out(call.leg.ring(effect.early_media, self._now())),
             fx.Answer: self._answers.answer,
             fx.Refuse: lambda call, e: self._carry_out(call.leg.refuse(e.status, e.reason, self._now())),

@@ -31,7 +31,6 @@ class OutgoingRequest:
         "_owner",
         "_sent_by",
         "_seq",
-        "_transaction",
         "_tried",
     )
 
@@ -58,7 +57,6 @@ class OutgoingRequest:
         self._owner = owner
         self._seq = dialog.next_seq()
         self._tried: tuple[tuple[str, str], ...] = ()
-        self._transaction: ClientTransaction | None = None
 
     def start(self, now: float, out: list[Effect]) -> None:
         """Send it to the hop whose turn it is."""
@@ -78,7 +76,6 @@ class OutgoingRequest:
             if better is None:
                 break
             hop = better
-        self._transaction = transaction
         transaction.tried = self._tried
         transaction.start(now, out, agent.timers.hop_patience if self._hops.has_more else None)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Literal, NamedTuple
 
-from ringback.sip.errors import SipSyntaxError
+from ringback.sip.errors import PeerError, SipSyntaxError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import NameAddr, parse_name_addrs, quoted
 from ringback.sip.limits import MAX_BINDINGS, MAX_INSTANCE, MAX_PATHS, MAX_USER_AGENT
@@ -88,6 +88,14 @@ class Registered(NamedTuple):
     reason: str | None = None
 
 
+class _Refusal(PeerError):
+    """An answer that says with a header field what would do."""
+
+    def __init__(self, status: int, name: str, value: int) -> None:
+        super().__init__(status, "")
+        self.headers: list[Header] = [(name, str(value))]
+
+
 class Registrar:
     """All bindings of an exchange, in memory. AORs are given by the caller, who knows domains and users.
 
@@ -140,67 +148,25 @@ class Registrar:
         """
         try:
             return self._register(aor, request, flow, now, accept_path)
-        except SipSyntaxError as error:
-            return Registered(error.status, [], [], error.reason)
+        except PeerError as error:
+            headers = error.headers if isinstance(error, _Refusal) else []
+            return Registered(error.status, headers, [], error.reason or None)
 
     def _register(self, aor: str, request: Request, flow: Flow, now: float, accept_path: bool) -> Registered:
         before = self.bindings(aor, now)
-        call_id, cseq = request.call_id, request.cseq.number
         if request.is_wildcard:
-            if request.get("Expires") is None or request.expires != 0:
-                return Registered(400, [], [], "Wildcard Contact Without Expires 0")
-            if any(_is_out_of_order(binding, call_id, cseq) for binding in before):
-                return _refused_as_out_of_order()
-            return Registered(200, [], [Change("removed", binding) for binding in self.remove(aor)])
-
-        after = list(before)
-        changes: list[Change] = []
+            return self._remove_all(aor, request, before)
         path = tuple(request.all("Path")) if accept_path else ()
         if len(path) > MAX_PATHS:
-            return Registered(400, [], [], "Too Many Path Values")
+            raise PeerError(400, "Too Many Path Values")
         outbound = outbound_of(request)
         if outbound is Outbound.UNSUPPORTED:
-            return Registered(439, [], [])
-        user_agent = (request.get("User-Agent") or "")[:MAX_USER_AGENT]
-        for contact in request.contacts:
-            lifetime = _lifetime(contact, request)
-            if 0 < lifetime < MIN_EXPIRES:
-                return Registered(423, [("Min-Expires", str(MIN_EXPIRES))], [])
-            if not contact.uri.is_sip:
-                return Registered(400, [], [], "Contact Is Not SIP")
-            instance, reg_id = _instance(contact)
-            known = _find(after, contact.uri, instance, reg_id)
-            if known is not None:
-                if known in before and _is_out_of_order(known, call_id, cseq):
-                    return _refused_as_out_of_order()
-                after.remove(known)
-            if not lifetime:
-                if known is not None:
-                    changes.append(Change("removed", known))
-                continue
-            binding = Binding(
-                aor,
-                contact.uri,
-                flow.hop(),
-                now + lifetime,
-                call_id,
-                cseq,
-                user_agent,
-                path,
-                instance,
-                reg_id,
-                contact.q,
-            )
-            if known is not None and not _is_same_row(known, binding):
-                changes.append(Change("removed", known))  # the same device at a new address
-                known = None
-            changes.append(Change("refreshed" if known is not None else "added", binding))
-            after.append(binding)
-
+            raise PeerError(439, "")
+        after, changes = _applied(aor, request, flow.hop(), now, before, path)
         if len(after) > MAX_CONTACTS and len(after) > len(before):
-            return Registered(403, [], [], "Too Many Contacts")
+            raise PeerError(403, "Too Many Contacts")
         if len(after) > len(before) and self._count >= self._most:
-            return Registered(503, [("Retry-After", str(RETRY_AFTER))], [])
+            raise _Refusal(503, "Retry-After", RETRY_AFTER)
         if changes:
             expired = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at <= now]
             changes[:0] = [Change("removed", binding) for binding in expired]
@@ -213,6 +179,14 @@ class Registrar:
             if flow.connection and len(request.vias) == 1:
                 headers.append(("Flow-Timer", str(FLOW_TIMER)))
         return Registered(200, headers, changes)
+
+    def _remove_all(self, aor: str, request: Request, before: list[Binding]) -> Registered:
+        """Carry out "Contact: *" (RFC 3261 section 10.2.2)."""
+        if request.get("Expires") is None or request.expires != 0:
+            raise PeerError(400, "Wildcard Contact Without Expires 0")
+        for binding in before:
+            _check_order(binding, request)
+        return Registered(200, [], [Change("removed", binding) for binding in self.remove(aor)])
 
     def expire(self, now: float) -> list[Binding]:
         """Forget the bindings whose time is over; call it about once a second. They are returned."""
@@ -320,13 +294,55 @@ def outbound_of(request: Request) -> Outbound:
     return Outbound.USED if paths and "ob" in paths[-1].uri.params else Outbound.UNSUPPORTED
 
 
-def _refused_as_out_of_order() -> Registered:
-    return Registered(400, [], [], "CSeq Out Of Order")
+def _applied(
+    aor: str, request: Request, hop: Hop, now: float, before: list[Binding], path: tuple[str, ...]
+) -> tuple[list[Binding], list[Change]]:
+    """The bindings that the contacts of a REGISTER leave of those before, and what that changes. Raises PeerError."""
+    after = list(before)
+    changes: list[Change] = []
+    call_id, cseq = request.call_id, request.cseq.number
+    user_agent = (request.get("User-Agent") or "")[:MAX_USER_AGENT]
+    for contact in request.contacts:
+        lifetime = _lifetime(contact, request)
+        if 0 < lifetime < MIN_EXPIRES:
+            raise _Refusal(423, "Min-Expires", MIN_EXPIRES)
+        if not contact.uri.is_sip:
+            raise PeerError(400, "Contact Is Not SIP")
+        instance, reg_id = _instance(contact)
+        known = _find(after, contact.uri, instance, reg_id)
+        if known is not None:
+            if known in before:
+                _check_order(known, request)
+            after.remove(known)
+        if not lifetime:
+            if known is not None:
+                changes.append(Change("removed", known))
+            continue
+        binding = Binding(
+            aor,
+            contact.uri,
+            hop,
+            now + lifetime,
+            call_id,
+            cseq,
+            user_agent,
+            path,
+            instance,
+            reg_id,
+            contact.q,
+        )
+        if known is not None and not _is_same_row(known, binding):
+            changes.append(Change("removed", known))  # the same device at a new address
+            known = None
+        changes.append(Change("refreshed" if known is not None else "added", binding))
+        after.append(binding)
+    return after, changes
 
 
-def _is_out_of_order(binding: Binding, call_id: str, cseq: int) -> bool:
-    """RFC 3261 section 10.3 step 7: within a Call-ID, only a higher CSeq may change a binding."""
-    return binding.call_id == call_id and cseq <= binding.cseq
+def _check_order(binding: Binding, request: Request) -> None:
+    """RFC 3261 section 10.3 step 7: within a Call-ID, only a higher CSeq may change a binding. Raises PeerError."""
+    if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
+        raise PeerError(400, "CSeq Out Of Order")
 
 
 def _is_same_row(one: Binding, other: Binding) -> bool:

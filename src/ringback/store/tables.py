@@ -170,8 +170,6 @@ sip_ip_addresses = _resource(
     number("cidr_prefix_length", 32),
 )
 
-MAPPING_KINDS = ("calls_credential_list", "calls_ip_access_control_list", "registrations_credential_list")
-
 sip_domain_mappings = _resource(
     "sip_domain_mappings",
     "DM",  # not shown: Twilio gives the list's sid as the mapping's
