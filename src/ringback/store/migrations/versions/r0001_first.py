@@ -76,7 +76,7 @@ def _installation() -> None:
 
 
 def _identity() -> None:
-    """Create accounts, keys, numbers, applications and bins."""
+    """Create accounts, keys and applications."""
     _table(
         "accounts",
         _texts(
@@ -110,6 +110,10 @@ def _identity() -> None:
         ),
         _flags("voice_caller_id_lookup", "public_application_connect_enabled"),
     )
+
+
+def _numbers_and_bins() -> None:
+    """Create numbers, caller IDs and bins."""
     _table(
         "incoming_phone_numbers",
         _required("phone_number"),
@@ -240,7 +244,7 @@ def _carriers() -> None:
 
 
 def _facts() -> None:
-    """Create what the facts writer fills."""
+    """Create calls, and what is told of each: steps and a journal."""
     _table(
         "call_events",
         _required("call_sid"),
@@ -277,6 +281,10 @@ def _facts() -> None:
     _table(
         "journals", _texts("version"), [sa.Column("body", sa.LargeBinary)], _data("dialogs"), key="call_sid"
     )
+
+
+def _events() -> None:
+    """Create notifications and registrations."""
     _table(
         "notifications",
         _texts(
@@ -310,6 +318,8 @@ def _facts() -> None:
 def upgrade() -> None:
     _installation()
     _identity()
+    _numbers_and_bins()
     _sip()
     _carriers()
     _facts()
+    _events()
