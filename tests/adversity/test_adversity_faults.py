@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from adversity.burden import resident
@@ -116,6 +116,58 @@ async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path
         await scene.home(voice_url=scene.program.on("/back", twiml("<Reject/>")))
         await over(scene.phone("alice").dial("x"))
         await scene.program.hit("/back")
+
+
+HANGING_PROGRAMS = 30
+CALLS_TO_EACH = 8
+"""Together more than the server has connections to programs."""
+
+
+async def test_many_webhook_servers_that_hang_leave_connections_to_the_others(tmp_path: Path) -> None:
+    async with stage(tmp_path / "project") as scene:
+        with ExitStack() as stack:
+            going = await pair(scene)
+            documents = []
+            for n in range(HANGING_PROGRAMS):  # the kernel takes the connections, and nobody answers
+                address = (f"127.6.0.{n + 1}", 0)
+                listener = stack.enter_context(socket.create_server(address, backlog=2 * CALLS_TO_EACH))
+                url = f"http://{address[0]}:{listener.getsockname()[1]}/hang"
+                documents.append(twiml(f"<Redirect>{url}</Redirect>"))
+            count = HANGING_PROGRAMS * CALLS_TO_EACH
+            crowd, alice = scene.phone("alice", calls=count + 20), scene.phone("alice")
+            memory = resident(scene.server.process.pid)
+            await scene.home(voice_url=scene.program.on("/spread", *documents * CALLS_TO_EACH))
+            hanging = []
+            for _ in range(count):
+                hanging.append(crowd.dial("x"))
+                await scene.program.hit("/spread")
+            reject = web.Response(
+                text=twiml("<Reject/>"), content_type="text/xml", headers={"Connection": "close"}
+            )
+            await scene.home(voice_url=scene.program.on("/well", reject))  # on a new connection each time
+            waits = list[float]()
+            began_at = time.monotonic()
+            while time.monotonic() < began_at + 3:
+                dialed_at = time.monotonic()
+                await over(alice.dial("x"))
+                waits.append(time.monotonic() - dialed_at)
+            assert sum(not call.ended.done() for call in hanging) > count / 2
+            for call in hanging:
+                call.hang_up()
+            await asyncio.gather(*(over(call) for call in hanging))
+            grown = resident(scene.server.process.pid) - memory
+            await going.flows()
+            await going.hang_up()
+        print(
+            f"{count} calls to {HANGING_PROGRAMS} programs that hang; {len(waits)} calls of another program, the slowest "
+            f"after {max(waits):.2f} s; memory {grown / 1e6:+.0f} MB; {going.lost} packets lost"
+        )
+        assert scene.program.waiting("/well") == len(waits)
+        assert max(waits) < 3
+        assert grown < 100e6
+        rows = await records(scene, count + len(waits) + 2)
+        assert len(rows) == count + len(waits) + 2
+        judge([row for row in rows if going.sid in (row.sid, row.parent_call_sid)], [going])
 
 
 class _AnswerOnce:

@@ -15,9 +15,6 @@ from ringback.shell.webhook_reply import DOCUMENT_SIZE
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-POOL: Final = 200
-"""Connections at a time; more requests wait, so that a burst of calls cannot use up all file descriptors."""
-POOL_PER_HOST: Final = 50
 KEEP_ALIVE: Final = 4.0
 """Seconds an idle connection is kept: just below the 5 s after which Node's and uvicorn's servers close."""
 
@@ -53,8 +50,7 @@ def open_session(ssl_context: ssl.SSLContext | None, names: AbstractResolver) ->
     """The pool of a running server, which asks ``names``. ``ssl_context`` replaces the system's trust."""
     return aiohttp.ClientSession(
         connector=_Connector(
-            limit=POOL,
-            limit_per_host=POOL_PER_HOST,
+            limit=0,  # who may have how many is said by Shares
             keepalive_timeout=KEEP_ALIVE,
             resolver=names,
             ssl=ssl_context or True,

@@ -28,6 +28,7 @@ from ringback.shell.webhook_memory import Login, Memories
 from ringback.shell.webhook_pool import open_session, was_reused
 from ringback.shell.webhook_reply import DOCUMENT_SIZE, Reply, local_reply, media_type, read_reply
 from ringback.shell.webhook_request import InvalidUrl, WebhookAnswer, WebhookRequest, read_overrides
+from ringback.shell.webhook_shares import Shares
 
 __all__ = ["WebhookAnswer", "WebhookClient", "WebhookRequest"]
 
@@ -60,6 +61,7 @@ class WebhookClient:
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._names: HttpNames | None = None
+        self._shares = Shares(time.monotonic)
         self._memories = Memories()
         self._documents: DocumentCache[Reply] = DocumentCache()
 
@@ -195,6 +197,8 @@ class WebhookClient:
         # What the whole may take ends a read, too; a timer of its own would be armed for nothing.
         read = overrides.read if overrides.read < overrides.total else None
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=overrides.connect, sock_read=read)
+        program = await self._shares.take(asked.target.origin)
+        asked_at, is_answered = time.monotonic(), False
         try:
             async with self._session.request(
                 asked.method,
@@ -204,11 +208,15 @@ class WebhookClient:
                 allow_redirects=False,
                 timeout=timeout,
             ) as response:
-                return await read_reply(response)
+                reply = await read_reply(response)
+                is_answered = True
+                return reply
         except (aiohttp.ClientError, TimeoutError) as error:
             return codes.from_client_error(error)
         except ValueError as error:  # yarl: a host that cannot be one
             return Failure(codes.INVALID_URL, f"not a URL: {error}")
+        finally:
+            self._shares.give_back(program, asked_at, is_answered=is_answered)
 
 
 def _loggable(url: str) -> str:
