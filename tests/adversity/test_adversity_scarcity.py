@@ -9,7 +9,7 @@ import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ import dns.rrset
 import pytest
 from adversity.stage import NEEDS_MOUNTS, PRIVATE, logged, pair, stage
 from adversity.talk import Measured, judge, records, talk
-from live_scene import WITHIN, Scene, answered, over, twiml
+from live_scene import WITHIN, Phone, Scene, answered, over, twiml
 from security.sip_wire import SDP, credentials, wire_to
 
+from ringback.media.pump import create_pump
 from ringback.sandbox.endpoint import CallEnded
 
 # -- names ----------------------------------------------------------------------------------------------------------
@@ -214,6 +215,16 @@ async def test_without_descriptors_new_calls_are_put_off(tmp_path: Path) -> None
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 
 
+def _faked(hand: Path) -> dict[str, str]:
+    """The environment of a process whose time of day is off by what stands in a file."""
+    return {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(hand),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 @pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
 async def test_a_stepped_clock_moves_no_call_and_no_registration(tmp_path: Path) -> None:
     hand = tmp_path / "offset"
@@ -229,13 +240,7 @@ async def test_a_stepped_clock_moves_no_call_and_no_registration(tmp_path: Path)
                     return
 
     hand.write_text("+0")
-    env = {
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(hand),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    async with stage(tmp_path / "project", env=env) as scene:
+    async with stage(tmp_path / "project", env=_faked(hand)) as scene:
         bob = await scene.registered("bob")
         alice = scene.phone("alice")
         await scene.home(voice_url=scene.program.on("/hold", twiml('<Gather timeout="60"/>')))
@@ -258,3 +263,30 @@ async def test_a_stepped_clock_moves_no_call_and_no_registration(tmp_path: Path)
             judge([row for row in rows if row.sid == measured.sid], [measured], stepped=offset)
         judge([row for row in rows if going.sid in (row.sid, row.parent_call_sid)], [going], stepped=3_600)
         assert len(rows) == len(calls) + 2
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
+@pytest.mark.parametrize("step", [3_600, -3_600])
+async def test_a_clock_stepped_while_the_server_is_down_ends_no_registration(
+    tmp_path: Path, step: int
+) -> None:
+    (tmp_path / "offset").write_text("+0")
+    env = _faked(tmp_path / "offset")
+    async with AsyncExitStack() as phones:
+        async with stage(tmp_path / "project", env=env) as scene:
+            before = scene.server
+            pump = phones.enter_context(closing(create_pump((58_000, 58_019))))
+            bob = Phone(before, pump, "bob")
+            phones.push_async_callback(bob.endpoint.close)
+            assert (await bob.register(expires=600)).status == 200
+        (tmp_path / "offset").write_text(f"{step:+d}")
+        sip, sips = (":".join(map(str, address)) for address in (before.sip, before.sips))
+        async with stage(tmp_path / "project", env=env, sip=sip, sips=sips) as scene:
+            scene.server.sip, scene.server.sips = before.sip, before.sips
+            dial = f"<Dial><Sip>sip:bob@{scene.server.domain}</Sip></Dial>"
+            await scene.home(voice_url=scene.program.on("/after", twiml(dial)))
+            outgoing = scene.phone("alice").dial("x")
+            incoming = await bob.pick_up()
+            await answered(outgoing)
+            outgoing.hang_up()
+            await asyncio.gather(over(outgoing), over(incoming))

@@ -7,6 +7,7 @@
     DIR/data/phones.json                     passwords of the starter's phones, owner only
     DIR/data/unseen.json                     nobody has been shown them yet
     DIR/data/server.json                     how to reach the running server, owner only
+    DIR/data/clock.json                      the time by which registrations end
     DIR/data/tls/  DIR/data/cache/                              certificate; spoken and fetched clips
 """
 

@@ -42,6 +42,7 @@ from ringback.shell.control import UNSUPPORTED, VERIFICATION_ENDED, LiveControl
 from ringback.shell.exchange import CannotListen, Exchange, ExchangeSettings
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler, create_project_routes
+from ringback.shell.steady import Continuity
 from ringback.shell.tasks import Tasks
 from ringback.shell.timelines import timeline_routes
 from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certificate, server_context
@@ -176,6 +177,7 @@ class Server:
                 max_calls=most_calls(settings.max_calls, settings.rtp_ports, descriptors),
                 transports=TransportLimits(streams=most_streams(descriptors)),
                 tls_context=await asyncio.to_thread(self._tls),
+                clock=Continuity(self.directory.data / "clock.json"),
             ),
             store=self.store,
             pump=pump,

@@ -31,7 +31,7 @@ from ringback.shell.recovery import close_left_behind
 from ringback.shell.resolver import Resolver
 from ringback.shell.sip_stack import SipStack
 from ringback.shell.sound import Sound
-from ringback.shell.steady import steady_time
+from ringback.shell.steady import Continuity, steady_time
 from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.transport_limits import TransportLimits
@@ -64,6 +64,7 @@ class ExchangeSettings:
     max_calls: int = 5_000
     transports: TransportLimits = TransportLimits()  # noqa: RUF009 - it cannot be changed
     tls_context: Any = field(default=None, repr=False)
+    clock: Continuity | None = None
 
 
 class CannotListen(OSError):
@@ -146,6 +147,9 @@ class Exchange:
         if self.settings.sips is not None and self.settings.tls_context is not None:
             with _listening(self.settings.sips, over_tls=True):
                 self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
+        if self.settings.clock is not None:
+            self.settings.clock.take_over()
+            self.settings.clock.note()
         known = await self.store.registrations.load(steady_time())
         self.registrar.restore(known)
         for binding in known:
@@ -169,6 +173,8 @@ class Exchange:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             self._forget(self.registrar.expire(steady_time()))
+            if self.settings.clock is not None:
+                self.settings.clock.note()
             self._end_vanished(time.monotonic())
 
     def _end_vanished(self, now: float) -> None:
