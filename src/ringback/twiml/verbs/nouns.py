@@ -49,7 +49,7 @@ class Noun(msgspec.Struct, frozen=True):
             from_user=self.plan["from_user"],
             from_domain=self.plan["from_domain"],
             display_name=self.plan["display_name"],
-            time_limit=time_limit,
+            time_limit=float(time_limit),  # as a journal reads it
             send_digits=self.send_digits,
         )
 
