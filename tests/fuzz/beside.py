@@ -1,4 +1,5 @@
-"""Turns of the targets beside the other tests: one on each core, of the time that nobody else wants."""
+"""Turns of the targets beside the other tests, of the time that nobody else wants: one more than there are cores, so that
+the last do not run alone."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class Beside:
         self._may_begin = Event()
         if not ration:
             self._may_begin.set()
-        self._pool = ThreadPoolExecutor(min(CORES, ration or CORES))
+        self._pool = ThreadPoolExecutor(min(CORES, ration or CORES) + 1)
         self.turns: dict[str, Future[Ended]] = {name: self._pool.submit(self._turn, name) for name in names}
 
     def __enter__(self) -> Self:
