@@ -305,6 +305,18 @@ def test_a_flood_of_strangers_leaves_a_call_alone(setup: Setup) -> None:
     assert setup.pump.stats(a.id).packets_in == 51
 
 
+def test_of_a_flood_each_packet_is_counted_whoever_threw_it_away(setup: Setup) -> None:
+    a, _ = setup.leg()
+    thief = stranger(setup)
+    for _ in range(5_000):
+        thief.say(a, EVIL)
+    until = time.monotonic() + WAIT
+    while (stats := setup.pump.stats(a.id)).strangers + stats.discarded < 5_000:
+        assert time.monotonic() < until, stats
+    stats = setup.pump.close_port(a.id)
+    assert (stats.strangers + stats.discarded, stats.packets_in) == (5_000, 0)
+
+
 def talk(setup: Setup, a: Port, phone_a: Phone, phone_b: Phone, until: Callable[[], bool]) -> int:
     """Relay packets until something is so; how many it took."""
     for n in range(1, 100_000):
@@ -384,7 +396,9 @@ def test_a_peer_is_heard_at_each_of_our_addresses_and_strangers_at_none(
         return
     until = time.monotonic() + WAIT  # the compiled pump asks the kernel for it after a while
     talk(setup, port, phone_a, phone_b, lambda: heard() == 0 or time.monotonic() > until)
+    before = setup.pump.stats(port.id).discarded
     assert [heard() for _ in range(20)] == [0] * 20
+    assert setup.pump.stats(port.id).discarded == before + 40
     assert (
         f" 00000000:{port.port:04X} 00000000:0000 " in Path("/proc/net/udp").read_text()
     )  # and not connected

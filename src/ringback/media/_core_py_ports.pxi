@@ -119,6 +119,7 @@ cdef class Ports(Owner):
             acquire(s)
             port = port_of(s, port_id)
             if port != NULL:
+                port.discarded = rb_discarded(port.rtp)
                 copy = port[0]
             release(s)
         if port == NULL:

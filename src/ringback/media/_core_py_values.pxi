@@ -58,6 +58,7 @@ cdef object stats_of(const Port* port):
         rtt=rtt,
         strangers=port.strangers,
         malformed=port.malformed,
+        discarded=port.discarded,
         remote=remote,
     )
 

@@ -11,6 +11,7 @@ cdef extern from *:
     #include <arpa/inet.h>
     #include <errno.h>
     #include <linux/filter.h>
+    #include <linux/sock_diag.h>
     #include <netinet/in.h>
     #include <string.h>
     #include <sys/socket.h>
@@ -44,6 +45,12 @@ cdef extern from *:
         return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
     }
 
+    static uint32_t rb_discarded(int fd) {
+        uint32_t numbers[SK_MEMINFO_VARS] = {0};
+        socklen_t size = sizeof numbers;
+        return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, numbers, &size) ? 0 : numbers[SK_MEMINFO_DROPS];
+    }
+
     static int rb_disconnect(int fd) {
         struct sockaddr nobody = {.sa_family = AF_UNSPEC};
         return connect(fd, &nobody, sizeof nobody);
@@ -51,6 +58,7 @@ cdef extern from *:
     """
     int rb_admit_only(int fd, const sockaddr* source) nogil
     int rb_admit_all(int fd) nogil
+    uint32_t rb_discarded(int fd) nogil
     int rb_disconnect(int fd) nogil
 
 cdef extern from "errno.h" nogil:

@@ -53,6 +53,7 @@ cdef void drop_port(State* s, Port* port) noexcept nogil:
     while s.port_top and s.ports[s.port_top - 1] == NULL:
         s.port_top -= 1
     send_report(port, monotonic(), wall_clock(), True)
+    port.discarded = rb_discarded(port.rtp)
     c_close(port.rtp)
     c_close(port.rtcp)
 

@@ -220,6 +220,7 @@ cdef struct Port:              # what each packet needs comes first, so that it 
     double opened_at
     int64_t strangers
     int64_t malformed
+    uint32_t discarded         # by the kernel
     int64_t lost_before
     Spelling spelling
 

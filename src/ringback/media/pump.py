@@ -82,6 +82,9 @@ class PortStats(NamedTuple):
     while a peer that is vouched for talks."""
     malformed: int
     """Packets dropped because they are no RTP, or of a payload type that was not negotiated."""
+    discarded: int
+    """RTP packets that the kernel threw away: nobody read them in time, or they are a stranger's, whom the compiled pump
+    has it keep from a socket of all addresses. Of a connected socket it counts no stranger. 0 where it does not tell."""
     remote: RemoteReport | None
 
 

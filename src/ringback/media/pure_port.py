@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from ringback.media import g711
 from ringback.media.pump import Address, Codec, Event, PortStats, RemoteReport, quality
 from ringback.media.pure_sound import SILENCE, Playing, Tap
-from ringback.media.sockets import Pair
+from ringback.media.sockets import Pair, discarded
 from ringback.rtp import tones
 from ringback.rtp.dtmf import TONE_TICKS, Digit, DtmfReceiver, DtmfSender, Phase, Tick
 from ringback.rtp.errors import RtpSyntaxError
@@ -88,7 +88,9 @@ class PurePort:
         self._heard = False
         self._silent = False
         self._idle_since = now
-        self._packets_in = self._bytes_in = self._strangers = self._malformed = self._lost_before = 0
+        self._packets_in = self._bytes_in = self._strangers = self._malformed = self._discarded = (
+            self._lost_before
+        ) = 0
         self._first_at: float | None = None
         self._last_at: float | None = None
 
@@ -404,12 +406,15 @@ class PurePort:
     def close(self, now: float, wall: float) -> None:
         """Say goodbye and close the sockets."""
         self._report(now, wall, bye=True)
+        self._discarded = discarded(self.pair.rtp)
         self.pair.rtp.close()
         self.pair.rtcp.close()
 
     def stats(self) -> PortStats:
         """See PortStats."""
         reception, reporter = self._reception, self._reporter
+        if self.pair.rtp.fileno() >= 0:
+            self._discarded = discarded(self.pair.rtp)
         lost = self._lost_before + (reception.lost if reception is not None else 0)
         jitter = jitter_seconds(reception.jitter) if reception is not None else 0.0
         remote = None
@@ -430,6 +435,7 @@ class PurePort:
             rtt=reporter.round_trip,
             strangers=self._strangers,
             malformed=self._malformed,
+            discarded=self._discarded,
             remote=remote,
         )
 

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import random
 import socket
+import sys
 import threading
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from ringback.media.errors import PortsExhausted, UsageError
 
 _NONBLOCK: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)  # one system call less, where the system has it
 _EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
+_SO_MEMINFO: Final = 55  # the socket module has no name for it; nine numbers, SK_MEMINFO_DROPS the last
 
 
 class Pair(NamedTuple):
@@ -101,6 +103,15 @@ def _udp(host: str, port: int) -> socket.socket | None:
             raise UsageError(f"{host} is no address of this machine") from error
         raise
     return udp
+
+
+def discarded(udp: socket.socket) -> int:
+    """How many datagrams for it the kernel threw away, 0 where it does not tell (SO_MEMINFO, sock_diag(7))."""
+    try:
+        numbers = udp.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    except OSError:
+        return 0
+    return int.from_bytes(numbers[32:36], sys.byteorder)
 
 
 def _expedite(udp: socket.socket, family: int) -> None:

@@ -262,7 +262,8 @@ def describe(stats: PortStats) -> str:
         f"heard {stats.packets_in} packets, lost {max(0, stats.lost)}, jitter {stats.jitter * 1000:.1f} ms"
         + (f", MOS {stats.mos:.2f}" if stats.mos is not None else "")
     )
-    return f"{heard}; sent {stats.packets_out} packets"
+    discarded = f"; the kernel threw {stats.discarded} away" if stats.discarded else ""
+    return f"{heard}; sent {stats.packets_out} packets{discarded}"
 
 
 def _node(part: str | list[Any]) -> Any:

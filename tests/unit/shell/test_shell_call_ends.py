@@ -64,7 +64,7 @@ class FakeSound:
 
     def close(self, call: Any) -> Any:
         self.open_ports -= 1
-        return SimpleNamespace(packets_in=0, lost=0, jitter=0.0, mos=None, packets_out=0)
+        return SimpleNamespace(packets_in=0, lost=0, jitter=0.0, mos=None, packets_out=0, discarded=0)
 
 
 def setup_of() -> CallSetup:
