@@ -12,7 +12,7 @@ from twilio.request_validator import RequestValidator
 
 from ringback.functions import limits
 from ringback.shell.local_http import LocalRequest
-from ringback.shell.project_http import create_project_routes
+from ringback.shell.project_routes import create_project_routes
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
 
 ECHO = "exports.handler = (context, event, callback) => callback(null, { From: event.From, a: event.a });"

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -38,10 +37,12 @@ from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
 from ringback.shell.audio import AudioFetcher
-from ringback.shell.control import UNSUPPORTED, VERIFICATION_ENDED, LiveControl
+from ringback.shell.caller_id_verification import CallerIdVerification
+from ringback.shell.control import UNSUPPORTED, LiveControl
 from ringback.shell.exchange import CannotListen, Exchange, ExchangeSettings
 from ringback.shell.local_http import LocalAnswer, LocalRequest
-from ringback.shell.project_http import ProjectHandler, create_project_routes
+from ringback.shell.project_http import ProjectHandler
+from ringback.shell.project_routes import create_project_routes
 from ringback.shell.steady import Continuity
 from ringback.shell.tasks import Tasks
 from ringback.shell.timelines import timeline_routes
@@ -277,9 +278,9 @@ class Server:
         self._handler = ProjectHandler(
             project, self.functions, tokens=self._tokens, stored_bin=self._stored_bin
         )
-        self.control = LiveControl(
-            self.exchange, verification_url=f"http://{self.settings.base_domain}{VERIFY_PATH}"
-        )
+        verify_url = f"http://{self.settings.base_domain}{VERIFY_PATH}"
+        notify = self.exchange.webhooks.notify_for
+        self.control = LiveControl(self.exchange, CallerIdVerification(self.store, verify_url, notify))
         routes = [
             *api_routes(self.store, self.control, unsupported=UNSUPPORTED),
             *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
@@ -337,17 +338,9 @@ class Server:
 
     async def _local(self, request: LocalRequest) -> LocalAnswer:
         """Requests of our own to our own base domain."""
-        if urlsplit(request.url).path == VERIFY_PATH:
-            form = request.fields()
-            twiml = await self.control.check_code(form.get("CallSid", ""), form.get("Digits", ""))
-            return LocalAnswer(200, "text/xml", twiml.encode())
-        if urlsplit(request.url).path == VERIFY_PATH + VERIFICATION_ENDED:
-            form = request.fields()
-            await self.control.give_up(form.get("CallSid", ""))
-            return LocalAnswer(204, "", b"")
         if self._handler is None:
             return LocalAnswer(503, "text/plain", b"the server is starting")
-        return await self._handler.handle(request)
+        return await self.control.verification.answer(request) or await self._handler.handle(request)
 
     def _constant(self, method: str, url: str) -> LocalAnswer | None:
         """Documents of our own that are the same for every request."""

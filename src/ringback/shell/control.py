@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ringback.call.conference import Conference, Member
-from ringback.call.effects import Arm, Notify
+from ringback.call.effects import Arm
 from ringback.call.errors import Overload
 from ringback.call.events import Complete, Redirect
 from ringback.call.routing import plan
@@ -18,10 +18,11 @@ from ringback.call.script import CALL_LIMIT
 from ringback.call.setup import CallSetup, Page, StatusCallback
 from ringback.media.errors import PortsExhausted
 from ringback.rest.calls import CallCreate, CallUpdate
-from ringback.rest.endpoints import Endpoint, EndpointKind
+from ringback.rest.endpoints import EndpointKind
 from ringback.rest.errors import INVALID_CALL_STATE, INVALID_PARAMETER, UNAVAILABLE, RestError
 from ringback.rest.participants import ConferenceUpdate, ParticipantUpdate
 from ringback.shell.api import CallerIdRequest
+from ringback.shell.caller_id_verification import CallerIdVerification
 from ringback.shell.exchange import Exchange
 from ringback.shell.live import LiveCall
 from ringback.shell.records import moment
@@ -39,20 +40,15 @@ DEFAULT_TIME_LIMIT = 14_400
 UNSUPPORTED = frozenset({"Record", "MachineDetection", "AsyncAmd"})
 """Parameters of Calls create that come later."""
 
-VERIFICATION_ENDED = "/ended"
-"""Behind the verification URL: where a verification call reports its end."""
-
 
 class LiveControl:
-    """CallControl on an exchange. ``verification_url`` is where a caller ID's code is checked."""
+    """CallControl on an exchange."""
 
-    def __init__(self, exchange: Exchange, *, verification_url: str) -> None:
+    def __init__(self, exchange: Exchange, verification: CallerIdVerification) -> None:
         self._exchange = exchange
         self._calls = exchange.calls
         self._store = exchange.store
-        self._verification_url = verification_url
-        self.verifications: dict[str, tuple[str, CallerIdRequest]] = {}
-        """Caller IDs that wait for their code, by call SID: account and request."""
+        self.verification = verification
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -165,7 +161,7 @@ class LiveControl:
                 )
             status = "canceled" if ringing else "completed"
             self._calls.deliver(call, Complete(status, "ended over REST"))
-        elif changes.redirects and call_sid in self.verifications:
+        elif changes.redirects and call_sid in self.verification:
             raise RestError(400, INVALID_CALL_STATE, "A verification call cannot be redirected")
         elif changes.redirects:
             document = self._document(changes.twiml) if changes.twiml is not None else None
@@ -241,62 +237,10 @@ class LiveControl:
     # -- caller IDs -------------------------------------------------------------------------------------------------
 
     async def verify_caller_id(self, account_sid: str, request: CallerIdRequest) -> str:
-        """Call a number and ask for the code that the API showed; ``check_code`` takes what is typed."""
-        shown = next(iter(self._store.configuration.numbers(account_sid)), None)
-        if shown is None:
-            raise RestError(400, INVALID_PARAMETER, "The account needs a phone number to call from")
-        twiml = (
-            f'<Response><Pause length="{max(0, request.call_delay)}"/>'
-            f'<Gather numDigits="6" timeout="10" action="{self._verification_url}">'
-            "<Say>Please enter the validation code that was shown to you.</Say></Gather>"
-            "<Say>No code was entered. Goodbye.</Say></Response>"
-        )
-        to = request.phone_number
-        row = await self.create(
-            account_sid,
-            CallCreate(
-                to=Endpoint(EndpointKind.NUMBER, to),
-                from_=str(shown["phone_number"]),
-                twiml=twiml,
-                send_digits=request.extension,
-                status_callback=f"{self._verification_url}{VERIFICATION_ENDED}",
-            ),
-        )
-        self.verifications[str(row["sid"])] = (account_sid, request)
+        """Call a number and ask for the code that the API showed: the call's SID."""
+        row = await self.create(account_sid, self.verification.call(account_sid, request))
+        self.verification.begun(str(row["sid"]), account_sid, request)
         return str(row["sid"])
-
-    async def check_code(self, call_sid: str, digits: str) -> str:
-        """What was typed during a verification call: the TwiML to go on with."""
-        account_sid, request = self.verifications.pop(call_sid, ("", None))
-        if request is None:
-            return "<Response><Hangup/></Response>"
-        verified = secrets.compare_digest(digits.encode(), request.validation_code.encode())
-        await self._verification_ended(account_sid, call_sid, request, verified)
-        said = "Thank you. This number is verified." if verified else "That is not the code. Goodbye."
-        return f"<Response><Say>{said}</Say></Response>"
-
-    async def give_up(self, call_sid: str) -> None:
-        """A verification call is over; if no code was typed in it, the number is not verified."""
-        account_sid, request = self.verifications.pop(call_sid, ("", None))
-        if request is not None:
-            await self._verification_ended(account_sid, call_sid, request, False)
-
-    async def _verification_ended(
-        self, account_sid: str, call_sid: str, request: CallerIdRequest, verified: bool
-    ) -> None:
-        params = [("VerificationStatus", "success" if verified else "failed"), ("AccountSid", account_sid)]
-        params += [("CallSid", call_sid), ("To", request.phone_number), ("Called", request.phone_number)]
-        if verified:
-            row = {
-                "account_sid": account_sid,
-                "phone_number": request.phone_number,
-                "friendly_name": request.friendly_name,
-            }
-            stored = await self._store.insert("outgoing_caller_ids", row)
-            params.append(("OutgoingCallerIdSid", stored["sid"]))
-        if request.status_callback:
-            notify = Notify(request.status_callback, request.status_callback_method, params)
-            self._exchange.webhooks.notify_for(None, account_sid, notify)
 
 
 def _conference_row(room: Conference) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The HTTP face of the project directory: /functions, /bins, /twiml, /voice and /assets.
+"""The project directory as it answers requests: /functions, /bins, /twiml, /voice and /assets.
 
-Every request, whether from a socket or from the webhook client in this process, becomes a LocalRequest, and
-`ProjectHandler.handle` answers it.
+Every request, whether from a socket (shell.project_routes) or from the webhook client in this process, is a
+LocalRequest.
 """
 
 import asyncio
@@ -12,12 +12,9 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
 from ringback.functions import bins, limits
 from ringback.functions.answer import FunctionAnswer
@@ -48,7 +45,7 @@ _CORS: Final = (
 )
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "content-type"})
 
-_BODILESS: Final = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
+BODILESS: Final = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
@@ -109,11 +106,11 @@ class ProjectHandler:
     async def handle(self, request: LocalRequest) -> LocalAnswer:
         """The answer to any request; 404 for what is no URL of the project."""
         if len(request.body) > limits.REQUEST_BODY:
-            return _plain(413, "the body is too large")
+            return plain(413, "the body is too large")
         try:
             parsed = _Parsed(request)
         except ValueError as error:
-            return _plain(400, f"the request cannot be read: {error}")
+            return plain(400, f"the request cannot be read: {error}")
         self._project.refresh()
         answer: LocalAnswer | None
         head, _, name = parsed.path.lstrip("/").partition("/")
@@ -131,7 +128,7 @@ class ProjectHandler:
             case _:
                 answer = await self._function(request, parsed, parsed.path.strip("/"))
         if answer is None:
-            return _plain(404, "there is nothing at this URL")
+            return plain(404, "there is nothing at this URL")
         return answer
 
     def constant(self, method: str, url: str) -> LocalAnswer | None:
@@ -160,7 +157,7 @@ class ProjectHandler:
             text = Path(item.path).read_text(encoding="utf-8") if self._stale(item.path, key) else ""
         except (OSError, UnicodeDecodeError) as error:
             log.warning("a bin cannot be read", name=name, error=str(error))
-            return _plain(500, "the bin cannot be read")
+            return plain(500, "the bin cannot be read")
         answer = self._render(request, parsed, item.path, key, text)
         template = self._templates.get(item.path)
         if answer.status == 200 and template is not None:
@@ -197,7 +194,7 @@ class ProjectHandler:
                 self._templates[name] = (key, bins.parse(text))
             document = bins.render(self._templates[name][1], bins.collect(parsed.pairs))
         except TemplateError as error:
-            return _plain(400, f"error {error.code}: {error}")._replace(
+            return plain(400, f"error {error.code}: {error}")._replace(
                 error_code=error.code, error_text=str(error)
             )
         return LocalAnswer(200, XML, document.encode())
@@ -210,7 +207,7 @@ class ProjectHandler:
         try:
             return self._find_asset(request, _Parsed(request), name)
         except ValueError as error:
-            return _plain(400, f"the request cannot be read: {error}")
+            return plain(400, f"the request cannot be read: {error}")
 
     def _find_asset(
         self, request: LocalRequest, parsed: _Parsed, name: str
@@ -219,7 +216,7 @@ class ProjectHandler:
         if item is None or item.access == "private":
             return None
         if item.access == "protected" and not self._is_signed(request, parsed):
-            return _plain(403, "this asset needs a valid X-Twilio-Signature")
+            return plain(403, "this asset needs a valid X-Twilio-Signature")
         return item
 
     async def _asset(self, request: LocalRequest, parsed: _Parsed, name: str) -> LocalAnswer | None:
@@ -227,13 +224,13 @@ class ProjectHandler:
         if item is None or isinstance(item, LocalAnswer):
             return item
         if request.method not in {"GET", "HEAD"}:
-            return _plain(405, "an asset can only be read")
+            return plain(405, "an asset can only be read")
         try:
             body = await asyncio.to_thread(_read_file, item.path)
         except OSError:
             return None
         if len(body) > limits.ASSET_SIZE:
-            return _plain(413, "the asset is too large to be handed over")
+            return plain(413, "the asset is too large to be handed over")
         return LocalAnswer(200, media_type(item.path), body)
 
     async def _function(self, request: LocalRequest, parsed: _Parsed, name: str) -> LocalAnswer | None:
@@ -246,7 +243,7 @@ class ProjectHandler:
             return LocalAnswer(204, PLAIN, b"", _CORS)
         if item.access == "protected" and not self._is_signed(request, parsed):
             log.info("a protected Function refused a request without a valid signature", name=name)
-            return _plain(403, "this Function needs a valid X-Twilio-Signature")
+            return plain(403, "this Function needs a valid X-Twilio-Signature")
         event = build_event(parsed.sent_query, parsed.body, request.headers)
         answer = await self._runner.call(name.removesuffix(".js"), item.path, event)
         return _from_function(answer, name, request)
@@ -268,69 +265,10 @@ class ProjectHandler:
         )
 
 
-def create_project_routes(handler: ProjectHandler, *, at_root: bool = False) -> list[Route]:
-    """Starlette routes for a handler. With `at_root`, Functions and assets also answer at /NAME, as on Twilio's
-    own domains; these routes take every path that is left, so they must be the last of all."""
-
-    async def answer(request: Request) -> Response:
-        if _announced_length(request) > limits.REQUEST_BODY:
-            return _to_starlette(_plain(413, "the body is too large"))
-        return _to_starlette(await handler.handle(await to_local(request)))
-
-    async def asset(request: Request) -> Response:
-        item = handler.asset(await to_local(request), request.path_params["name"])
-        if isinstance(item, ProjectFile):
-            return FileResponse(item.path, media_type=media_type(item.path))
-        return _to_starlette(item or _plain(404, "there is nothing at this URL"))
-
-    everything = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"]
-    routes = [
-        Route("/voice", answer, methods=["GET", "POST"]),
-        Route("/bins/{name:path}", answer, methods=["GET", "POST"]),
-        Route("/twiml/{name}", answer, methods=["GET", "POST"]),
-        Route("/assets/{name:path}", asset, methods=["GET"]),
-        Route("/functions/{name:path}", answer, methods=everything),
-    ]
-    if at_root:
-        routes.append(Route("/{name:path}", answer, methods=everything))
-    return routes
-
-
-async def to_local(request: Request) -> LocalRequest:
-    """A request from a socket as the handler takes it. Bodies beyond the limit are cut and then refused."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limits.REQUEST_BODY:
-            break
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-    # Starlette's own URL has the path decoded; a signature is made over what was sent.
-    path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or quote(
-        request.scope["path"]
-    )
-    query = request.scope.get("query_string", b"").decode("latin-1")
-    url = f"{request.url.scheme}://{request.url.netloc}{path}{'?' if query else ''}{query}"
-    return LocalRequest(request.method, url, headers, bytes(body))
-
-
 def media_type(path: str) -> str:
     """An asset's media type by its suffix."""
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-
-
-def _announced_length(request: Request) -> int:
-    text = request.headers.get("content-length", "0")
-    return int(text[:12]) if text.isascii() and text.isdigit() else 0
-
-
-def _to_starlette(answer: LocalAnswer) -> Response:
-    response = Response(answer.body, answer.status)
-    if answer.content_type and answer.status not in _BODILESS:
-        response.headers["content-type"] = answer.content_type
-    for name, value in answer.headers:
-        response.headers.append(name, value)
-    return response
 
 
 def _from_function(answer: FunctionAnswer, name: str, request: LocalRequest) -> LocalAnswer:
@@ -340,7 +278,7 @@ def _from_function(answer: FunctionAnswer, name: str, request: LocalRequest) -> 
         log.warning("a Function set headers that HTTP does not allow", name=name)
     headers = [(key, value) for key, value in sound if key not in _FRAMING]
     kind = next((value for key, value in sound if key == "content-type"), "")
-    body = answer.body if answer.status not in _BODILESS else b""
+    body = answer.body if answer.status not in BODILESS else b""
     if answer.error:
         log.info("a Function failed", name=name, status=answer.status, why=answer.error)
         if "text/html" in request.header("accept"):
@@ -367,14 +305,15 @@ def _error_page(name: str, answer: FunctionAnswer) -> bytes:
     ).encode()
 
 
-def _plain(status: int, text: str) -> LocalAnswer:
+def plain(status: int, text: str) -> LocalAnswer:
+    """An answer for people."""
     return LocalAnswer(status, PLAIN, (text + "\n").encode())
 
 
 def _wrong_method(request: LocalRequest) -> LocalAnswer | None:
     if request.method in {"GET", "POST", "HEAD"}:
         return None
-    return _plain(405, "only GET and POST")._replace(headers=(("allow", "GET, POST"),))
+    return plain(405, "only GET and POST")._replace(headers=(("allow", "GET, POST"),))
 
 
 def _read_file(path: str) -> bytes:
