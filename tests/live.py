@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,18 +68,18 @@ class LiveServer:
         self.reader.join(10)
 
 
-def free_port() -> int:
-    """A port that is free for both UDP and TCP, and that no socket of another program is given before it is used."""
+def free_port(*, of: int = 1) -> int:
+    """The first ``of`` so many ports in a row, from a multiple of them on: each is free for UDP and TCP, and no socket of another
+    program is given it before it is used."""
     while True:
-        port = PORTS[secrets.randbelow(len(PORTS))]  # not random's, which begins anew with each test
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as two,
-            suppress(OSError),
-        ):
-            one.bind(("0.0.0.0", port))
-            two.bind(("0.0.0.0", port))
-            return port
+        first = PORTS[
+            secrets.randbelow(len(PORTS) // of) * of
+        ]  # not random's, which begins anew with each test
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + of):
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
+            return first
 
 
 def start_server(

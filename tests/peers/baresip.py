@@ -87,7 +87,7 @@ class Baresip:
         self.folder.mkdir()
         self.inbox = Inbox(f"{self.name} of {user}")
         host, port = server.sips if transport == "tls" else server.sip
-        control, rtp = free_port(), free_port() // 4 * 4
+        control, rtp = free_port(), free_port(of=4)
         (self.folder / "config").write_text(
             CONFIG.format(
                 name=self.name,

@@ -88,7 +88,7 @@ class Linphone:
         config.write_text(
             CONFIG.format(
                 port=free_port(),
-                rtp=free_port() // 2 * 2,
+                rtp=free_port(of=4),
                 host=host,
                 proxy=proxy,
                 transport=transport,

@@ -206,7 +206,7 @@ class Sipp:
             "-mi",
             "127.0.0.1",
             "-mp",
-            str(free_port() // 2 * 2),
+            str(free_port(of=4)),
         ]
         line += ["-m", "1", "-timeout", str(within), "-timeout_error", "-recv_timeout", str(within * 1000)]
         line += [
