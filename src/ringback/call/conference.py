@@ -127,6 +127,10 @@ class Conference:
 
     def on_leave(self, call_sid: str, now: float) -> list[ConferenceEffect]:
         """A member is gone: it hung up, was redirected, or left."""
+        return self._leave(call_sid, "left", now)
+
+    def _leave(self, call_sid: str, how: str, now: float) -> list[ConferenceEffect]:
+        """``how`` it went: left or kicked."""
         member = self.members.pop(call_sid, None)
         if member is None:
             return []
@@ -137,22 +141,23 @@ class Conference:
             if member.beep in ("true", "onExit"):
                 effects.append(Beep())
             return effects
-        reason = "participant-with-end-conference-on-exit-left" if self.members else "last-participant-left"
-        return effects + self._end(reason, member.call_sid, now)
+        who = "participant-with-end-conference-on-exit" if self.members else "last-participant"
+        return effects + self._end(f"{who}-{how}", member, now)
 
     def on_end(self, now: float) -> list[ConferenceEffect]:
         """The REST API ends the conference."""
-        return [] if self.status == "completed" else self._end("conference-ended-via-api", "", now)
+        return [] if self.status == "completed" else self._end("conference-ended-via-api", None, now)
 
-    def _end(self, reason: str, call_sid: str, now: float) -> list[ConferenceEffect]:
+    def _end(self, reason: str, ended_by: Member | None, now: float) -> list[ConferenceEffect]:
         self.status = "completed"
-        self.reason, self.ended_by = reason, call_sid
+        self.reason, self.ended_by = reason, ended_by.call_sid if ended_by else ""
         self.updated_at = now
         effects: list[ConferenceEffect] = []
-        for other in list(self.members):
-            effects += [Unmix(other), Tell(other, "conference-ended", {})]
+        for other in self.members.values():
+            effects += [Unmix(other.call_sid), Tell(other.call_sid, "conference-ended", {})]
+            effects += self._notify("leave", "participant-leave", now, other)
         self.members.clear()
-        effects += self._notify("end", "conference-end", now, None)
+        effects += self._notify("end", "conference-end", now, ended_by)
         effects.append(Close(reason))
         return effects
 
@@ -170,7 +175,7 @@ class Conference:
         """The REST API takes a member out; its call goes on behind the Dial."""
         if call_sid not in self.members:
             return []
-        return [*self.on_leave(call_sid, now), Tell(call_sid, "removed", {})]
+        return [*self._leave(call_sid, "kicked", now), Tell(call_sid, "removed", {})]
 
     def _notify(self, wanted: str, event: str, now: float, member: Member | None) -> list[ConferenceEffect]:
         url, method, events = self._callback
@@ -184,7 +189,13 @@ class Conference:
             ("Timestamp", f"{formatdate(now)[:-5]}+0000"),
             ("StatusCallbackEvent", event),
         ]
-        if member is not None:
+        if event == "conference-end":
+            params.append(("ReasonConferenceEnded", self.reason))
+            if member is not None:
+                params.append(("CallSidEndingConference", member.call_sid))
+                if member.label:
+                    params.append(("ParticipantLabelEndingConference", member.label))
+        elif member is not None:
             params += [
                 ("CallSid", member.call_sid),
                 ("Muted", str(member.muted).lower()),
@@ -195,9 +206,5 @@ class Conference:
             ]
             if member.label:
                 params.append(("ParticipantLabel", member.label))
-        elif event == "conference-end":
-            params.append(("ReasonConferenceEnded", self.reason))
-            if self.ended_by:
-                params.append(("CallSidEndingConference", self.ended_by))
         self._sequence += 1
         return [Notify(url, method, params)]

@@ -35,7 +35,9 @@ class IncomingLeg(Leg):
             self._answer = self._talk.answer(request.body) if request.body else self._talk.offer()
         except SdpError as problem:
             status = problem.status if isinstance(problem, SdpRefused) else 400
-            return out + self._reject(status, "", now, (("X-Twilio-Error", f"32102 {problem}"),))
+            is_secure = isinstance(problem, SdpRefused) and problem.cause == "secure-media"
+            code = 32207 if is_secure else 32102  # SRTP that is not accepted; an offer that is no use
+            return out + self._reject(status, "", now, (("X-Twilio-Error", f"{code} {problem}"),))
         if self._talk.negotiated:
             out.append(Configure(self, self._talk.negotiated, flow.remote[0]))
         return out

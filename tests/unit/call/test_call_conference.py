@@ -110,6 +110,26 @@ def test_kick_and_end_over_rest() -> None:
     assert conference.on_end(NOW) == []
 
 
+def test_who_was_kicked_ends_it_as_kicked() -> None:
+    conference = room({}, {"end_on_exit": True})
+    conference.on_kick("CA2", NOW)
+    assert conference.reason == "participant-with-end-conference-on-exit-kicked"
+    conference = room({}, {})
+    conference.on_kick("CA1", NOW)
+    conference.on_kick("CA2", NOW)
+    assert conference.reason == "last-participant-kicked"
+
+
+def test_everybody_leaves_before_the_end() -> None:
+    wanted = {"status_callback": "http://x.test", "status_callback_events": ["leave", "end"]}
+    conference = room(wanted, {"label": "boss", "end_on_exit": True}, {})
+    told = [dict(effect.params) for effect in conference.on_leave("CA2", NOW) if isinstance(effect, Notify)]
+    assert [p.get("CallSid") for p in told] == ["CA2", "CA1", "CA3", None]
+    assert [p["StatusCallbackEvent"] for p in told] == [*["participant-leave"] * 3, "conference-end"]
+    assert told[-1]["CallSidEndingConference"] == "CA2"
+    assert told[-1]["ParticipantLabelEndingConference"] == "boss"
+
+
 def test_full_and_labels() -> None:
     conference = room({"label": "boss"}, {})
     (full,) = conference.on_join("CA3", options(max_participants=2), NOW)

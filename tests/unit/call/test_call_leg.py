@@ -64,22 +64,29 @@ def test_incoming_leg_rings_once_and_never_back_from_early_media() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("body", "status", "code"),
     [
-        (b"nonsense", 400),
+        (b"nonsense", 400, "32102"),
         (
             b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9000 RTP/AVP 9\r\n",
             488,
+            "32102",
         ),
         (
             b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=video 9000 RTP/AVP 96\r\n",
             488,
+            "32102",
+        ),
+        (
+            b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9000 RTP/SAVP 0\r\n",
+            488,
+            "32207",
         ),
     ],
 )
-def test_incoming_offer_that_cannot_be_met_is_refused(body: bytes, status: int) -> None:
+def test_incoming_offer_that_cannot_be_met_is_refused(body: bytes, status: int, code: str) -> None:
     exchange, alice, leg = incoming(body)
-    assert alice.last(status).get("X-Twilio-Error").startswith("32102 ")
+    assert alice.last(status).get("X-Twilio-Error").startswith(f"{code} ")
     assert exchange.ending().cause == "local"
     assert exchange.ending().status == status
     exchange.do(leg.answer)
