@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ringback.media import CoreMissing, Port, Pump, create_pump
+from ringback.media import CoreMissing, Port, PortStats, Pump, create_pump
 from ringback.rtp.dtmf import Event
 from ringback.rtp.packet import Packet
 
@@ -118,6 +118,26 @@ class Setup:
             "signalling_host": None,
         }
         self.pump.configure(port.id, remote=remote, **{**settings, **changes})
+
+
+def stranger(setup: Setup, host: str = ELSEWHERE) -> Phone:
+    phone = Phone(host)
+    setup.phones.append(phone)
+    return phone
+
+
+def settled(setup: Setup, port: Port, count: int) -> PortStats:
+    """The numbers once so many RTP packets were judged."""
+    until = time.monotonic() + WAIT
+    while True:
+        stats = setup.pump.stats(port.id)
+        if stats.packets_in + stats.strangers + stats.malformed >= count:
+            return stats
+        assert time.monotonic() < until, stats
+
+
+def locked(setup: Setup, port: Port, phone: Phone) -> None:
+    setup.ear.wait(lambda event: event == ("locked", port.id, phone.address))
 
 
 def _has_core() -> bool:
