@@ -6,8 +6,10 @@ the same as `x`. Typed views (direction, rtpmaps, ptime, rtcp) are computed from
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -19,7 +21,7 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-class Origin(NamedTuple):
+class Origin(msgspec.Struct, frozen=True):
     """The o= line, RFC 8866 section 5.2. Identifier and version stay text: only their equality counts."""
 
     username: str
@@ -32,7 +34,7 @@ class Origin(NamedTuple):
         return f"{self.username} {self.session_id} {self.version} IN {self.address_type} {self.address}"
 
 
-class Connection(NamedTuple):
+class Connection(msgspec.Struct, frozen=True):
     """A c= line, RFC 8866 section 5.7. `suffix` is what follows the address of a multicast group ("/127")."""
 
     address_type: str
@@ -43,7 +45,7 @@ class Connection(NamedTuple):
         return f"IN {self.address_type} {self.address}{self.suffix}"
 
 
-class Attribute(NamedTuple):
+class Attribute(msgspec.Struct, frozen=True):
     """An a= line, RFC 8866 section 5.13: a property (`value` is None) or a value."""
 
     name: str
@@ -53,7 +55,7 @@ class Attribute(NamedTuple):
         return self.name if self.value is None else f"{self.name}:{self.value}"
 
 
-class Rtpmap(NamedTuple):
+class Rtpmap(msgspec.Struct, frozen=True):
     """What a payload type carries, RFC 8866 section 6.6. `encoding` is in upper case, as codecs compare."""
 
     payload_type: int
@@ -62,7 +64,7 @@ class Rtpmap(NamedTuple):
     channels: int = 1
 
 
-class RtcpAddress(NamedTuple):
+class RtcpAddress(msgspec.Struct, frozen=True):
     """An a=rtcp line, RFC 3605 section 2.1. `address` is "" when the line names the port only."""
 
     port: int
@@ -106,14 +108,15 @@ def _direction(attributes: list[Attribute]) -> Direction | None:
 
 def _number(text: str | None) -> int | None:
     """A non-negative decimal number at the start of `text`; None for anything else."""
+    if text is not None and text.isdigit() and text.isascii() and len(text) <= 10:
+        return int(text)
     word = (text or "").split(maxsplit=1)[:1]
     # A phone that writes "20.0" or "20ms" is not worth a refused call; ten digits bound the conversion.
     digits = word[0].partition(".")[0] if word else ""
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 10 else None
 
 
-@dataclass(slots=True)
-class Media:
+class Media(msgspec.Struct):
     """One m= line with all that belongs to it, RFC 8866 section 5.14."""
 
     kind: str
@@ -122,8 +125,8 @@ class Media:
     formats: list[str]
     port_count: int = 1
     connection: Connection | None = None
-    attributes: list[Attribute] = field(default_factory=list)
-    others: list[tuple[str, str]] = field(default_factory=list)  # i=, b=, k= lines, verbatim
+    attributes: list[Attribute] = []
+    others: list[tuple[str, str]] = []  # i=, b=, k= lines, verbatim
 
     def attribute(self, name: str) -> str | None:
         """Value of the first attribute `name` ("" for a property), or None."""
@@ -203,6 +206,7 @@ class Media:
         return lines
 
 
+@lru_cache(maxsize=200)
 def _parse_rtpmap(value: str) -> Rtpmap | None:
     number, _, rest = value.partition(" ")
     payload_type = _number(number)
@@ -214,16 +218,15 @@ def _parse_rtpmap(value: str) -> Rtpmap | None:
     return Rtpmap(payload_type, encoding.upper(), rate, _number(channels_text) or 1)
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """A whole session description, RFC 8866 section 5."""
 
     origin: Origin
     name: str = "-"
     connection: Connection | None = None
-    attributes: list[Attribute] = field(default_factory=list)
-    media: list[Media] = field(default_factory=list)
-    others: list[tuple[str, str]] = field(default_factory=list)  # all other lines, verbatim
+    attributes: list[Attribute] = []
+    media: list[Media] = []
+    others: list[tuple[str, str]] = []  # all other lines, verbatim
 
     def attribute(self, name: str) -> str | None:
         """Value of the first session attribute `name` ("" for a property), or None."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
+
+import msgspec
 
 from .description import Direction, Media, Session
 from .errors import SdpRefused
@@ -29,7 +31,7 @@ _MIRROR: Mapping[Direction, Direction] = {
 }
 
 
-class Negotiated(NamedTuple):
+class Negotiated(msgspec.Struct, frozen=True):
     """The stream that both sides agreed on, as seen from our side.
 
     codec                     what both send first; G.711 only
@@ -72,14 +74,14 @@ class Negotiated(NamedTuple):
         return not self.sends
 
 
-class Match(NamedTuple):
+class Match(msgspec.Struct, frozen=True):
     """What one m= line and we have in common, in the order of the line."""
 
     codecs: tuple[tuple[int, Codec], ...]
     dtmf: int | None
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """Where a described stream is received. `reachable` is False for c=0.0.0.0 and c=::."""
 
     remote: tuple[str, int]
@@ -120,7 +122,9 @@ def choose(
     audio = [i for i, m in enumerate(session.media) if m.kind == "audio" and m.port]
     if not audio:
         raise SdpRefused("no-audio", "no audio stream is offered")
-    audio.sort(key=lambda i: i != first)  # stable: the one in use, then the offer's order
+    if first in audio:  # the one in use, then the offer's order
+        audio.remove(first)
+        audio.insert(0, first)
     plain = [i for i in audio if session.media[i].protocol.upper() in PLAIN_PROTOCOLS]
     if not plain:
         if any(session.media[i].protocol.upper() in SECURE_PROTOCOLS for i in audio):
@@ -141,42 +145,53 @@ def target(session: Session, media: Media, own_address: str) -> Target:
     connection = session.connection_of(media)
     if connection is None:
         raise SdpRefused("address", "the stream has no c= line")
-    address = _address(connection.address)
-    if not address.is_unspecified and address.version != ip(own_address).version:
+    host = _host(connection.address)
+    reachable = not host.is_unspecified
+    if reachable and host.version != _host(own_address).version:
         raise SdpRefused("address", "the stream's address is of another IP version")
-    host = str(address)
     rtcp = media.rtcp
-    rtcp_host, rtcp_port = host, media.port + 1  # RFC 3550 section 11
+    rtcp_host, rtcp_port = host.text, media.port + 1  # RFC 3550 section 11
     if rtcp is not None:
         rtcp_port = rtcp.port
         if rtcp.address:
-            other = _address(rtcp.address)
-            rtcp_host = str(other) if other.version == address.version else host
-    reachable = not address.is_unspecified
+            other = _host(rtcp.address)
+            rtcp_host = other.text if other.version == host.version else host.text
     return Target(
-        (host, media.port), (rtcp_host, rtcp_port) if reachable and rtcp_port < 65536 else None, reachable
+        (host.text, media.port),
+        (rtcp_host, rtcp_port) if reachable and rtcp_port < 65536 else None,
+        reachable,
     )
 
 
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
+class Host(msgspec.Struct, frozen=True):
+    """An IP address that a stream can be sent to, as it is written everywhere."""
+
+    text: str
+    version: int
+    is_unspecified: bool
+
+
 @lru_cache(maxsize=1_000)
-def ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address, read once: reading one takes as long as the rest of a stream's negotiation. Raises ValueError."""
-    return ipaddress.ip_address(text)
+def own_host(text: str) -> str:
+    """An address of ours as it is written everywhere. Raises ValueError."""
+    return str(ipaddress.ip_address(text))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+@lru_cache(maxsize=1_000)
+def _host(text: str) -> Host:
+    """Read once: what `ipaddress` says of one takes as long as the rest of a stream's negotiation."""
     try:
-        address = ip(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise SdpRefused("address", "the stream's address is not an IP address") from None
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
     if address.is_multicast or address == _BROADCAST:
         raise SdpRefused("address", "the stream's address is of a group")
-    return address
+    return Host(str(address), address.version, address.is_unspecified)
 
 
 def our_direction(wanted: Direction, theirs: Direction, reachable: bool) -> Direction:

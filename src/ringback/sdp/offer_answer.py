@@ -13,7 +13,9 @@ It gives bodies (bytes) and `negotiated`; a refused or broken description leaves
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .description import Direction, Session
 from .errors import SdpRefused, UsageError
@@ -21,13 +23,12 @@ from .negotiated import (
     CODECS,
     DEFAULT_PTIME,
     SECURE_PROTOCOLS,
-    Codec,
     Match,
     Negotiated,
     choose,
-    ip,
     match,
     our_direction,
+    own_host,
     packet_time,
     target,
 )
@@ -38,7 +39,7 @@ EVENTS = "0-15"  # RFC 4733 section 3.2: the digits, *, #, A to D
 STATIC: Mapping[str, int] = {"PCMU": 0, "PCMA": 8}  # RFC 3551 section 6
 
 
-class Slot(NamedTuple):
+class Slot(msgspec.Struct, frozen=True):
     """An m= line that this session has. Lines never go away: RFC 3264 section 8."""
 
     kind: str
@@ -67,7 +68,7 @@ class OfferAnswer:
     ) -> None:
         if not codecs or any(codec not in STATIC for codec in codecs):
             raise UsageError(f"codecs must be some of {', '.join(STATIC)}")
-        self._address = str(ip(address))
+        self._address = own_host(address)
         self._port = port
         self._session_id = session_id
         self._codecs = tuple(codecs)
@@ -103,7 +104,10 @@ class OfferAnswer:
             raise UsageError("an offer is open; withdraw it first")
         formats = [(self._payloads[codec], codec) for codec in self._codecs]
         if self._negotiated is not None:  # what is in use comes first
-            formats.sort(key=lambda item: item[1] != self._codec_in_use())
+            in_use = self._negotiated.codec
+            formats = [item for item in formats if item[1] == in_use] + [
+                item for item in formats if item[1] != in_use
+            ]
         dtmf = self._dtmf if self._telephone_event else None
         if not self._slots:
             self._slots = [Slot("audio", "RTP/AVP", ())]
@@ -183,7 +187,7 @@ class OfferAnswer:
 
     def move(self, address: str, port: int) -> None:
         """Receive somewhere else from the next offer or answer on (take-over, a new network address)."""
-        self._address = str(ip(address))
+        self._address = own_host(address)
         self._port = port
 
     def record(self) -> dict[str, Any]:
@@ -201,7 +205,7 @@ class OfferAnswer:
             "index": self._index,
             "payloads": dict(self._payloads),
             "dtmf": self._dtmf,
-            "negotiated": None if self._negotiated is None else self._negotiated._asdict(),
+            "negotiated": None if self._negotiated is None else msgspec.structs.asdict(self._negotiated),
         }
 
     @classmethod
@@ -234,9 +238,6 @@ class OfferAnswer:
             )
         return machine
 
-    def _codec_in_use(self) -> Codec | None:
-        return None if self._negotiated is None else self._negotiated.codec
-
     def _answered_stream(self, session: Session) -> int:
         """Our stream's line in an answer: the line at its place, else (for peers that drop lines) any audio."""
         media = session.media
@@ -257,8 +258,10 @@ class OfferAnswer:
         if common.dtmf is not None:
             self._dtmf = common.dtmf
             return
-        taken = {t for media in session.media if media.kind == "audio" for t in media.rtpmaps()}
-        if self._dtmf in taken:  # they mean something else by it
+        number = str(self._dtmf)
+        streams = [media for media in session.media if media.kind == "audio" and number in media.formats]
+        if any(self._dtmf in media.rtpmaps() for media in streams):  # they mean something else by it
+            taken = {t for media in session.media if media.kind == "audio" for t in media.rtpmaps()}
             self._dtmf = next(t for t in range(127, 95, -1) if t not in taken or t == 96)
 
     def _describe(self, formats: Sequence[tuple[int, str]], dtmf: int | None, direction: Direction) -> bytes:

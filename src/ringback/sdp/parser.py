@@ -53,16 +53,17 @@ def _lines(body: bytes) -> list[str]:
         raise SdpSyntaxError(f"longer than {MAX_BODY} bytes")
     if b"\0" in body:
         raise SdpSyntaxError("NUL byte")  # RFC 8866 section 9: byte-string excludes it
-    raw = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n", MAX_LINES)
+    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+    raw = text.split("\n", MAX_LINES)
     if len(raw) > MAX_LINES:
         raise SdpSyntaxError(f"more than {MAX_LINES} lines")
     lines = []
     for line in raw:
         if len(line) > MAX_LINE:
-            raise SdpSyntaxError(f"line longer than {MAX_LINE} bytes")
-        text = line.decode("utf-8", "surrogateescape").strip(" \t")
-        if text:
-            lines.append(text)
+            raise SdpSyntaxError(f"line longer than {MAX_LINE} characters")
+        stripped = line.strip(" \t")
+        if stripped:
+            lines.append(stripped)
     return lines
 
 

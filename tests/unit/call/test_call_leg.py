@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 from unit.call.leg_network import HOST, Exchange, Phone
 from unit.sip.virtual_network import Network
 
@@ -214,8 +215,8 @@ def test_reinvite_without_offer_is_offered_what_holds() -> None:
     )
     alice.do(alice.session.reinvite, b"")
     assert len(exchange.configured()) == 2
-    assert exchange.configured()[0] == exchange.configured()[1]._replace(
-        receive=exchange.configured()[0].receive
+    assert exchange.configured()[0] == replace(
+        exchange.configured()[1], receive=exchange.configured()[0].receive
     )
     exchange.do(leg.hang_up)
     exchange.finish()

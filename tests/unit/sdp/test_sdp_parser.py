@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sdp import Connection, Rtpmap, SdpSyntaxError, Session, parse
+from ringback.sdp import Connection, RtcpAddress, Rtpmap, SdpSyntaxError, Session, parse
 from ringback.sdp.limits import MAX_BODY, MAX_FORMATS, MAX_LINE, MAX_LINES, MAX_MEDIA
 
 # What a call of Linphone's looks like with ICE, feedback, optional SDES and video.
@@ -166,9 +166,10 @@ def test_rtpmaps_ignore_what_makes_no_sense() -> None:
 
 
 @pytest.mark.parametrize(
-    "value,expected", [("53020", (53020, "")), ("53020 IN IP4 192.0.2.4", (53020, "192.0.2.4"))]
+    "value,expected",
+    [("53020", RtcpAddress(53020, "")), ("53020 IN IP4 192.0.2.4", RtcpAddress(53020, "192.0.2.4"))],
 )
-def test_rtcp_attribute(value: str, expected: tuple[int, str]) -> None:
+def test_rtcp_attribute(value: str, expected: RtcpAddress) -> None:
     media = parse(body("m=audio 4000 RTP/AVP 0", f"a=rtcp:{value}")).media[0]
     assert media.rtcp == expected
 
