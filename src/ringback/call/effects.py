@@ -11,6 +11,7 @@ from typing import Any
 
 from ringback.call.datum import Datum
 from ringback.call.setup import CallSetup
+from ringback.call.wanted import Wanted
 
 Data = dict[str, Any]
 Pairs = list[tuple[str, str]]
@@ -112,10 +113,10 @@ class Notify(Datum, frozen=True):
 
 
 class Plan(Datum, frozen=True):
-    """Ask how a noun is reached (ringback.call.routing.Wanted in plain data); answered by Planned."""
+    """Ask how somebody is reached; answered by Planned."""
 
     token: str
-    wanted: Data
+    wanted: Wanted
 
 
 class Arm(Datum, frozen=True):

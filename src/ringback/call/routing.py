@@ -25,6 +25,7 @@ from ringback.call.caller_id import WITHHELD_AS
 from ringback.call.directory import Directory, Registered, Registrations, Row
 from ringback.call.failover import in_turn
 from ringback.call.numbers import is_e164, normalize
+from ringback.call.wanted import Wanted
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.uri import Uri
 
@@ -60,13 +61,13 @@ class Unroutable(Exception):
 
 
 def plan(
-    wanted: dict[str, Any],
+    wanted: Wanted,
     directory: Directory,
     registrations: Registrations,
     now: float,
     chance: Callable[[], float] = lambda: 0.0,
 ) -> Plan:
-    """The plan for a dialed noun or a REST call's To; see ``ringback.twiml.verbs.nouns`` for ``wanted``.
+    """The plan for a dialed noun or a REST call's To; and where a Refer leads.
 
     ``chance`` gives numbers of [0, 1), by which targets of one priority are drawn.
     """
@@ -135,7 +136,7 @@ def _target(
 # -- numbers ---------------------------------------------------------------------------------------------
 
 
-def _plan_number(wanted: dict[str, Any], directory: Directory, chance: Callable[[], float]) -> Plan:
+def _plan_number(wanted: Wanted, directory: Directory, chance: Callable[[], float]) -> Plan:
     number = normalize(wanted["address"], wanted["country"])
     if number is None:
         raise Unroutable(
@@ -172,7 +173,7 @@ def _towards(target: str, number: str) -> str:
     return str(uri) if uri.user else str(uri.replace(user=number))
 
 
-def _number_caller(wanted: dict[str, Any], directory: Directory) -> str:
+def _number_caller(wanted: Wanted, directory: Directory) -> str:
     """The number that is shown: the account's own or verified, or that of a caller from outside."""
     given = wanted["caller_id"]
     if not given:
@@ -252,7 +253,7 @@ def _headers_of(query: str) -> tuple[tuple[str, str], ...]:
     return tuple(headers)
 
 
-def _plan_sip(wanted: dict[str, Any], directory: Directory, registrations: Registrations, now: float) -> Plan:
+def _plan_sip(wanted: Wanted, directory: Directory, registrations: Registrations, now: float) -> Plan:
     uri, added = parse_sip_address(wanted["address"])
     headers = [list(pair) for pair in added]
     if wanted.get("referred_by"):
@@ -281,7 +282,7 @@ def _sip_caller(caller: str) -> str:
 
 
 def _plan_registered(
-    wanted: dict[str, Any],
+    wanted: Wanted,
     uri: Uri,
     domain: Row,
     headers: list[list[str]],

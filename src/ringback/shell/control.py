@@ -16,6 +16,7 @@ from ringback.call.events import Complete, Redirect
 from ringback.call.routing import plan
 from ringback.call.script import CALL_LIMIT
 from ringback.call.setup import CallSetup, Page, StatusCallback
+from ringback.call.wanted import Wanted
 from ringback.media.errors import PortsExhausted
 from ringback.rest.calls import CallCreate, CallUpdate
 from ringback.rest.endpoints import EndpointKind
@@ -129,7 +130,7 @@ class LiveControl:
         if params.to.kind not in (EndpointKind.NUMBER, EndpointKind.SIP):
             text = f"Calls to {params.to.kind.value} endpoints are not supported yet: use a number or a SIP address"
             raise RestError(400, INVALID_PARAMETER, text)
-        wanted = {
+        wanted: Wanted = {
             "kind": "sip" if params.to.kind is EndpointKind.SIP else "number",
             "address": params.to.address,
             "caller_id": params.caller_id or params.from_,

@@ -10,6 +10,7 @@ from ringback.call.effects import Plan, error
 from ringback.call.events import Planned
 from ringback.call.script import Script, wait_for
 from ringback.call.setup import CallSetup, Page, StatusCallback
+from ringback.call.wanted import Wanted
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
 from ringback.twiml.run import Run
@@ -59,7 +60,7 @@ def plan_noun(run: Run, element: Element, caller_id: str) -> Script[Noun | None]
     values = yield from run.attributes(element)
     token = run.call.token("plan")
     setup = run.call.setup
-    wanted = {
+    wanted: Wanted = {
         "kind": "sip" if element.name == "Sip" else "number",
         "address": element.text,
         "caller_id": caller_id,
