@@ -175,4 +175,6 @@ async def test_calls_of_a_killed_server_are_closed_at_the_next_start(start: Star
     notes = await after.do(after.client.calls(sid).notifications.list)
     assert [(note.log, note.error_code) for note in notes] == [("0", "12400")]
     assert "the server stopped" in notes[0].message_text
+    status, body = await after.get(f"/ringback/v1/calls/{sid}/timeline")
+    assert (status, "left no timeline" in str(body)) == (404, True)
     assert await after.do(after.client.calls.list, status="in-progress") == []

@@ -80,6 +80,11 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
 
         return handle
 
+    async def missing(sid: str, account_sid: str) -> Response:
+        row = await store.fetch("calls", sid, account_sid) if is_sid(sid, "CA") else None
+        lost = f"the call {sid} left no timeline: it was up when the server stopped, or its journal was not saved"
+        return JSONResponse({"message": lost if row else f"no call {sid} here"}, 404)
+
     async def timeline(request: Request, account_sid: str) -> Response:
         sid = request.path_params["sid"]
         family = [call for call in calls if sid in (call.sid, call.setup.parent_sid)]
@@ -88,7 +93,7 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
             await calls.until_over(sid)
         records = await timelines.records(account_sid, sid) if is_sid(sid, "CA") else []
         if not records:
-            return JSONResponse({"message": f"no call {sid} here"}, 404)
+            return await missing(sid, account_sid)
         lines = merged(records)
         found = verdict(lines)
         return JSONResponse(
@@ -99,7 +104,7 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
         sid = request.path_params["sid"]
         body = await timelines.journal(account_sid, sid) if is_sid(sid, "CA") else None
         if body is None:
-            return JSONResponse({"message": f"no call {sid} here"}, 404)
+            return await missing(sid, account_sid)
         return PlainTextResponse(body, media_type="application/jsonl")
 
     async def from_sandbox(request: Request, account_sid: str) -> Response:
