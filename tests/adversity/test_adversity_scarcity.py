@@ -22,7 +22,7 @@ from adversity.talk import Measured, judge, records, talk
 from live_scene import WITHIN, Phone, Scene, answered, over, twiml
 from security.sip_wire import SDP, credentials, wire_to
 
-from ringback.media.pump import create_pump
+from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import CallEnded
 
 # -- names ----------------------------------------------------------------------------------------------------------
