@@ -122,6 +122,22 @@ class Wire:
                 if found and int(found[1]) >= 200 and (not call_id or f"{call_id}\r\n" in text):
                     return Reply(int(found[1]), text)
 
+    async def asked(self, method: str) -> str:
+        """The next request of this method that the server sends."""
+        async with asyncio.timeout(WITHIN):
+            while not (text := await self._received.get()).startswith(f"{method} "):
+                if not text:
+                    raise ConnectionError("the server closed the stream")
+        return text
+
+    def respond(self, request: str, status: str, body: str = "") -> None:
+        """Answer a request of the server."""
+        host, port = self.local[:2]
+        lines = [f"SIP/2.0 {status}", *re.findall(r"^(?:Via|From|Call-ID|CSeq): .*(?=\r$)", request, re.M)]
+        lines += [f"To: {found};tag=here" for found in re.findall(r"^To: (.*)\r$", request, re.M)]
+        lines += [f"Contact: <sip:here@{host}:{port}>", *(["Content-Type: application/sdp"] if body else [])]
+        self.send("\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]))
+
     async def closed(self) -> None:
         """Until the server closes the stream."""
         async with asyncio.timeout(WITHIN):

@@ -85,6 +85,10 @@ def serve(
     drain: Annotated[
         float | None, typer.Option(help="Seconds that calls get to end by themselves after SIGTERM. [60]")
     ] = None,
+    vanished_after: Annotated[
+        float | None,
+        typer.Option(help="Seconds without a sign after which a far end is gone, and its call ended. [300]"),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Place the demo call once it runs.")] = False,
 ) -> None:
@@ -109,6 +113,7 @@ def serve(
         key=key,
         max_calls=max_calls,
         drain=drain,
+        vanished_after=vanished_after,
         log_level=log_level,
     )
     place.make()

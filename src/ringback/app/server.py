@@ -178,6 +178,7 @@ class Server:
                 max_calls=most_calls(settings.max_calls, settings.rtp_ports, descriptors),
                 transports=TransportLimits(streams=most_streams(descriptors)),
                 tls_context=await asyncio.to_thread(self._tls),
+                vanished_after=settings.vanished_after,
                 clock=Continuity(self.directory.data / "clock.json"),
             ),
             store=self.store,

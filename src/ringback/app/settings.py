@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from ringback.app.errors import Unusable
+from ringback.shell.vanished import VANISHED_AFTER
 
 SETTINGS_FILE = "ringback.toml"
 DATA_FOLDER = "data"
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     key: str = ""
     max_calls: int = Field(0, ge=0)
     drain: float = Field(60.0, ge=0)
+    vanished_after: float = Field(VANISHED_AFTER, ge=1)
     log_level: str = "info"
     account_sid: str = ""
     auth_token: SecretStr = SecretStr("")

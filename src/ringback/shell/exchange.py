@@ -65,6 +65,7 @@ class ExchangeSettings:
     transports: TransportLimits = TransportLimits()  # noqa: RUF009 - it cannot be changed
     tls_context: Any = field(default=None, repr=False)
     clock: Continuity | None = None
+    vanished_after: float = VANISHED_AFTER
 
 
 class CannotListen(OSError):
@@ -117,7 +118,7 @@ class Exchange:
             max_calls=settings.max_calls,
         )
         calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark, self.vault.unmask)
-        self.vanished = Vanished(calls.sound.stats)
+        self.vanished = Vanished(calls.sound.stats, settings.vanished_after)
         calls.conferences = Conferences(pump, calls, self.webhooks.notify_for)
         calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token, self.vault)
         self.front_desk = FrontDesk(
@@ -171,7 +172,7 @@ class Exchange:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_EVERY)
+            await asyncio.sleep(min(SWEEP_EVERY, self.vanished.after / 4))
             self._forget(self.registrar.expire(steady_time()))
             if self.settings.clock is not None:
                 self.settings.clock.note()
@@ -180,7 +181,7 @@ class Exchange:
     def _end_vanished(self, now: float) -> None:
         """Hang up where nobody is any more."""
         for call in self.vanished.look(self.calls, now):
-            why = f"the far end is gone: no sound, no report and no SIP for {VANISHED_AFTER:.0f} s"
+            why = f"the far end is gone: no sound, no report and no SIP for {self.vanished.after:g} s"
             log.warning("a call is ended", call=call.sid, why=why)
             self.calls.remark(call, Note("call", why, "error", 0))
             self.calls.deliver(call, Complete("completed", why))

@@ -1,7 +1,7 @@
 """Calls whose far ends are gone without a word: a phone without power, a network that is cut.
 
 Where a session timer runs (RFC 4028), SIP finds that out by itself. Where none does, a call is over when nothing was
-seen of it for `VANISHED_AFTER`: no sound, no RTCP report, no SIP request. A call on hold sends no sound and is let be, and
+seen of it for so long: no sound, no RTCP report, no SIP request. A call on hold sends no sound and is let be, and
 so is one that is bridged to somebody who is heard. Twilio says nothing of this; other exchanges take about as long.
 """
 
@@ -27,10 +27,11 @@ class _Sign(NamedTuple):
 
 
 class Vanished:
-    """Looks at the calls now and then; ``stats`` gives the numbers of a call's port."""
+    """Looks at the calls now and then; ``stats`` gives the numbers of a call's port, ``after`` is in seconds."""
 
-    def __init__(self, stats: Callable[[LiveCall], PortStats]) -> None:
+    def __init__(self, stats: Callable[[LiveCall], PortStats], after: float = VANISHED_AFTER) -> None:
         self._stats = stats
+        self.after = after
         self._signs: dict[str, tuple[_Sign, float]] = {}
 
     def look(self, calls: Iterable[LiveCall], now: float) -> list[LiveCall]:
@@ -41,7 +42,7 @@ class Vanished:
             sign = self._sign(call)
             known, since = before.get(call.sid, (sign, now))
             self._signs[call.sid] = (sign, since if known == sign else now)
-        gone = {sid for sid, (_, since) in self._signs.items() if now - since >= VANISHED_AFTER}
+        gone = {sid for sid, (_, since) in self._signs.items() if now - since >= self.after}
         return [
             call for call in silent if call.sid in gone and (call.bridged is None or call.bridged.sid in gone)
         ]
