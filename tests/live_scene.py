@@ -169,14 +169,16 @@ class Program:
 class Phone:
     """A virtual phone of the test process."""
 
-    def __init__(self, server: LiveServer, pump: Pump, name: str, port: int = 0) -> None:
+    def __init__(
+        self, server: LiveServer, pump: Pump, name: str, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self.server = server
         self.name = name
         self._rung: asyncio.Queue[EndpointCall] = asyncio.Queue()
         self.challenge: Callable[[Request, Flow], bool] | None = None
         """Answers an INVITE by itself and returns True, or lets it ring."""
         self.endpoint = Endpoint(pump, name=name, on_invite=self._on_invite)
-        self.endpoint.bind("127.0.0.1", port)
+        self.endpoint.bind(host, port)
 
     def _on_invite(self, request: Request, flow: Flow) -> None:
         if self.challenge is None or not self.challenge(request, flow):
@@ -185,13 +187,14 @@ class Phone:
     @property
     def hop(self) -> Hop:
         """The way to the server."""
-        return Hop("UDP", *self.server.sip)
+        host, port = self.server.sip
+        return Hop("UDP", "::1" if ":" in self.endpoint.address[0] else host, port)
 
     @property
     def address(self) -> str:
         """This phone as a SIP address that needs no registration."""
         host, port = self.endpoint.address
-        return f"sip:{self.name}@{host}:{port}"
+        return f"sip:{self.name}@{f'[{host}]' if ':' in host else host}:{port}"
 
     def aor(self, domain: str = "") -> Uri:
         """The phone's address of record."""
@@ -267,14 +270,14 @@ class Scene:
         self._stack = stack
         self._numbers = count(FIRST_RTP, 40)
 
-    def phone(self, name: str, *, port: int = 0, calls: int = 20) -> Phone:
+    def phone(self, name: str, *, port: int = 0, calls: int = 20, host: str = "127.0.0.1") -> Phone:
         """A phone with ports of its own, for so many calls at once."""
         low = next(self._numbers)
         for _ in range((calls - 1) // 20):
             next(self._numbers)
         pump = create_pump((low, low + 2 * calls - 1))
         self._stack.callback(pump.close)
-        phone = Phone(self.server, pump, name, port)
+        phone = Phone(self.server, pump, name, port, host)
         self._stack.push_async_callback(phone.endpoint.close)
         return phone
 

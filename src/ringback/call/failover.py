@@ -22,6 +22,11 @@ def may_fail_over(cause: str, status: int) -> bool:
     return cause == "rejected" and status not in FINAL and status < 600
 
 
+def is_nobody_there(cause: str, status: int) -> bool:
+    """Whether the next address of the same target is to be tried after this end (RFC 3263 section 4.3)."""
+    return cause in ("timeout", "unreachable") or (cause == "rejected" and status in (430, 503))
+
+
 def in_turn(targets: Iterable[Row], chance: Callable[[], float]) -> list[Row]:
     """The targets in the order of trying; ``chance`` gives numbers of [0, 1)."""
     ordered: list[Row] = []

@@ -6,11 +6,11 @@ all of the turn before have failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ringback.call.events import LegAnswered, LegEnded, LegRinging
-from ringback.call.failover import may_fail_over
+from ringback.call.failover import is_nobody_there, may_fail_over
 from ringback.call.leg import Leg, custom_headers, host_of
 from ringback.call.leg_effects import Configure, Follow, Happened, LegEffect, Wire
 from ringback.call.outcome import failure_rank
@@ -46,6 +46,17 @@ class Branch:
     max_forwards: int = 70
     redirected: bool = False
     """It is on its way to the place that a 302 named."""
+    port: int = 0
+    """Of its sound; 0 is the leg's."""
+    other: Branch | None = None
+    """The same target at its addresses of the other family, which comes next when nobody is at these."""
+
+    def in_turn(self) -> Iterator[Branch]:
+        """This branch, and those that come after it."""
+        branch: Branch | None = self
+        while branch is not None:
+            yield branch
+            branch = branch.other
 
 
 @dataclass(slots=True)
@@ -86,7 +97,7 @@ class OutgoingLeg(Leg):
             self._following, branch.redirected = self._following - branch.redirected, False
             if not branch.hops or self._hanging_up or self.ended or self.session is not None:
                 continue
-            talk = OfferAnswer(branch.address, self.port, self._session_id)
+            talk = OfferAnswer(branch.address, branch.port or self.port, self._session_id)
             session, given = self._agent.invite(
                 uri=branch.uri,
                 hops=branch.hops,
@@ -100,7 +111,7 @@ class OutgoingLeg(Leg):
                 now=now,
                 sent_by=branch.sent_by,
                 route=branch.route,
-                has_others=bool(self._later),
+                has_others=bool(self._later) or branch.other is not None,
                 max_forwards=branch.max_forwards,
             )
             self._branches[session] = _Trying(branch, talk)
@@ -194,7 +205,7 @@ class OutgoingLeg(Leg):
         if where.host.lower() != branch.uri.host.lower():
             branch.login = None  # another host draws no digests of a password that was meant for this one
             branch.headers = tuple(field for field in branch.headers if field[0] != "P-Asserted-Identity")
-        branch.uri, branch.hops, branch.route = where, (), ()
+        branch.uri, branch.hops, branch.route, branch.other = where, (), (), None
         return [Wire(self, False, f"redirect to {where}"), Follow(self, branch, where)]
 
     def _on_ended(self, ended: sip.Ended, now: float) -> list[LegEffect]:
@@ -210,6 +221,9 @@ class OutgoingLeg(Leg):
             out += self._hear_another()
         if trying.followed and not self._hanging_up:
             return out
+        elsewhere = trying.branch.other
+        if elsewhere is not None and not self._hanging_up and is_nobody_there(ended.cause, ended.status):
+            return out + self.place([elsewhere], now)
         if trying.problem:
             ended = ended._replace(cause="error", status=488, reason=trying.problem)
         if self._best is None or _rank(ended) < _rank(self._best):

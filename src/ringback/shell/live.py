@@ -24,6 +24,8 @@ class LiveCall:
     row: dict[str, Any]
     port: Port
     leg: Leg
+    spare: Port | None = None
+    """Of the other address family, while a far end of either may answer."""
     bridged: LiveCall | None = None
     conference_sid: str = ""
     playing: str = ""

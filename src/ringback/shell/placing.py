@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Final
 
 from ringback.call.effects import Note, Place
@@ -72,8 +74,12 @@ class Placing:
         return self._transports.local_address_for(hop)
 
     def refresh(self, branch: Branch, hops: tuple[Hop, ...]) -> None:
-        """Aim a branch anew (a redirect): our addresses follow."""
-        branch.hops = hops
+        """Aim a branch (anew, after a redirect): our addresses follow, for each family of addresses in its turn."""
+        first = tuple(takewhile(lambda hop: (":" in hop.host) == (":" in hops[0].host), hops))
+        branch.hops, branch.other = first, None
+        if len(first) < len(hops):
+            branch.other = replace(branch)
+            self.refresh(branch.other, hops[len(first) :])
         if hops:
             host, port = self.local(hops[0])
             branch.address, branch.sent_by = host, sent_by(host, port)

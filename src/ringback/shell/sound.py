@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -56,28 +57,62 @@ class Sound:
         except (Overload, OSError) as problem:
             raise PortsExhausted(f"no sound for another call: {problem}") from problem
 
-    def fit(self, call: LiveCall, branches: list[Branch]) -> list[Branch]:
-        """Let a call's port be of the family of its first branch, as its signalling is.
+    def fit(self, call: LiveCall, branches: list[Branch], *, more: bool = False) -> list[Branch]:
+        """Give each branch a port of its address family: the call's, or a spare one until somebody has answered.
 
-        A leg has one port, so branches of the other family cannot be reached: their hops are taken away.
+        ``more``: others were placed before, with the ports that there are.
         """
-        first = next((branch.address for branch in branches if branch.hops), "")
-        if first and (":" in first) != (":" in call.port.host):
-            try:
-                port = self.open(first)
-            except PortsExhausted:
-                port = call.port
-            if port is not call.port:
-                self._calls.pop(call.port.id, None)
-                self._pump.close_port(call.port.id)
-                call.port = port
-                call.leg.port_id, call.leg.port = port.id, port.port
-                self.attach(call)
-        for branch in branches:
-            if branch.hops and (":" in branch.address) != (":" in call.port.host):
-                self._remark(call, Note("sip", f"{branch.uri}: IPv4 and IPv6 at once", "warning", 0))
-                branch.hops = ()
+        ways = [way for branch in branches for way in branch.in_turn() if way.hops]
+        families = {":" in way.address for way in ways}
+        if families and not more and (":" in call.port.host) not in families:
+            self._take_port_for(call, ways[0].address)
+        for way in ways:
+            port = self._port_for(call, way.address)
+            if port is None:
+                self._remark(call, Note("sip", f"{way.uri}: no port for {way.address}", "warning", 0))
+                way.hops = ()
+            else:
+                way.port = port.port
         return branches
+
+    def _take_port_for(self, call: LiveCall, address: str) -> None:
+        """One of this family in place of what the call has."""
+        with suppress(PortsExhausted):
+            port = self.open(address)
+            self._pump.close_port(call.port.id)
+            self._put(call, port)
+
+    def _port_for(self, call: LiveCall, address: str) -> Port | None:
+        for port in (call.port, call.spare):
+            if port is not None and (":" in port.host) == (":" in address):
+                return port
+        with suppress(PortsExhausted):
+            call.spare = self.open(address)
+            return call.spare
+        return None
+
+    def _put(self, call: LiveCall, port: Port) -> None:
+        self._calls.pop(call.port.id, None)
+        call.port = port
+        call.leg.port_id, call.leg.port = port.id, port.port
+        self.attach(call)
+
+    def _choose(self, call: LiveCall, far_end: str) -> None:
+        """Of a call's two ports the one that far ends of this family have."""
+        spare, before, other = call.spare, call.port, call.bridged
+        if spare is not None and (":" in before.host) != (":" in far_end):
+            if other is not None:
+                self._pump.disconnect(before.id, other.port.id)
+                self._pump.connect(spare.id, other.port.id)
+            call.spare = before
+            self._put(call, spare)
+        if call.leg.session is not None:
+            self._close_spare(call)
+
+    def _close_spare(self, call: LiveCall) -> None:
+        if call.spare is not None:
+            self._pump.close_port(call.spare.id)
+            call.spare = None
 
     def attach(self, call: LiveCall) -> None:
         """Events of the call's port are for this call from now on."""
@@ -86,8 +121,9 @@ class Sound:
     def configure(self, call: LiveCall, negotiated: Negotiated, signalling_host: str) -> None:
         """The leg's sound was negotiated."""
         call.is_silent = False  # the pump's watch begins anew
-        configure_port(self._pump, call.port.id, negotiated, signalling_host)
         host, port = negotiated.remote
+        self._choose(call, host)
+        configure_port(self._pump, call.port.id, negotiated, signalling_host)
         self._remark(call, info("media", f"{negotiated.codec} with {host}:{port}, {negotiated.direction}"))
 
     # -- playing ------------------------------------------------------------------------------------------
@@ -219,6 +255,7 @@ class Sound:
     def close(self, call: LiveCall) -> PortStats:
         """Close a call's port: its final numbers."""
         self.unbridge(call)
+        self._close_spare(call)
         self._calls.pop(call.port.id, None)
         return self._pump.close_port(call.port.id)
 

@@ -70,8 +70,9 @@ class Ways:
             self._calls.remark(call, error("sip", f"the call has come too far: {problem}", 32006))
             return []
         for branch in branches:
-            branch.max_forwards = left.max_forwards
-            branch.headers = (*branch.headers, *left.headers)
+            for way in branch.in_turn():
+                way.max_forwards = left.max_forwards
+                way.headers = (*way.headers, *left.headers)
         return self._calls.sound.fit(call, branches)
 
     def follow(self, call: LiveCall, branch: Branch, uri: Uri) -> None:
@@ -89,7 +90,7 @@ class Ways:
             self._calls.report(call, note)
             hops = ()
         self._placing.refresh(branch, hops)
-        self._call(call, self._calls.sound.fit(call, [branch]) if hops else [branch])
+        self._call(call, self._calls.sound.fit(call, [branch], more=True) if hops else [branch])
 
     async def _leads_to_us_or_a_carrier(self, uri: Uri, hops: tuple[Hop, ...]) -> bool:
         """Whether a far end sends us where only a number with a checked caller ID may go: that would be toll fraud."""

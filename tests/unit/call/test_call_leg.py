@@ -595,3 +595,31 @@ def test_outgoing_silence_goes_on_to_the_next_turn_after_four_seconds() -> None:
     assert [type(event) for event in exchange.events()] == [LegAnswered]
     exchange.do(leg.hang_up)
     exchange.finish()
+
+
+@pytest.mark.parametrize("status", [503, 430])
+def test_outgoing_target_of_both_families_is_tried_at_the_other_with_its_own_offer(status: int) -> None:
+    exchange, (first, second), leg = outgoing(2)
+    first.rejecting(status)
+    second.answering()
+    other = second.branch(address="198.51.100.9", port=4444, contact="<sip:198.51.100.9>")
+    exchange.do(leg.place, [first.branch(other=other)])
+    assert [type(event) for event in exchange.events()] == [LegAnswered]
+    offers = [message for message in second.node.got if isinstance(message, Request)][:1]
+    assert b"c=IN IP4 198.51.100.9" in offers[0].body and b"m=audio 4444 " in offers[0].body
+    assert (
+        offers[0].contacts[0].uri.host == "[2001:db8::9]" or "2001:db8::9" in offers[0].contacts[0].uri.host
+    )
+    exchange.do(leg.hang_up)
+    exchange.finish()
+
+
+@pytest.mark.parametrize("status", [486, 500, 603])
+def test_outgoing_target_that_has_spoken_is_not_tried_at_its_other_family(status: int) -> None:
+    exchange, (first, second), leg = outgoing(2)
+    first.rejecting(status)
+    second.answering()
+    exchange.do(leg.place, [first.branch(other=second.branch())])
+    assert exchange.ending().status == status
+    assert second.got == []
+    exchange.finish()

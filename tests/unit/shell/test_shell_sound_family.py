@@ -20,6 +20,7 @@ class FakePump:
     def __init__(self) -> None:
         self.hosts: list[str] = []
         self.closed: list[int] = []
+        self.connected: list[tuple[str, int, int]] = []
         self.exhausted = False
         self.failure: Exception | None = None
 
@@ -34,10 +35,34 @@ class FakePump:
     def close_port(self, port_id: int) -> None:
         self.closed.append(port_id)
 
+    def configure(self, port_id: int, **_: Any) -> None:
+        assert port_id not in self.closed
+
+    def connect(self, a: int, b: int) -> None:
+        self.connected.append(("+", a, b))
+
+    def disconnect(self, a: int, b: int) -> None:
+        self.connected.append(("-", a, b))
+
 
 def branch(host: str) -> Branch:
     uri = Uri(user="x", host=host)
     return Branch(uri, (Hop("UDP", host, 5060),), host, "", "", NameAddr("", uri), NameAddr("", uri))
+
+
+def negotiated(host: str) -> Any:
+    return SimpleNamespace(
+        remote=(host, 4000),
+        remote_rtcp=None,
+        remote_payload_type=0,
+        codec="PCMU",
+        dtmf_payload_type=None,
+        dtmf_receive_payload_type=None,
+        direction="sendrecv",
+        ptime=20,
+        sends=True,
+        receives=True,
+    )
 
 
 def made() -> tuple[FakePump, Sound, Any, list[str]]:
@@ -48,7 +73,8 @@ def made() -> tuple[FakePump, Sound, Any, list[str]]:
 
     sound = Sound(pump, None, None, lambda call, event: None, remark, str)  # type: ignore[arg-type]
     port = sound.open()
-    call = SimpleNamespace(port=port, leg=SimpleNamespace(port_id=port.id, port=port.port))
+    leg = SimpleNamespace(port_id=port.id, port=port.port, session=None)
+    call = SimpleNamespace(port=port, spare=None, bridged=None, leg=leg, is_silent=False)
     sound.attach(call)  # type: ignore[arg-type]
     return pump, sound, call, remarks
 
@@ -66,11 +92,48 @@ def test_a_call_to_ipv6_moves_to_a_port_of_ipv6() -> None:
     assert (call.leg.port_id, call.leg.port) == (call.port.id, call.port.port) == (2, 4004)
 
 
-def test_branches_of_the_other_family_are_not_tried() -> None:
-    _, sound, call, remarks = made()
+def test_branches_of_both_families_have_a_port_each() -> None:
+    pump, sound, call, remarks = made()
     first, second = sound.fit(call, [branch("192.0.2.1"), branch("2001:db8::1")])
-    assert (len(first.hops), second.hops) == (1, ())
-    assert len(remarks) == 1
+    assert (first.port, second.port) == (call.port.port, call.spare.port) == (4002, 4004)
+    assert pump.hosts == ["0.0.0.0", "::"] and not remarks
+
+
+def test_a_target_of_both_families_has_a_port_for_each_of_its_turns() -> None:
+    _, sound, call, _ = made()
+    one = branch("2001:db8::1")
+    one.other = branch("192.0.2.1")
+    sound.fit(call, [one])
+    assert (one.port, one.other.port) == (call.spare.port, call.port.port)
+
+
+def test_who_answers_decides_which_port_stays() -> None:
+    pump, sound, call, _ = made()
+    parent = SimpleNamespace(port=Port(90, "0.0.0.0", 9000))
+    sound.fit(call, [branch("192.0.2.1"), branch("2001:db8::1")])
+    call.bridged = parent
+    sound.configure(call, negotiated("2001:db8::1"), "2001:db8::1")  # early media: the other may answer yet
+    assert (call.port.id, call.spare.id, pump.closed) == (2, 1, [])
+    assert pump.connected == [("-", 1, 90), ("+", 2, 90)]
+    sound.configure(call, negotiated("192.0.2.1"), "192.0.2.1")
+    assert (call.port.id, call.leg.port_id, call.leg.port) == (1, 1, 4002)
+    call.leg.session = object()
+    sound.configure(call, negotiated("2001:db8::1"), "2001:db8::1")
+    assert (call.port.id, call.leg.port, call.spare, pump.closed) == (2, 4004, None, [1])
+
+
+def test_a_redirect_to_the_other_family_leaves_the_port_of_those_that_ring() -> None:
+    pump, sound, call, _ = made()
+    sound.fit(call, [branch("192.0.2.1")])
+    (moved,) = sound.fit(call, [branch("2001:db8::1")], more=True)
+    assert (call.port.id, moved.port, pump.closed) == (1, call.spare.port, [])
+
+
+def test_without_a_port_for_the_other_family_its_branches_are_not_tried() -> None:
+    pump, sound, call, remarks = made()
+    pump.exhausted = True
+    first, second = sound.fit(call, [branch("192.0.2.1"), branch("2001:db8::1")])
+    assert (len(first.hops), second.hops, len(remarks)) == (1, (), 1)
 
 
 def test_without_a_port_left_the_call_keeps_what_it_has() -> None:
