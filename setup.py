@@ -25,8 +25,8 @@ IS_REQUIRED = os.environ.get("RINGBACK_REQUIRE_CORE") == "1"
 IS_PURE = os.environ.get("RINGBACK_PURE") == "1"
 """Compile the packet pump alone."""
 
-COMPILED = ("sdp", "sip")
-"""Packages whose Python is compiled as it is; docs/performance.md has the figures."""
+COMPILED = ("sdp/*", "sip/*", "shell/guard", "shell/inbox")
+"""Modules whose Python is compiled as it is; docs/performance.md has the figures."""
 
 
 class BuildPython(build_py):
@@ -94,7 +94,7 @@ class BuildModules(build_ext):
 
 def _modules() -> list[Extension]:
     """The modules as C; none where mypy finds a mistake, unless that is an error."""
-    sources = [path.relative_to(ROOT) for name in COMPILED for path in ROOT.glob(f"src/ringback/{name}/*.py")]
+    sources = [path.relative_to(ROOT) for name in COMPILED for path in ROOT.glob(f"src/ringback/{name}.py")]
     names = sorted(map(str, sources))
     try:
         return mypycify(names, opt_level="1", debug_level="0", multi_file=True, group_name="ringback")

@@ -18,8 +18,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from ringback.sip.binding import Binding, Change
 from ringback.sip.flow import Hop
-from ringback.sip.registrar import Binding, Change
 from ringback.sip.uri import Uri
 from ringback.store import Conflict, SchemaTooNew, Store, UsageError, new_sid
 from ringback.store.engine import alembic_config, open_engine
@@ -355,7 +355,7 @@ async def test_a_cancelled_writer_leaves_memory_and_disk_in_agreement(url: str) 
 
 
 async def test_phones_can_be_reached_again_after_a_restart(url: str) -> None:
-    now = 1_800_000_000.25
+    now = 1_800_000_000.0
     hop = Hop("UDP", "198.51.100.7", 40000, local=("192.0.2.1", 5060))
     phone = Binding(
         "bob@a.test", Uri.parse("sip:bob@10.0.0.7:5062;ob"), hop, now + 600, "id@1", 2**31 - 1, "Phone/1"
@@ -372,12 +372,12 @@ async def test_phones_can_be_reached_again_after_a_restart(url: str) -> None:
         reg_id="1",
         q=0.5,
     )
-    late = phone._replace(contact=Uri.parse("sip:bob@10.0.0.9"), expires_at=now)
-    gone = phone._replace(contact=Uri.parse("sip:bob@10.0.0.10"))
+    late = phone.replace(contact=Uri.parse("sip:bob@10.0.0.9"), expires_at=now)
+    gone = phone.replace(contact=Uri.parse("sip:bob@10.0.0.10"))
     async with opened(url) as store:
         for binding in (phone, stream, late, gone):
             assert store.registrations.record(Change("added", binding), account_sid=ACCOUNT, domain_sid="SD1")
-        refreshed = phone._replace(expires_at=now + 700, cseq=3)
+        refreshed = phone.replace(expires_at=now + 700, cseq=3)
         store.registrations.record(Change("refreshed", refreshed), account_sid=ACCOUNT, domain_sid="SD1")
         await store.facts.flush()
         store.registrations.record(Change("removed", gone), account_sid=ACCOUNT, domain_sid="SD1")

@@ -24,8 +24,6 @@ from ringback.sip.digest import Authenticator, Outcome
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 
-ALGORITHMS = {"MD5": "ha1_md5", "SHA-256": "ha1_sha256"}
-
 
 class Refused(NamedTuple):
     """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge.
@@ -131,14 +129,16 @@ def authenticate(
         if not lookup:
             return ""
 
-    algorithms = str(domain["digest_algorithm"] or "MD5").split(",")
+    algorithms = (domain["digest_algorithm"] or "MD5").split(",")
     given = request.raw("Proxy-Authorization") + request.raw("Authorization")
 
     def digest_of(username: str, algorithm: str) -> str | None:
         if algorithm not in algorithms:
             return None
         credential = lookup(username)
-        return None if credential is None else str(getattr(credential, ALGORITHMS[algorithm]))
+        if credential is None:
+            return None
+        return str(credential.ha1_sha256 if algorithm == "SHA-256" else credential.ha1_md5)
 
     verdict = authenticator.check(given, method=request.method, lookup=digest_of, now=now, uri=request.uri)
     if verdict.outcome is Outcome.OK:

@@ -39,10 +39,11 @@ from ringback.shell.vanished import VANISHED_AFTER, Vanished
 from ringback.shell.vault import Vault
 from ringback.shell.webhooks import WebhookClient
 from ringback.sip import effects as sip
+from ringback.sip.binding import Binding
 from ringback.sip.digest import Authenticator
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
-from ringback.sip.registrar import Binding, Registrar
+from ringback.sip.registrar import Registrar
 from ringback.store import Store
 
 log = structlog.get_logger("ringback.exchange")
@@ -264,7 +265,7 @@ class Exchange:
 
     def _forget(self, bindings: Iterable[Binding]) -> None:
         for binding in bindings:
-            log.info("registration ended", aor=binding.aor, contact=str(binding.contact))
+            log.info("registration ended", aor=binding.aor, contact=binding.contact_text)
             self.store.registrations.forget(binding)
 
     def _remark(self, call: Any, note: Note) -> None:

@@ -60,6 +60,7 @@ class FrontDesk:
         self._mask = mask
         self._guard = Guard() if guard is None else guard
         self.draining = False
+        self._log = log.bind()  # a logger that is made anew for each line costs more than the line
 
     def on_request(self, request: Request, flow: Flow) -> None:
         """An unmatched request."""
@@ -80,7 +81,7 @@ class FrontDesk:
         if refused.note and (left_out := self._guard.lines(time.monotonic())) >= 0:
             source = f"{flow.remote[0]}:{flow.remote[1]}/{flow.transport}"
             more = {"left_out": left_out} if left_out else {}
-            log.info(
+            self._log.info(
                 "refused",
                 method=request.method,
                 status=refused.status,
@@ -171,14 +172,12 @@ class FrontDesk:
             self._store.registrations.record(
                 change, account_sid=str(domain["account_sid"]), domain_sid=str(domain["sid"])
             )
-            via = change.binding.received
+            contact, via = change.binding.contact_text, change.binding.received
             where = f"{via.host}:{via.port}/{via.transport}"
-            log.info(
-                "registration", aor=aor, change=change.kind, contact=str(change.binding.contact), via=where
-            )
+            self._log.info("registration", aor=aor, change=change.kind, contact=contact, via=where)
         return None
 
 
 def source_of(flow: Flow) -> Source:
     """Where a message came from, as the guard knows it."""
-    return flow.remote[0], flow.remote[1]
+    return flow.remote

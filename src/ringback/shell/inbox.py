@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from .guard import VOUCHED, Guard, Source
 
@@ -29,11 +29,8 @@ _HEAD: Final = 2_048
 """Bytes in which To is looked for; where it comes later, the request waits a little longer."""
 
 
-class Received(NamedTuple):
-    """A datagram and where it came from."""
-
-    data: bytes
-    source: Source
+Received = tuple[bytes, Source]
+"""A datagram and where it came from."""
 
 
 class _Queue:
@@ -45,7 +42,7 @@ class _Queue:
         self.bytes = 0
 
     def put(self, received: Received) -> bool:
-        size = len(received.data)
+        size = len(received[0])
         if len(self.items) >= self.most or self.bytes + size > MAX_BYTES:
             return False
         self.items.append(received)
@@ -54,7 +51,7 @@ class _Queue:
 
     def take(self) -> Received:
         received = self.items.popleft()
-        self.bytes -= len(received.data)
+        self.bytes -= len(received[0])
         return received
 
 
@@ -66,16 +63,15 @@ class Inbox:
         self._dialogs = _Queue(MAX_VOUCHED)
         self._vouched = _Queue(MAX_VOUCHED)
         self._strangers = _Queue(MAX_STRANGERS)
-        self._queues = (self._dialogs, self._vouched, self._strangers)
 
     def __len__(self) -> int:
         return len(self._dialogs.items) + len(self._vouched.items) + len(self._strangers.items)
 
     def put(self, received: Received, now: float) -> bool:
         """Keep a datagram; False when it is dropped."""
-        whose = self._guard.admit(received.source, now)
+        whose = self._guard.admit(received[1], now)
         if whose == VOUCHED:
-            queue = self._dialogs if is_of_dialog(received.data) else self._vouched
+            queue = self._dialogs if is_of_dialog(received[0]) else self._vouched
         elif whose:
             queue = self._strangers
         else:
@@ -87,10 +83,11 @@ class Inbox:
 
     def take(self) -> Received | None:
         """The next to read."""
-        for queue in self._queues:
-            if queue.items:
-                return queue.take()
-        return None
+        if self._dialogs.items:
+            return self._dialogs.take()
+        if self._vouched.items:
+            return self._vouched.take()
+        return self._strangers.take() if self._strangers.items else None
 
 
 def is_of_dialog(data: bytes) -> bool:

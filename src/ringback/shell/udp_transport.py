@@ -12,7 +12,7 @@ import contextlib
 import errno
 import socket
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from ringback.sip import stun
 from ringback.sip.errors import SipSyntaxError
@@ -20,7 +20,7 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import parse
 
 from .guard import Guard
-from .inbox import Inbox, Received
+from .inbox import Inbox
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
@@ -31,10 +31,10 @@ _SO_RCVBUFFORCE: Final = 33
 _FULL: Final = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS, errno.ENOMEM)
 
 
-class _Waiting(NamedTuple):
-    hop: Hop
-    data: bytes
-    transaction: str
+_Waiting = tuple[Hop, bytes, str]
+"""What `send` was given."""
+FLOWS_KEPT: Final = 4_096
+"""Sources whose flows are remembered: those who send within seconds of each other; then all are forgotten."""
 
 
 class UdpSocket:
@@ -61,6 +61,7 @@ class UdpSocket:
         self._buffer = bytearray(LARGEST_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._queue: deque[_Waiting] = deque()
+        self._flows: dict[tuple[str, int], Flow] = {}
         self._flushed = asyncio.Event()
         self._flushed.set()
         self._inbox = None if guard is None else Inbox(guard)
@@ -100,9 +101,9 @@ class UdpSocket:
     def send(self, hop: Hop, data: bytes, transaction: str) -> None:
         """Send now, or as soon as the socket takes it; behind what waits already."""
         if self._queue:
-            self._wait(_Waiting(hop, data, transaction))
+            self._wait((hop, data, transaction))
         elif not self._try(hop, data, transaction):
-            self._wait(_Waiting(hop, data, transaction))
+            self._wait((hop, data, transaction))
             self._loop.add_writer(self._sock.fileno(), self._writable)
 
     async def flush(self) -> None:
@@ -158,7 +159,7 @@ class UdpSocket:
                 return
             except OSError:
                 continue  # an error of an earlier send; the bound ends the loop
-            self._datagram(bytes(view[:size]), address)
+            self._datagram(bytes(view[:size]), address[:2])
             if self._sock.fileno() < 0:
                 return  # closed by the one who got the message
 
@@ -176,7 +177,7 @@ class UdpSocket:
             if size <= 4:
                 self._counters.keep_alives += 1
             elif address[1]:
-                inbox.put(Received(bytes(view[:size]), (address[0], address[1])), now)
+                inbox.put((bytes(view[:size]), address[:2]), now)
         if not self._working:
             self._work()
 
@@ -216,7 +217,7 @@ class UdpSocket:
                 self._answer_stun(data, address)
                 return
         self._counters.at_hand = len(data)
-        flow = Flow("UDP", self.local, (address[0], address[1]))
+        flow = self._flow(address)
         try:
             try:
                 message = parse(data)
@@ -230,6 +231,15 @@ class UdpSocket:
             self._loop.call_exception_handler({"message": "a SIP datagram failed", "exception": error})
         finally:
             self._counters.at_hand = 0
+
+    def _flow(self, source: tuple[str, int]) -> Flow:
+        """The way to a source, one object for all its messages and bindings."""
+        flow = self._flows.get(source)
+        if flow is None:
+            if len(self._flows) >= FLOWS_KEPT:
+                self._flows.clear()
+            flow = self._flows[source] = Flow("UDP", self.local, source)
+        return flow
 
     def _answer_stun(self, data: bytes, address: tuple[str, int]) -> None:
         """A keep-alive that asks for its own address (RFC 5626 section 8); it is repeated when this is lost."""

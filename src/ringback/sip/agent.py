@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2s
-from typing import Any
+from typing import Any, Final
 from zlib import crc32
 
 from ringback.sip import refresh, reliable, replaces
@@ -39,6 +39,9 @@ from ringback.sip.transactions import (
     Tables,
 )
 from ringback.sip.uri import Uri
+
+_SEED: Final = frozenset(("Via", "Call-ID", "From", "CSeq"))
+"""What a request and its copies have alone: their stateless answers have one tag."""
 
 
 class UserAgent(Dispatch):
@@ -119,14 +122,14 @@ class UserAgent(Dispatch):
         A Via that cannot be read is copied as it came, and the answer goes to where the request came from: that
         leads nobody astray, and a phone that is being set up learns what is wrong (RFC 4475 section 3.1.2.1).
         """
-        if request.method == "ACK" or request.get("Via") is None:
+        if request.method == "ACK" or not request.has("Via"):
             return []
         try:
-            request.stamp_via(*flow.remote)
+            request.stamp_via(flow.remote[0], flow.remote[1])
             hop = response_hop(request.via, flow, is_stranger=True)
         except PeerError:
             hop = flow.hop()
-        seed = f"{request.get('Via')} {request.get('Call-ID')} {request.get('From')} {request.get('CSeq')}"
+        seed = " ".join([header[1] for header in request.headers if header[0] in _SEED])
         tag = self._tags.copy()
         tag.update(seed.encode("utf-8", "replace"))
         response = request.reply(status, reason, to_tag=tag.hexdigest(), headers=(*headers, *self.server))

@@ -174,7 +174,7 @@ class Dispatch:
         client.on_response(response, flow, now, out)
 
     def _on_request(self, request: Request, flow: Flow, now: float, out: list[Effect]) -> None:
-        request.stamp_via(*flow.remote)
+        request.stamp_via(flow.remote[0], flow.remote[1])
         via = request.via
         method = request.method
         if method == "ACK":

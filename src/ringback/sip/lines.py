@@ -17,6 +17,7 @@ from ringback.sip.headers import (
     parse_cseq,
     parse_name_addr,
     parse_name_addrs,
+    parse_via,
     parse_vias,
 )
 from ringback.sip.limits import MAX_CALL_ID, MAX_REMEMBERED_TEXT, REMEMBERED_LINES
@@ -80,7 +81,7 @@ def read_value(field: int, value: str) -> Any:
     if field & (FROM | TO):
         return parse_name_addr(value)
     if field == VIA:
-        return parse_vias([value])
+        return parse_vias([value]) if "," in value else (parse_via(value),)
     if field == CALL_ID:
         return check_call_id(value)
     if field == CSEQ:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final, Literal, NamedTuple
+from sys import intern
+from typing import Final
 
+from ringback.sip.binding import Binding, Change
 from ringback.sip.errors import PeerError, SipSyntaxError
 from ringback.sip.flow import Flow, Hop
-from ringback.sip.headers import NameAddr, parse_name_addrs, quoted
+from ringback.sip.headers import NameAddr, parse_name_addrs
 from ringback.sip.limits import MAX_BINDINGS, MAX_INSTANCE, MAX_PATHS, MAX_USER_AGENT
 from ringback.sip.message import Request
 from ringback.sip.uri import Uri
@@ -31,61 +33,22 @@ FLOW_TIMER: Final = (
 )
 
 Header = tuple[str, str]
+_NONE: Final[list[Binding]] = []
+_NO_PATH: Final[tuple[str, ...]] = ()
 
 
-class Binding(NamedTuple):
-    """One contact of an address of record.
-
-    `received` is the way to it: the address or the stream that the REGISTER came from, whatever the contact says
-    (NAT). `expires_at` is in seconds of the wall clock. `instance` and `reg_id` are RFC 5626's, "" when not given;
-    `path` is RFC 3327's, only from edges that are trusted.
-    """
-
-    aor: str
-    contact: Uri
-    received: Hop
-    expires_at: float
-    call_id: str
-    cseq: int
-    user_agent: str = ""
-    path: tuple[str, ...] = ()
-    instance: str = ""
-    reg_id: str = ""
-    q: float = 1.0
-    spare: tuple[Hop, ...] = ()
-    """Other flows to the same device, in what ``Registrar.targets`` gives."""
-
-    @property
-    def target(self) -> Uri:
-        """The Request-URI to reach it with: the contact without headers (RFC 3261 section 19.1.1)."""
-        return self.contact.replace(headers=()) if self.contact.headers else self.contact
-
-    def render(self, now: float) -> str:
-        """Its Contact value in a 200, with the seconds that are left."""
-        value = f"<{self.contact.text}>;expires={max(round(self.expires_at - now), 1)}"
-        if self.q != 1.0:
-            value += f";q={self.q:.3g}"
-        if self.instance:
-            value += f";+sip.instance={quoted(self.instance)}"
-        if self.reg_id:
-            value += f";reg-id={self.reg_id}"
-        return value
-
-
-class Change(NamedTuple):
-    """What a REGISTER changed, for the store and for watchers; a removed binding is given as it was."""
-
-    kind: Literal["added", "refreshed", "removed"]
-    binding: Binding
-
-
-class Registered(NamedTuple):
+class Registered:
     """The answer to a REGISTER: `request.reply(status, reason, headers=headers)`."""
 
-    status: int
-    headers: list[Header]
-    changes: list[Change]
-    reason: str | None = None
+    __slots__ = ("changes", "headers", "reason", "status")
+
+    def __init__(
+        self, status: int, headers: list[Header], changes: list[Change], reason: str | None = None
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.changes = changes
+        self.reason = reason
 
 
 class _Refusal(PeerError):
@@ -118,7 +81,7 @@ class Registrar:
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The live bindings of an AOR: highest q first, of equals the one that lives longest (the freshest)."""
-        live = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at > now]
+        live = [binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at > now]
         if len(live) > 1:
             live.sort(key=lambda binding: (-binding.q, -binding.expires_at))
         return live
@@ -134,7 +97,7 @@ class Registrar:
             key = binding.instance if binding.reg_id else f"#{index}"
             first = chosen.setdefault(key, binding)
             if first is not binding and not (first.path or binding.path):
-                chosen[key] = first._replace(spare=(*first.spare, binding.received))
+                chosen[key] = first.replace(spare=(*first.spare, binding.received))
         return list(chosen.values())
 
     def register(
@@ -156,7 +119,7 @@ class Registrar:
         before = self.bindings(aor, now)
         if request.is_wildcard:
             return self._remove_all(aor, request, before)
-        path = tuple(request.all("Path")) if accept_path else ()
+        path = tuple(request.all("Path")) if accept_path and request.has("Path") else _NO_PATH
         if len(path) > MAX_PATHS:
             raise PeerError(400, "Too Many Path Values")
         outbound = outbound_of(request)
@@ -168,8 +131,9 @@ class Registrar:
         if len(after) > len(before) and self._count >= self._most:
             raise _Refusal(503, "Retry-After", RETRY_AFTER)
         if changes:
-            expired = [binding for binding in self._bindings.get(aor, ()) if binding.expires_at <= now]
-            changes[:0] = [Change("removed", binding) for binding in expired]
+            expired = [binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at <= now]
+            if expired:
+                changes[:0] = [Change("removed", binding) for binding in expired]
             self._store(aor, after)
         headers = [("Contact", binding.render(now)) for binding in self.bindings(aor, now)]
         if path:
@@ -237,23 +201,33 @@ class Registrar:
 
     def _store(self, aor: str, after: list[Binding]) -> None:
         """Put `after` in the place of all bindings of the AOR, and keep the indexes right."""
-        held = self._bindings.get(aor, [])
+        held = self._bindings.get(aor, _NONE)
         self._count += len(after) - len(held)
-        kept = {binding.received.connection for binding in after}
+        first_expiry: float | None = None
+        kept: list[int] = []
+        for binding in after:
+            connection = binding.received.connection
+            if connection:
+                kept.append(connection)
+                self._streams.setdefault(connection, {})[aor] = None
+            if first_expiry is None or binding.expires_at < first_expiry:
+                first_expiry = binding.expires_at
         for binding in held:
             connection = binding.received.connection
-            if connection and connection not in kept and connection in self._streams:
-                self._streams[connection].pop(aor, None)
-                if not self._streams[connection]:
-                    del self._streams[connection]
-        for connection in kept:
-            if connection:
-                self._streams.setdefault(connection, {})[aor] = None
+            if connection and connection not in kept:
+                self._leave_stream(connection, aor)
         if after:
             self._bindings[aor] = after
         else:
             self._bindings.pop(aor, None)
-        self._schedule(aor, min((binding.expires_at for binding in after), default=None))
+        self._schedule(aor, first_expiry)
+
+    def _leave_stream(self, connection: int, aor: str) -> None:
+        aors = self._streams.get(connection)
+        if aors is not None:
+            aors.pop(aor, None)
+            if not aors:
+                del self._streams[connection]
 
     def _schedule(self, aor: str, first_expiry: float | None) -> None:
         due = None if first_expiry is None else int(first_expiry) + 1
@@ -282,9 +256,8 @@ class Outbound(Enum):
 
 def outbound_of(request: Request) -> Outbound:
     """Whether the flow that a REGISTER came over is kept for it: it came directly, or its first edge says ``ob``."""
-    if not any(
-        "reg-id" in contact.params and "+sip.instance" in contact.params for contact in request.contacts
-    ):
+    named = [contact for contact in request.contacts if "reg-id" in contact.params]
+    if not named or not any("+sip.instance" in contact.params for contact in named):
         return Outbound.NONE
     if "outbound" not in request.tokens("Supported") | request.tokens("Require"):
         return Outbound.NONE
@@ -301,7 +274,7 @@ def _applied(
     after = list(before)
     changes: list[Change] = []
     call_id, cseq = request.call_id, request.cseq.number
-    user_agent = (request.get("User-Agent") or "")[:MAX_USER_AGENT]
+    user_agent = intern((request.get("User-Agent") or "")[:MAX_USER_AGENT])
     for contact in request.contacts:
         lifetime = _lifetime(contact, request)
         if 0 < lifetime < MIN_EXPIRES:
@@ -347,7 +320,11 @@ def _check_order(binding: Binding, request: Request) -> None:
 
 def _is_same_row(one: Binding, other: Binding) -> bool:
     """Whether the store keeps both under one key."""
-    return (one.contact.text, one.instance, one.reg_id) == (other.contact.text, other.instance, other.reg_id)
+    return (
+        one.contact_text == other.contact_text
+        and one.instance == other.instance
+        and one.reg_id == other.reg_id
+    )
 
 
 def _lifetime(contact: NameAddr, request: Request) -> int:
@@ -360,6 +337,8 @@ def _lifetime(contact: NameAddr, request: Request) -> int:
 
 def _instance(contact: NameAddr) -> tuple[str, str]:
     """RFC 5626's +sip.instance and reg-id; a reg-id without an instance means nothing (section 6)."""
+    if not contact.params:
+        return "", ""
     instance = contact.param("+sip.instance") or ""
     reg_id = contact.params.get("reg-id") or ""
     if len(instance) > MAX_INSTANCE or (reg_id and not (reg_id.isascii() and reg_id.isdigit())):
@@ -378,6 +357,7 @@ def _find(held: list[Binding], contact: Uri, instance: str, reg_id: str) -> Bind
         if instance and binding.instance == instance and binding.reg_id == reg_id:
             return binding
     for binding in held:
-        if binding.contact.matches(contact) and not (instance and binding.instance and reg_id):
+        is_same = binding.contact_text == contact.text or binding.contact.matches(contact)
+        if is_same and not (instance and binding.instance and reg_id):
             return binding
     return None

@@ -84,6 +84,8 @@ class Configuration:
         self._records: list[tuple[Network, int | None, str]] | None = None
         self._senders: dict[tuple[str, int], Source | None] = {}
         self._let_in: dict[tuple[str, str], bool] = {}
+        self._lists: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._lookups: dict[tuple[str, str], CredentialLookup] = {}
 
     # --- fed by the store -------------------------------------------------------------------------
 
@@ -105,6 +107,8 @@ class Configuration:
     def _forget(self, table: str) -> None:
         self._senders.clear()
         self._let_in.clear()
+        self._lists.clear()
+        self._lookups.clear()
         if table == "sip_ip_addresses":
             self._networks.clear()
         elif table == "ip_records":
@@ -195,8 +199,13 @@ class Configuration:
 
     def credentials_for(self, domain_sid: str, purpose: str) -> CredentialLookup:
         """Return the users who may call ("calls") or register ("registrations") at a domain."""
-        lists = self._mapped(domain_sid, f"{purpose}_credential_list")
-        return CredentialLookup(lists, self._tables["sip_credentials"]["user"].first)
+        lookup = self._lookups.get((domain_sid, purpose))
+        if lookup is None:
+            lists = self._mapped(domain_sid, f"{purpose}_credential_list")
+            lookup = CredentialLookup(lists, self._tables["sip_credentials"]["user"].first)
+            if len(self._lookups) < ADDRESSES_KEPT:
+                self._lookups[domain_sid, purpose] = lookup
+        return lookup
 
     def has_ip_rules(self, domain_sid: str) -> bool:
         """Tell whether an access control list is mapped: an empty one lets nobody in."""
@@ -235,8 +244,14 @@ class Configuration:
         return ",".join(word for word, kind in kinds if self._mapped(domain_sid, kind))
 
     def _mapped(self, domain_sid: str, kind: str) -> tuple[str, ...]:
-        rows = self._tables["sip_domain_mappings"]["domain"].all((domain_sid, kind))
-        return tuple(row["list_sid"] for row in rows)
+        key = (domain_sid, kind)
+        found = self._lists.get(key)
+        if found is None:
+            rows = self._tables["sip_domain_mappings"]["domain"].all(key)
+            found = tuple(row["list_sid"] for row in rows)
+            if len(self._lists) < ADDRESSES_KEPT:
+                self._lists[key] = found
+        return found
 
     # --- carriers ---------------------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ class Index:
 
     def first(self, key: Hashable) -> Row | None:
         """Return the oldest row with that key."""
-        return next(iter(self._groups.get(key, _NOTHING).values()), None)
+        for row in self._groups.get(key, _NOTHING).values():
+            return row
+        return None
 
     def put(self, row: Row) -> None:
         key = self._key(row)

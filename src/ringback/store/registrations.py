@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from math import ceil
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringback.sip.binding import Binding, Change
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Hop
-from ringback.sip.registrar import Binding, Change
 from ringback.sip.uri import Uri
 from ringback.store.facts import Facts
 from ringback.store.repository import Written
@@ -61,7 +63,13 @@ class Registrations:
 
 def _key(binding: Binding) -> str:
     """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
-    return derived_sid("RG", binding.aor, binding.contact.text, binding.instance, binding.reg_id)
+    return derived_sid("RG", binding.aor, binding.contact_text, binding.instance, binding.reg_id)
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> datetime:
+    """On a busy server many expire in one second, which is then written once."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:
@@ -70,9 +78,9 @@ def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:
         "account_sid": account_sid,
         "domain_sid": domain_sid,
         "aor": binding.aor,
-        "contact": binding.contact.text,
+        "contact": binding.contact_text,
         "received": binding.received.parts(),
-        "expires_at": datetime.fromtimestamp(binding.expires_at, UTC),
+        "expires_at": _second(ceil(binding.expires_at)),
         "call_id": binding.call_id,
         "cseq": binding.cseq,
         "user_agent": binding.user_agent,

@@ -121,7 +121,7 @@ def _within(bits: int) -> Callable[[Any], Any]:
     most = 2 ** (bits - 1)
 
     def check(value: Any) -> Any:
-        if isinstance(value, int) and not isinstance(value, bool) and -most <= value < most:
+        if type(value) is int and -most <= value < most:
             return value
         raise _refusal(f"an integer of {bits} bits", value)
 
@@ -130,7 +130,9 @@ def _within(bits: int) -> Callable[[Any], Any]:
 
 def _real(value: Any) -> Any:
     """Take a finite number: PostgreSQL would store NaN, SQLite makes it NULL."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if type(value) is float and isfinite(value):
+        return value
+    if type(value) is int and isfinite(value):
         return float(value)
     raise _refusal("a number", value)
 

@@ -48,6 +48,7 @@ _HARMLESS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLIT
 
 _DATES = ("date_created", "date_updated")
 
+_encode = msgspec.json.Encoder().encode
 _DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
@@ -67,7 +68,8 @@ class Prepared:
         self.sql = str(compiled)
         given = set(columns)
         self._dates = [name for name in names if name in _DATES and name not in given]
-        self._defaults = {name: default_of(table.columns[name]) for name in names if name not in given}
+        lacking = [name for name in names if name not in given and name not in _DATES]
+        self._defaults = [(name, default_of(table.columns[name])) for name in lacking]
         self._pick: Callable[[Row], tuple[Any, ...]] = itemgetter(*names)
         self._texts: Callable[[Row], tuple[Any, ...]] = itemgetter(*texts, texts[0])
         self._checks = [(name, check_of(table.columns[name])) for name in texts]
@@ -80,9 +82,11 @@ class Prepared:
 
         Text is looked at as a whole first: what is plain ASCII needs no further check.
         """
-        row = self._defaults | given if self._defaults else given.copy()
+        row = given.copy()
         for name in self._dates:
             row[name] = now
+        for name, value in self._defaults:
+            row[name] = value
         try:
             text = "".join(filter(None, self._texts(row)))
             plain = text.isascii() and "\x00" not in text
@@ -289,6 +293,6 @@ def _moment(utc: datetime) -> str:
 
 def _json(value: Any) -> str:
     try:
-        return msgspec.json.encode(value).decode()
+        return _encode(value).decode()
     except (UnicodeEncodeError, TypeError):  # as in ringback.call.journal
         return json.dumps(value)

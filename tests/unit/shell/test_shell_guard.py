@@ -6,7 +6,7 @@ import pytest
 
 from ringback.shell import inbox as inboxes
 from ringback.shell.guard import Guard, GuardLimits
-from ringback.shell.inbox import Inbox, Received, is_of_dialog
+from ringback.shell.inbox import Inbox, is_of_dialog
 
 PHONE = ("192.0.2.7", 5060)
 LIMITS = GuardLimits(rate=10, burst=20, vouched_rate=100, vouched_burst=200)
@@ -151,13 +151,13 @@ def test_dialogs_go_before_new_calls_and_both_before_strangers() -> None:
     guard.vouch(PHONE, 0.0)
     stranger = ("198.51.100.1", 5060)
     for data, source in ((INVITE, stranger), (b"BYE ", stranger), (INVITE, PHONE), (b"BYE ", PHONE)):
-        assert inbox.put(Received(data, source), 0.0)
+        assert inbox.put((data, source), 0.0)
     order = [inbox.take() for _ in range(4)]
     assert order == [
-        Received(b"BYE ", PHONE),
-        Received(INVITE, PHONE),
-        Received(INVITE, stranger),
-        Received(b"BYE ", stranger),
+        (b"BYE ", PHONE),
+        (INVITE, PHONE),
+        (INVITE, stranger),
+        (b"BYE ", stranger),
     ]
     assert inbox.take() is None
 
@@ -166,13 +166,13 @@ def test_what_waits_is_bounded_in_number_and_bytes() -> None:
     guard = Guard()
     inbox = Inbox(guard)
     for n in range(inboxes.MAX_STRANGERS + 100):
-        inbox.put(Received(INVITE, (f"10.0.{n // 250}.{n % 250}", 5060)), 0.0)
+        inbox.put((INVITE, (f"10.0.{n // 250}.{n % 250}", 5060)), 0.0)
     assert len(inbox) == inboxes.MAX_STRANGERS
     assert guard.counters.backlog == 100
     guard.vouch(PHONE, 0.0)
     large = b"x" * 65_000
-    taken = sum(inbox.put(Received(large, PHONE), 0.0) for _ in range(1000))
+    taken = sum(inbox.put((large, PHONE), 0.0) for _ in range(1000))
     assert taken == inboxes.MAX_BYTES // len(large)
     while inbox.take() is not None:
         pass
-    assert inbox.put(Received(large, PHONE), 0.0)
+    assert inbox.put((large, PHONE), 0.0)

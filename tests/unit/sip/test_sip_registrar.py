@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.sip.binding import Binding
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request
-from ringback.sip.registrar import Binding, Registered, Registrar
+from ringback.sip.registrar import Registered, Registrar
 from ringback.sip.uri import Uri
 
 AOR = "alice@acme.sip.twilio.com"
@@ -54,6 +55,11 @@ def phone(registrar: Registrar) -> Phone:
     return Phone(registrar)
 
 
+def _said(registered: Registered) -> tuple[int, list[tuple[str, str]], str | None]:
+    assert not registered.changes
+    return registered.status, registered.headers, registered.reason
+
+
 def _kinds(registered: Registered) -> list[str]:
     return [change.kind for change in registered.changes]
 
@@ -63,7 +69,7 @@ def test_a_phone_behind_nat_registers(registrar: Registrar, phone: Phone) -> Non
     assert (registered.status, registered.headers) == (200, [("Contact", f"{CONTACT};expires=1800")])
     (change,) = registered.changes
     (binding,) = registrar.bindings(AOR, NOW)
-    assert change == ("added", binding)
+    assert (change.kind, change.binding) == ("added", binding)
     assert binding == Binding(
         AOR,
         Uri.parse("sip:alice@10.0.0.5:5062"),
@@ -102,7 +108,7 @@ def test_too_brief_a_lifetime_is_refused(
     registrar: Registrar, phone: Phone, contact: str, expires: int
 ) -> None:
     registered = phone.register(contact, expires=expires)
-    assert registered == (423, [("Min-Expires", "600")], [], None)
+    assert _said(registered) == (423, [("Min-Expires", "600")], None)
     assert registrar.count == 0
 
 
@@ -135,7 +141,7 @@ def test_the_eleventh_contact_is_refused_and_the_tenth_can_refresh(
 ) -> None:
     for number in range(10):
         assert phone.register(f"<sip:alice@10.0.0.{number}>").status == 200
-    assert phone.register("<sip:alice@10.0.1.1>") == (403, [], [], "Too Many Contacts")
+    assert _said(phone.register("<sip:alice@10.0.1.1>")) == (403, [], "Too Many Contacts")
     assert phone.register("<sip:alice@10.0.0.9>").status == 200
     assert phone.register("<sip:alice@10.0.0.1>;expires=0", "<sip:alice@10.0.1.1>").status == 200
     assert registrar.count == 10
@@ -163,7 +169,7 @@ def test_unregister(registrar: Registrar, phone: Phone) -> None:
 def test_a_fetch_changes_nothing(registrar: Registrar, phone: Phone) -> None:
     phone.register(f"{CONTACT};q=0.5;expires=1000")
     registered = phone.register(now=NOW + 400)
-    assert registered == (200, [("Contact", f"{CONTACT};expires=600;q=0.5")], [], None)
+    assert _said(registered) == (200, [("Contact", f"{CONTACT};expires=600;q=0.5")], None)
 
 
 def test_the_wildcard_removes_everything(registrar: Registrar, phone: Phone) -> None:
@@ -329,5 +335,5 @@ def test_rfc4475_3_3_14_headers_of_a_contact_are_kept_and_not_sent(
 def test_a_full_registrar_says_when_to_come_back() -> None:
     phone = Phone(Registrar(most_bindings=1))
     phone.register(CONTACT)
-    assert phone.register("<sip:other@h>") == (503, [("Retry-After", "60")], [], None)
+    assert _said(phone.register("<sip:other@h>")) == (503, [("Retry-After", "60")], None)
     assert phone.register(CONTACT).status == 200
