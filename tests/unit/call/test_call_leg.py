@@ -607,9 +607,7 @@ def test_outgoing_target_of_both_families_is_tried_at_the_other_with_its_own_off
     assert [type(event) for event in exchange.events()] == [LegAnswered]
     offers = [message for message in second.node.got if isinstance(message, Request)][:1]
     assert b"c=IN IP4 198.51.100.9" in offers[0].body and b"m=audio 4444 " in offers[0].body
-    assert (
-        offers[0].contacts[0].uri.host == "[2001:db8::9]" or "2001:db8::9" in offers[0].contacts[0].uri.host
-    )
+    assert offers[0].contacts[0].uri.host == "198.51.100.9"
     exchange.do(leg.hang_up)
     exchange.finish()
 
