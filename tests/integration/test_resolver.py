@@ -135,6 +135,7 @@ async def test_failing_servers_are_left_alone_for_a_moment(
         with pytest.raises(ResolutionFailed) as failed:
             await lookups.lookup("host.test", "A")
         assert failed.value.kind == "server-failure"
+        assert str(failed.value).endswith(": no name server can tell its address")
     assert len(server.asked) == 1
     server.refuse = False
     clock.time = FAILURE_TTL + 1

@@ -140,6 +140,9 @@ class Lookups:
         except dns.exception.Timeout:
             self._reread()
             return _Answer((), ("timeout", "the name servers do not answer"), FAILURE_TTL)
+        except dns.resolver.NoNameservers:
+            self._reread()
+            return _Answer((), ("server-failure", "no name server can tell its address"), FAILURE_TTL)
         except (dns.exception.DNSException, OSError) as error:
             self._reread()
             return _Answer((), ("server-failure", type(error).__name__), FAILURE_TTL)
