@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
@@ -85,3 +86,19 @@ def test_where_nothing_was_compiled_there_is_nothing_to_compare(package: Path) -
     edit(package)
     (package.parent / f"{twins.LIBRARY}{SUFFIX}").unlink()
     assert twins.edited_since(package) is None
+
+
+def test_compiled_generators_yield_nothing_while_they_handle_an_exception() -> None:
+    """One of mypyc's does not keep it over a yield: a bare raise after that is a crash."""
+    sources = Path(twins.__file__).parent
+    yields = [
+        f"{source.relative_to(sources)}:{inner.lineno}"
+        for name in ("sdp", "sip")
+        for source in sources.glob(f"{name}/*.py")
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Try)
+        for statement in (*node.finalbody, *(line for handler in node.handlers for line in handler.body))
+        for inner in ast.walk(statement)
+        if isinstance(inner, ast.Yield | ast.YieldFrom)
+    ]
+    assert yields == []

@@ -55,7 +55,7 @@ class CallActor:
             self.journal.append(elapsed, event, answer)
             return answer
         interrupt = interrupt_of(event) if call.ended is None else None
-        if isinstance(event, LegEnded):
+        if type(event) is LegEnded:
             if call.ended is not None:
                 return []
             call.ended = event

@@ -21,7 +21,7 @@ class Progress:
 
     def tell(self, event: str) -> Script[None]:
         """Send the callback of a passing event, if it is wanted and was not sent before."""
-        if event not in self._sent:
+        if self._call.setup.status_callback.url and event not in self._sent:
             self._sent.append(event)
             yield from self._notify(event, EVENT_STATUS[event], [])
 
