@@ -64,7 +64,10 @@ def run(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 @app.command()
 def serve(
     directory: Directory,
-    http: Annotated[str | None, typer.Option(help="IP:PORT of the REST API. [127.0.0.1:8080]")] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(help="IP:PORT of the REST API; a port alone stays on this machine. [127.0.0.1:8080]"),
+    ] = None,
     sip: Annotated[str | None, typer.Option(help="IP:PORT of SIP over UDP and TCP. [0.0.0.0:5060]")] = None,
     sips: Annotated[str | None, typer.Option(help="IP:PORT of SIP over TLS. [0.0.0.0:5061]")] = None,
     rtp: Annotated[str | None, typer.Option(help="LOW-HIGH ports of sound. [10000-20000]")] = None,

@@ -23,7 +23,7 @@ from ringback.app.http import HttpServer
 from ringback.app.limits import SANDBOX_RTP, most_calls, most_streams, raise_file_limit
 from ringback.app.project import ProjectDirectory, Running
 from ringback.app.reachable import reachable_address
-from ringback.app.settings import Address, Settings
+from ringback.app.settings import HTTP, SIP, SIPS, Address, Settings
 from ringback.call.numbers import normalize
 from ringback.functions.pool import Credentials, FunctionPool
 from ringback.functions.project import Project
@@ -80,7 +80,7 @@ class Server:
     def __init__(self, directory: ProjectDirectory, settings: Settings) -> None:
         self.directory = directory
         self.settings = settings
-        self.http = HttpServer(Address.parse(settings.http, 8080))
+        self.http = HttpServer(Address.parse(settings.http, HTTP))
         self._stack = AsyncExitStack()
         self._tasks = Tasks("server")
         self._handler: ProjectHandler | None = None
@@ -168,7 +168,7 @@ class Server:
         settings = self.settings
         low, high = settings.rtp_ports
         pump = self._open_pump((low, high - SANDBOX_RTP))
-        sip, sips = Address.parse(settings.sip, 5060), Address.parse(settings.sips, 5061)
+        sip, sips = Address.parse(settings.sip, SIP), Address.parse(settings.sips, SIPS)
         descriptors = raise_file_limit()
         self.exchange = Exchange(
             ExchangeSettings(

@@ -45,12 +45,16 @@ class Address(NamedTuple):
     port: int
 
     @classmethod
-    def parse(cls, text: str, default_port: int) -> Address:
-        """Read ``127.0.0.1:8080``, ``:8080`` (every address), ``[::1]:8080`` or ``8080``. Raises ValueError."""
+    def parse(cls, text: str, default: Address) -> Address:
+        """Read ``127.0.0.1:8080``, ``:8080`` (every address), ``[::1]:8080``, ``127.0.0.1`` or ``8080``.
+
+        What is not said is the default's: a port alone opens nothing to the world that was not open before.
+        Raises ValueError.
+        """
         text = text.strip()
-        host, _, port = text.rpartition(":") if not text.isdigit() else ("", "", text)
+        host, _, port = text.rpartition(":") if not text.isdigit() else (default.host, "", text)
         if text.endswith("]") or (":" not in text and not text.isdigit()):
-            host, port = text, str(default_port)
+            host, port = text, str(default.port)
         host = {"": "0.0.0.0", "localhost": "127.0.0.1"}.get(host, host.strip("[]"))
         ipaddress.ip_address(host)
         number = int(port)
@@ -62,14 +66,19 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+HTTP = Address("127.0.0.1", 8080)
+SIP = Address("0.0.0.0", 5060)
+SIPS = Address("0.0.0.0", 5061)
+
+
 class Settings(BaseSettings):
     """What a server can be told. See docs/settings.md."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_ignore_empty=True)
 
-    http: str = "127.0.0.1:8080"
-    sip: str = "0.0.0.0:5060"
-    sips: str = "0.0.0.0:5061"
+    http: str = str(HTTP)
+    sip: str = str(SIP)
+    sips: str = str(SIPS)
     rtp: str = "10000-20000"
     public_address: str = "auto"
     base_domain: str = "ringback.localhost"
@@ -103,7 +112,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         try:
-            Address.parse(value, 0)
+            Address.parse(value, HTTP)
         except ValueError:
             raise ValueError(f"{value!r} is no address: IP:PORT is wanted, such as 127.0.0.1:8080") from None
         return value

@@ -89,17 +89,17 @@ def test_a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() -> 
         ("127.0.0.1:8080", ("127.0.0.1", 8080)),
         ("localhost:8080", ("127.0.0.1", 8080)),
         (":8080", ("0.0.0.0", 8080)),
-        ("8080", ("0.0.0.0", 8080)),
+        ("8080", ("127.0.0.1", 8080)),  # not to the world: nobody asked for it
         ("[::1]:8080", ("::1", 8080)),
-        ("[::1]", ("::1", 5060)),
-        ("127.0.0.1", ("127.0.0.1", 5060)),
+        ("[::1]", ("::1", 5080)),
+        ("127.0.0.1", ("127.0.0.1", 5080)),
     ],
 )
 def test_an_address_may_be_short(text: str, address: tuple[str, int]) -> None:
-    assert Address.parse(text, 5060) == address
+    assert Address.parse(text, Address("127.0.0.1", 5080)) == address
 
 
 @pytest.mark.parametrize("text", ["host:1", "127.0.0.1:65536", "127.0.0.1:x", "::1:5060:x"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        Address.parse(text, 5060)
+        Address.parse(text, Address("127.0.0.1", 5080))
