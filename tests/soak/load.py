@@ -140,7 +140,8 @@ class Load:
             if problem.ended.status == 503:
                 self.expected["inbound"] -= 1
             raise
-        await call.play(TONE, loops=0)
+        with contextlib.suppress(CallEnded):  # a short call may be over before a late phone speaks
+            await call.play(TONE, loops=0)
 
     async def register(self) -> None:
         """A phone renews its registration."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ringback.app.errors import Unusable
 from ringback.app.settings import Address
@@ -22,6 +23,12 @@ BACKLOG = 2048
 
 REQUEST_WITHIN = 15.0
 """Seconds in which a request must have come in whole: what Twilio gives a whole webhook."""
+
+IDLE = 5.0
+"""Seconds that a connection is kept for another request: uvicorn's own default."""
+
+SECOND_LOOK = 0.05
+"""Seconds from the end of that time until the connection is closed: an event loop that was busy meanwhile reads first."""
 
 SWEEP_EVERY = 2.5
 """Seconds between looks for connections that are too slow."""
@@ -41,6 +48,12 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the program's."""
         yield
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long. A late loop runs timers before it reads, and a request may lie there: it would be lost."""
+        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
 
 
 class _Slow:
@@ -106,7 +119,8 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_keep_alive=5,
+            http=_Protocol,
+            timeout_keep_alive=IDLE,  # type: ignore[arg-type]  # any number of seconds will do
             timeout_graceful_shutdown=2,
             limit_concurrency=2_000,
             ws="none",

@@ -1,0 +1,72 @@
+"""HTTP connections between two requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import pytest
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from ringback.app import http
+from ringback.app.settings import Address
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: here.test\r\n\r\n"
+WITHIN = 20.0
+
+
+async def answer(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("here")
+
+
+async def read(client: socket.socket) -> bytes:
+    """An answer, or what came until the end."""
+    answer = b""
+    while not answer.endswith(b"here"):
+        more = await asyncio.wait_for(asyncio.to_thread(client.recv, 4096), WITHIN)
+        if not more:
+            break
+        answer += more
+    return answer
+
+
+def ask_while_busy(client: socket.socket) -> None:
+    """The loop looks at what came, is busy with the first of it for too long, and then at its timers."""
+    loop = asyncio.get_running_loop()
+    ours, other = socket.socketpair()
+
+    def on_readable() -> None:
+        loop.remove_reader(ours)
+        client.sendall(REQUEST)
+        time.sleep(3 * http.IDLE)
+        ours.close()
+        other.close()
+
+    loop.add_reader(ours, on_readable)
+    other.send(b"!")
+
+
+async def late_requests() -> None:
+    server = http.HttpServer(Address("127.0.0.1", 0))
+    await server.start(Starlette(routes=[Route("/", answer)]))
+    try:
+        with socket.create_connection(tuple(server.address), WITHIN) as client:
+            client.sendall(REQUEST)
+            assert (await read(client)).startswith(b"HTTP/1.1 200 ")
+            ask_while_busy(client)
+            assert (await read(client)).startswith(b"HTTP/1.1 200 ")
+            assert await read(client) == b""  # and an idle one is closed
+    finally:
+        await server.stop()
+
+
+def test_a_request_that_came_while_the_loop_was_busy_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection's time was over before the loop looked again: it runs timers after what it read before."""
+    monkeypatch.setattr(http, "IDLE", 0.1)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(late_requests())
