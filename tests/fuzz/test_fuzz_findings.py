@@ -33,6 +33,7 @@ FOUND = {
         b"text/plain\n302\nhttp://ringback.localh[ost:8080/x\nhello",
     ),
     "a bin of many tags took quadratic time": ("bin template", b"{{a}}\n" * 10_000),
+    "a bin's tag without an end took quadratic time": ("bin template", b"{{a}}{{" + b" " * 32_000),
     "lists within lists of a bin multiplied": (
         "bin template",
         b"{{#Names}}" * 16 + b"{{.}}" + b"{{/Names}}" * 16,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from live import LiveServer, live_server
@@ -33,6 +34,13 @@ def replayed() -> set[str]:
 @pytest.fixture
 def kamailio(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     with edge(tmp_path_factory.mktemp("kamailio"), server.sip[1]) as running:
+        yield running
+        assert running.said("WRONG") == []
+
+
+@pytest.fixture
+def on_the_path(server: LiveServer, tmp_path: Path) -> Iterator[Edge]:
+    with edge(tmp_path, server.sip[1], with_path=True) as running:
         yield running
         assert running.said("WRONG") == []
 
@@ -125,3 +133,19 @@ async def test_rfc3261_17_1_1_3_kamailio_takes_the_ack_of_a_refusal(
     await over(leg)
     await over(call)
     assert kamailio.said("ROUTED").count("BYE") == 1
+
+
+async def test_rfc3327_5_5_kamailio_is_called_by_its_path(on_the_path: Edge, scene: Scene) -> None:
+    """Only its Path says where it got the registration from: the contact is the phone's own address."""
+    alice = await scene.registered("alice", through=on_the_path.address)
+    bob = await scene.registered("bob", through=on_the_path.address)
+    call = alice.dial("bob")
+    leg = await bob.rung()
+    assert on_the_path.said("PATHED") == [f"INVITE to sip:127.0.0.1:{bob.endpoint.address[1]}"]
+    leg.ring()
+    leg.answer()
+    await answered(call)
+    leg.hang_up()
+    await over(leg)
+    await over(call)
+    assert on_the_path.said("ROUTED").count("BYE") == 2

@@ -38,6 +38,10 @@ loadmodule "maxfwd.so"
 loadmodule "siputils.so"
 loadmodule "textops.so"
 loadmodule "sanity.so"
+#!ifdef WITH_PATH
+loadmodule "path.so"
+modparam("path", "use_received", 1)
+#!endif
 
 request_route {{
     if (!sanity_check("32751", "15")) {{ xlog("L_ALERT", "WRONG $rm of $si:$sp\\n"); exit; }}
@@ -56,6 +60,14 @@ request_route {{
     }}
     t_check_trans();
     if (is_method("INVITE")) {{ record_route(); }}
+#!ifdef WITH_PATH
+    if (is_method("REGISTER")) {{ add_path_received(); }}
+    if ($sp == {target}) {{
+        loose_route();  # says no for a route that its sender has from elsewhere, and follows it
+        if ($du == $null) {{ xlog("L_ALERT", "WRONG $rm without our path\\n"); }}
+        else {{ xlog("L_ALERT", "PATHED $rm to $du\\n"); }}
+    }}
+#!endif
     if ($sp != {target}) {{ $du = "sip:127.0.0.1:{target}"; }}
     t_relay();
 }}
@@ -80,13 +92,13 @@ class Edge:
         self._log = log
 
     def said(self, word: str) -> list[str]:
-        """What follows a word in its log: WRONG, ROUTED (inside a dialog, by its route), FIRST."""
+        """What follows a word in its log: WRONG, ROUTED (inside a dialog, by its route), FIRST, PATHED (by its Path)."""
         return re.findall(rf"{word} (.*)", self._log.read_text(errors="replace"))
 
 
 @contextmanager
-def edge(folder: Path, target: int) -> Iterator[Edge]:
-    """A Kamailio between phones and the server at a port of loopback."""
+def edge(folder: Path, target: int, *, with_path: bool = False) -> Iterator[Edge]:
+    """A Kamailio between phones and the server at a port of loopback; with a Path, it asks to be on the way to phones."""
     assert PROGRAM is not None
     port = free_port()
     path, log = folder / "kamailio.cfg", folder / "kamailio.log"
@@ -105,6 +117,7 @@ def edge(folder: Path, target: int) -> Iterator[Edge]:
         "64",
         "-M",
         "8",
+        *(["-A", "WITH_PATH"] if with_path else []),
     ]
     with log.open("w") as out:
         process = subprocess.Popen(line, stdout=out, stderr=out)

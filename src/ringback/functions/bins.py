@@ -27,7 +27,8 @@ UNKNOWN_TOKEN: Final = 11310
 UNBALANCED: Final = 11320
 TOO_LARGE: Final = 11750
 
-_TAG: Final = re.compile(r"\{\{(\{?)\s*([#^/&!]?)(.*?)\}\}", re.DOTALL)
+# Possessive, because blanks that could be taken back made a tag without an end quadratic in its length.
+_TAG: Final = re.compile(r"\{\{(\{?+)\s*+([#^/&!]?+)(.*?)\}\}", re.DOTALL)
 _NAME: Final = re.compile(r"\.|[A-Za-z_][A-Za-z0-9_.\-]*(?:\[\])?")
 _SEPARATORS: Final = re.compile(r"[\s().\-/]")
 
