@@ -200,3 +200,13 @@ def test_twins_refuse_the_same_reports(seed: int) -> None:
     pure, core = listen(True, datagrams), listen(False, datagrams)
     assert (core.malformed, core.strangers) == (pure.malformed, pure.strangers)
     assert pure.malformed > 10
+
+
+def test_twins_refuse_a_bye_whose_reason_is_cut() -> None:
+    """RFC 3550 section 6.6: its length is before it."""
+    head = bytes.fromhex("80c900010000000181cb000300000001")
+    sound, cut = head + b"\x04done\0\0\0", head + b"\x08done\0\0\0"
+    assert is_sound(sound)
+    assert not is_sound(cut)
+    for pure in (True, False):
+        assert listen(pure, [sound, cut]).malformed == 2, "the cut one, and what ends the test"

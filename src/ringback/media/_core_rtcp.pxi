@@ -130,7 +130,7 @@ cdef void hear_block(Port* port, const uint8_t* block, double wall) noexcept nog
 
 cdef int compound_part(const uint8_t* data, int left) noexcept nogil:
     """Size of the packet at `data`; -1 when it is cut or its blocks do not fit."""
-    cdef int size, count, padding = 0
+    cdef int size, count, reason, padding = 0
     if left < 4 or data[0] >> 6 != 2:
         return -1
     size = 4 * (rb_get16(data + 2) + 1)
@@ -145,8 +145,10 @@ cdef int compound_part(const uint8_t* data, int left) noexcept nogil:
         return -1
     if data[1] == 201 and size - padding < 8 + 24 * count:
         return -1
-    if data[1] == 203 and size - padding < 4 + 4 * count:
-        return -1
+    if data[1] == 203:
+        reason = size - padding - 4 - 4 * count       # bytes: none, or its length, its text, and zeros
+        if reason < 0 or (reason and data[4 + 4 * count] >= reason):
+            return -1
     return size
 
 
