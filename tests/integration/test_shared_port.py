@@ -12,9 +12,14 @@ from ringback.shell.addresses import shared_port, udp_port
 def test_a_port_whose_tcp_side_is_taken_is_passed_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = taken.getsockname()[1]
-        free = udp_port("127.0.0.1")
-        proposals = iter([busy, busy, free])
-        assert shared_port("127.0.0.1", lambda host: next(proposals)) == free
+        proposed: list[int] = []
+
+        def propose(host: str) -> int:
+            proposed.append(busy if len(proposed) < 2 else udp_port(host))
+            return proposed[-1]
+
+        assert shared_port("127.0.0.1", propose) == proposed[-1] != busy
+        assert proposed[:2] == [busy, busy]
         with pytest.raises(OSError, match="no port"):
             shared_port("127.0.0.1", lambda host: busy)
 
