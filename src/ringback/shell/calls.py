@@ -33,19 +33,22 @@ from ringback.call.routing import plan
 from ringback.call.setup import CallSetup
 from ringback.call.unasked import undelivered
 from ringback.media.errors import PortsExhausted
+from ringback.media.library import Library
+from ringback.media.pump import Pump
 from ringback.shell.addresses import contact
 from ringback.shell.answers import KEPT_TIMER, Answers
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.conferences import Conferences
 from ringback.shell.live import LiveCall
+from ringback.shell.media_streams import MediaStreams
 from ringback.shell.placing import Placing
 from ringback.shell.records import Records
 from ringback.shell.sound import Sound, describe
 from ringback.shell.steady import steady_time
-from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
 from ringback.shell.transfers import CallTransfers
+from ringback.shell.vault import Vault
 from ringback.shell.ways import Ways
 from ringback.sip.agent import UserAgent
 from ringback.sip.flow import Flow
@@ -74,7 +77,10 @@ class Calls:
         agent: UserAgent,
         registrar: Registrar,
         placing: Placing,
+        pump: Pump,
+        library: Library,
         webhooks: CallWebhooks,
+        vault: Vault,
         timers: Timers[Any],
         carry_out: Callable[[list[LegEffect]], None],
         max_calls: int,
@@ -99,9 +105,9 @@ class Calls:
         self._answers = Answers(self, self.records, timers, carry_out, self._now)
         self.ways = Ways(self, placing, store, carry_out, self._now)
         self.transfers = CallTransfers(self, carry_out, self._now)
-        self.sound: Sound
-        self.conferences: Conferences
-        self.streams: Streams
+        self.sound = Sound(pump, library, self.tasks, self.deliver, self.remark, vault.unmask)
+        self.conferences = Conferences(pump, self, webhooks.notify_for)
+        self.streams = MediaStreams(self, webhooks.notify_for, webhooks.auth_token, vault)
         self._steps = self._table()
 
     def _table(self) -> dict[type[Any], Callable[[LiveCall, Any], None]]:

@@ -23,16 +23,13 @@ from ringback.media.pump import Pump
 from ringback.shell.addresses import shared_port
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.calls import Calls
-from ringback.shell.conferences import Conferences
 from ringback.shell.front_desk import FrontDesk
 from ringback.shell.guard import Guard
 from ringback.shell.placing import Placing
 from ringback.shell.recovery import close_left_behind
 from ringback.shell.resolver import Resolver
 from ringback.shell.sip_stack import SipStack
-from ringback.shell.sound import Sound
 from ringback.shell.steady import Continuity, steady_time
-from ringback.shell.streams import Streams
 from ringback.shell.tasks import Tasks
 from ringback.shell.transport_limits import TransportLimits
 from ringback.shell.vanished import VANISHED_AFTER, Vanished
@@ -113,15 +110,15 @@ class Exchange:
             agent=stack.agent,
             registrar=self.registrar,
             placing=Placing(stack.transports, stack.resolver, self.vault),
+            pump=pump,
+            library=library,
             webhooks=self.webhooks,
+            vault=self.vault,
             timers=stack.timers,
             carry_out=stack.carry_out,
             max_calls=settings.max_calls,
         )
-        calls.sound = Sound(pump, library, calls.tasks, calls.deliver, calls.remark, self.vault.unmask)
         self.vanished = Vanished(calls.sound.stats, settings.vanished_after)
-        calls.conferences = Conferences(pump, calls, self.webhooks.notify_for)
-        calls.streams = Streams(calls, self.webhooks.notify_for, self.webhooks.auth_token, self.vault)
         self.front_desk = FrontDesk(
             store=store,
             agent=stack.agent,

@@ -16,6 +16,7 @@ from ringback.call.setup import CallSetup, Page, StatusCallback
 from ringback.shell.calls import KEPT_TIMER, Calls
 from ringback.shell.conferences import Conferences
 from ringback.shell.timelines import Timelines
+from ringback.shell.vault import Vault
 from ringback.sip.agent import UserAgent
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -87,7 +88,8 @@ def setup_of() -> CallSetup:
 
 def calls_of(carry_out: Any, **placing: Any) -> tuple[Calls, FakeSound, FakeFacts]:
     sound, facts, stub = FakeSound(), FakeFacts(), SimpleNamespace()
-    stub.close_all = stub.leave = stub.disarm = stub.arm = lambda *given: None
+    stub.close_all = stub.leave = stub.disarm = stub.arm = stub.notify_for = lambda *given: None
+    stub.auth_token = str
     stub.ask_constant = lambda call, fetch: None
     agent = UserAgent(iter(f"token{number}" for number in range(1_000)).__next__, "test")
     unused: Any = SimpleNamespace(facts=facts)
@@ -96,7 +98,10 @@ def calls_of(carry_out: Any, **placing: Any) -> tuple[Calls, FakeSound, FakeFact
         agent=agent,
         registrar=unused,
         placing=SimpleNamespace(local=lambda hop: ("192.0.2.1", 5060), **placing),  # type: ignore[arg-type]
+        pump=unused,
+        library=unused,
         webhooks=stub,  # type: ignore[arg-type]
+        vault=Vault(),
         timers=stub,  # type: ignore[arg-type]
         carry_out=carry_out,
         max_calls=1,

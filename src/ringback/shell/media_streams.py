@@ -37,7 +37,7 @@ class _Running:
         self.waiting: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
 
 
-class Streams:
+class MediaStreams:
     """The streams of this server, by SID."""
 
     def __init__(

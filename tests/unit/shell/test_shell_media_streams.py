@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringback.shell.streams import Streams
+from ringback.shell.media_streams import MediaStreams
 from ringback.shell.vault import Vault
 
 
@@ -22,7 +22,7 @@ async def test_a_url_that_leads_nowhere_is_an_error_of_the_stream(url: str) -> N
         remark=lambda call, note: notes.append(note),
     )
     call: Any = SimpleNamespace(sid="CA1", setup=SimpleNamespace(account_sid="AC1"), stream_sids=[])
-    streams = Streams(
+    streams = MediaStreams(
         calls,
         lambda call, account, told_now: told.append(dict(told_now.params)),
         lambda sid: "token",
