@@ -1,6 +1,6 @@
 """``python -m tests.bench [line ...]``: what an operation costs us, beside a peer measured in the same run.
 
-Lines: register call webhook function relay-pump relay prompt crowd capacity; without any, all of them.
+Lines: register call call-sparse webhook function relay-pump relay prompt crowd capacity; without any, all of them.
 """
 
 from __future__ import annotations
