@@ -19,7 +19,7 @@ from ringback.sip.message import Request
 TONE = tones.sine(1000, 0.2)
 TALK = 2.0
 """Seconds of sound in a call."""
-CALLS_OF_A_PHONE = 400
+CALLS_OF_A_PHONE = 1_000
 REASONS = 100
 """Different ones of failures that are kept."""
 
