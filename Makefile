@@ -77,4 +77,4 @@ peers:
 	@sh tests/peers/install.sh
 
 clean:
-	rm -rf build dist $(VENV)/.ringback-* src/*.egg-info src/ringback/media/_core.c src/*.so src/ringback/*/*.so
+	rm -rf build dist $(VENV)/.ringback-* src/*.egg-info src/ringback/media/_core.c src/*.so src/ringback/*/*.so src/*.made-from src/ringback/media/*.made-from

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import ModuleType
 
 from Cython.Build import cythonize
 from mypyc.build import mypycify
@@ -24,6 +27,20 @@ IS_REQUIRED = os.environ.get("RINGBACK_REQUIRE_CORE") == "1"
 
 IS_PURE = os.environ.get("RINGBACK_PURE") == "1"
 """Compile the packet pump alone."""
+
+PACKAGE = ROOT / "src" / "ringback"
+
+
+def _twins() -> ModuleType:
+    """The module that says what is outdated, without the package that it belongs to."""
+    spec = importlib.util.spec_from_file_location("twins", PACKAGE / "twins.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+twins = _twins()
 
 COMPILED = ("sdp/*", "sip/*", "shell/guard", "shell/inbox")
 """Modules whose Python is compiled as it is; docs/performance.md has the figures."""
@@ -45,8 +62,11 @@ class BuildPython(build_py):
 class BuildPump(build_ext):
     """The packet pump, and then the modules."""
 
+    is_made = False
+
     def run(self) -> None:
         """Compile the pump, and what is Python as well unless that is to run as it is."""
+        self.force = self.force or bool(twins.outdated(PACKAGE, twins.PUMP))  # times of files can be wrong
         super().run()
         if not IS_PURE:
             modules = self.reinitialize_command("build_modules", inplace=self.inplace)
@@ -61,6 +81,14 @@ class BuildPump(build_ext):
             if not ext.optional:
                 raise
             print(f"no compiled packet pump, the one in Python serves: {problem}", file=sys.stderr)
+        else:
+            self.is_made = True
+
+    def copy_extensions_to_source(self) -> None:
+        """Put what was compiled beside its sources, and say what they were."""
+        super().copy_extensions_to_source()
+        if self.is_made:
+            twins.take_note(PACKAGE, twins.PUMP, PUMP_MADE_FROM)
 
 
 class BuildModules(build_ext):
@@ -68,7 +96,11 @@ class BuildModules(build_ext):
 
     def finalize_options(self) -> None:
         """Take the modules for what the distribution has to compile."""
-        pump, self.distribution.ext_modules = self.distribution.ext_modules, _modules()
+        names = {
+            path.relative_to(PACKAGE).as_posix() for name in COMPILED for path in PACKAGE.glob(f"{name}.py")
+        }
+        self.made_from = twins.digests(PACKAGE, sorted(names))
+        pump, self.distribution.ext_modules = self.distribution.ext_modules, _modules(sorted(names))
         super().finalize_options()
         self.distribution.ext_modules = pump
         self.parallel = True  # as many at a time as there are cores
@@ -86,30 +118,32 @@ class BuildModules(build_ext):
             self.extensions = []
 
     def copy_extensions_to_source(self) -> None:
-        """Put what was compiled beside its source, and mark it as new, for what had not changed was not made again."""
+        """Put what was compiled beside its sources, and say what they were; what is compiled no longer goes."""
         super().copy_extensions_to_source()
-        for library in ROOT.glob("src/ringback__mypyc.*"):
-            library.touch()
+        if not self.extensions:
+            return
+        made = {Path(self.get_ext_fullpath(name)).resolve() for name in (PUMP.name, *self.ext_map)}
+        for library in PACKAGE.rglob(f"*{EXTENSION_SUFFIXES[0]}"):
+            if library not in made:
+                library.unlink()
+        twins.take_note(PACKAGE, twins.MODULES, self.made_from)
 
 
-def _modules() -> list[Extension]:
-    """The modules as C; none where mypy finds a mistake, unless that is an error."""
-    sources = [path.relative_to(ROOT) for name in COMPILED for path in ROOT.glob(f"src/ringback/{name}.py")]
-    names = sorted(map(str, sources))
+def _modules(names: list[str]) -> list[Extension]:
+    """Modules as C; none where mypy finds a mistake, unless that is an error."""
+    sources = [f"src/ringback/{name}" for name in names]
     try:
-        return mypycify(names, opt_level="1", debug_level="0", multi_file=True, group_name="ringback")
+        return mypycify(sources, opt_level="1", debug_level="0", multi_file=True, group_name="ringback")
     except SystemExit:
         if IS_REQUIRED:
             raise
         return []
 
 
-PUMP = Extension(
-    "ringback.media._core",
-    ["src/ringback/media/_core.pyx"],
-    depends=sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ringback/media/*.px[di]")),
-)
-EXTENSIONS = cythonize([PUMP], language_level=3)
+PARTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("src/ringback/media/*.px[di]"))
+PUMP = Extension("ringback.media._core", ["src/ringback/media/_core.pyx"], depends=PARTS)
+PUMP_MADE_FROM = twins.digests(PACKAGE, [f"media/{Path(name).name}" for name in (*PUMP.sources, *PARTS)])
+EXTENSIONS = cythonize([PUMP], language_level=3, force=bool(twins.outdated(PACKAGE, twins.PUMP)))
 for extension in EXTENSIONS:  # Cython makes extensions anew, and loses this
     extension.optional = not IS_REQUIRED
 

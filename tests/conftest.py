@@ -9,11 +9,20 @@ from hypothesis import HealthCheck, settings
 from live import LiveServer, live_server
 from live_scene import Scene, scene_of
 
+from ringback import twins
+from ringback.media.twins import why_pure
+
 # The same examples each time, so that a change is judged by what it changes; --hypothesis-profile=explore gives others.
 # No test judges a time.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ringback", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("ringback")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was judged uncompiled though nobody asked for it."""
+    for reason in filter(None, (twins.not_compiled, why_pure())):
+        terminalreporter.write_line(f"not compiled: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="module")

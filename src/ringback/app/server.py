@@ -18,6 +18,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 
+from ringback import twins
 from ringback.app.errors import Unusable
 from ringback.app.http import HttpServer
 from ringback.app.limits import SANDBOX_RTP, most_calls, most_streams, raise_file_limit
@@ -32,7 +33,7 @@ from ringback.media.errors import MediaError
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.media.pure import PurePump
-from ringback.media.twins import create_pump
+from ringback.media.twins import create_pump, why_pure
 from ringback.rest.errors import INVALID_TO, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
@@ -98,6 +99,8 @@ class Server:
 
     async def start(self) -> None:
         """Start everything, or nothing."""
+        if twins.not_compiled:
+            log.warning("SIP runs uncompiled, at twice the CPU", reason=twins.not_compiled)
         try:
             await self._start_store()
             webhooks = await self._start_sound()
@@ -203,9 +206,7 @@ class Server:
             raise Unusable(f"no packet pump for RTP ports {ports[0]}-{ports[1]}: {problem}") from None
         self._stack.callback(pump.close)
         if isinstance(pump, PurePump):
-            log.warning(
-                "sound passes through Python, at fifteen times the CPU: build the core with a C compiler"
-            )
+            log.warning("sound passes through Python, at fifteen times the CPU", reason=why_pure())
         return pump
 
     def _tls(self) -> Any:

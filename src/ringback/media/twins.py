@@ -1,9 +1,11 @@
-"""Which twin of the pump runs: the compiled one where it was built, or the one in Python."""
+"""Which twin of the pump runs: the compiled one where it was built from the sources that are here, or the one in Python."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from ringback import twins
 from ringback.media.errors import CoreMissing
 from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Pump
 from ringback.media.pure import PurePump
@@ -22,12 +24,23 @@ def create_pump(
     when the compiled one is asked for, or RINGBACK_REQUIRE_CORE=1 is set, and it is not built.
     """
     if pure is not True:
-        try:
+        reason = why_pure()
+        if not reason:
             from ringback.media._core import CorePump
-        except ImportError as error:
-            if pure is False or os.environ.get("RINGBACK_REQUIRE_CORE") == "1":
-                raise CoreMissing("build it with: python setup.py build_ext --inplace") from error
-        else:
+
             core: Pump = CorePump(rtp_ports, report_after=report_after, silent_after=silent_after)
             return core
+        if pure is False or os.environ.get("RINGBACK_REQUIRE_CORE") == "1":
+            raise CoreMissing(reason)
     return PurePump(rtp_ports, report_after=report_after, silent_after=silent_after)
+
+
+def why_pure() -> str:
+    """Why the compiled pump cannot serve, and what to do; "" where it can."""
+    if reason := twins.outdated(Path(__file__).parents[1], twins.PUMP):
+        return reason
+    try:
+        import ringback.media._core  # noqa: F401
+    except ImportError as error:
+        return f"the packet pump is not compiled ({error}): {twins.COMPILE}"
+    return ""

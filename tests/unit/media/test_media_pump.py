@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from ringback import twins
 from ringback.media import CoreMissing, UsageError, create_pump
 from ringback.media import limits as media_limits
 from ringback.media.pump import quality
@@ -36,6 +37,16 @@ def test_a_required_core_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyP
     with pytest.raises(CoreMissing):
         create_pump((23000, 23010))
     create_pump((23000, 23010), pure=True).close()
+
+
+def test_a_core_of_other_sources_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "outdated", lambda package, library: f"{package.name} {library}: compile")
+    monkeypatch.delenv("RINGBACK_REQUIRE_CORE", raising=False)
+    pump = create_pump((23000, 23010))
+    pump.close()
+    assert isinstance(pump, PurePump)
+    with pytest.raises(CoreMissing, match=r"^ringback media/_core: compile$"):
+        create_pump((23000, 23010), pure=False)
 
 
 @pytest.mark.parametrize("rtp_ports", [(0, 0), (10, 5), (65535, 65536), (70000, 70010), (4001, 4001)])
