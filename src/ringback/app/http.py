@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.server import ServerState
 
 from ringback.app.errors import Unusable
 from ringback.app.settings import Address
@@ -34,15 +37,44 @@ SWEEP_EVERY = 2.5
 """Seconds between looks for connections that are too slow."""
 
 
+class _State(ServerState):
+    """Dates an answer when it is asked for: uvicorn itself wakes up ten times a second for it, and to see if it is to stop."""
+
+    _dated = (-1, b"")
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The header fields of every answer."""
+        now = int(time.time())
+        if now != self._dated[0]:
+            self._dated = (now, formatdate(now, usegmt=True).encode())
+        return [(b"date", self._dated[1])]
+
+    @default_headers.setter
+    def default_headers(self, _value: list[tuple[bytes, bytes]]) -> None:
+        """Not uvicorn's to say."""
+
+
 class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = _State()
         self.up = asyncio.Event()
+        self._leaving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, and say so."""
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        await self._leaving.wait()
+
+    def leave(self) -> None:
+        """Finish the requests in hand, and end."""
+        self.should_exit = True
+        self._leaving.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,5 +174,5 @@ class HttpServer:
         if self._sweeping is not None:
             self._sweeping.cancel()
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
+            self._server.leave()
             await self._task

@@ -11,6 +11,9 @@ MEMORY_LIMIT: Final = 256 * 1024 * 1024
 MEMORY_CHECK_EVERY: Final = 0.25
 """Seconds between looks at the workers' memory: one small read of /proc a worker."""
 
+MEMORY_CHECK_RESTING: Final = 2.0
+"""The same while no Function runs and the memory of none changes, so that an idle server is not woken for it."""
+
 WORKERS: Final = 2
 """Workers at least, so that a Function that blocks its worker does not stop all others."""
 

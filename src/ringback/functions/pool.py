@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -70,6 +71,8 @@ class FunctionPool:
         self._starting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._restart_after = limits.RESTART_AFTER
+        self._begun = asyncio.Event()
+        """A Function was begun while the memory of none was looked at."""
         self._stopped = False
         self._is_started = False
         self.problem = ""
@@ -141,6 +144,7 @@ class FunctionPool:
     ) -> asyncio.Future[FunctionAnswer]:
         if worker.generation != self._project.generation:
             worker.configure(self._configuration(), self._project.generation)
+        self._begun.set()
         return worker.run(name, file, event)
 
     def _take(self) -> Worker | None:
@@ -192,10 +196,16 @@ class FunctionPool:
         self._restart_after = min(2 * self._restart_after, limits.RESTART_AFTER_AT_MOST)
 
     async def _watch_memory(self) -> None:
+        held: list[int] = []
         while True:
-            await asyncio.sleep(limits.MEMORY_CHECK_EVERY)
-            for worker in self._workers:
-                worker.check_memory()
+            before, held = held, [worker.check_memory() for worker in self._workers]
+            if held != before or any(worker.in_flight for worker in self._workers):
+                await asyncio.sleep(limits.MEMORY_CHECK_EVERY)
+                continue
+            self._begun.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limits.MEMORY_CHECK_RESTING):
+                    await self._begun.wait()
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

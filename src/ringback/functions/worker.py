@@ -214,12 +214,13 @@ class Worker:
         except (OSError, IndexError, ValueError):
             return 0
 
-    def check_memory(self) -> None:
-        """Kills the process when it holds more than a Function may."""
+    def check_memory(self) -> int:
+        """Kills the process when it holds more than a Function may; what it held, in bytes."""
         held = self.memory()
         if held > limits.MEMORY_LIMIT:
             log.warning("a Functions worker is over its memory limit", pid=self.pid, bytes=held)
             self.kill(f"the Function used more than {limits.MEMORY_LIMIT // 2**20} MB of memory")
+        return held
 
     # ---- what the process says ----------------------------------------------------------------------------
 

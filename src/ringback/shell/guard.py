@@ -241,7 +241,7 @@ class Guard:
         return answer_size <= request_size + self.limits.answer_excess
 
     def late(self, seconds: float) -> None:
-        """The event loop came so late to something; to be told ten times a second.
+        """The event loop came so late to something; to be told ten times a second while there is something to do.
 
         One pause, however long, is no overload: only lateness that lasts for seconds is.
         """

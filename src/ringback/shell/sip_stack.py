@@ -20,6 +20,7 @@ import structlog
 from ringback.call import leg_effects as legs
 from ringback.call.leg_effects import LegEffect
 from ringback.shell.guard import Guard
+from ringback.shell.pulse import Pulse
 from ringback.shell.resolver import ResolutionFailed, Resolver
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
@@ -32,9 +33,6 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 
 log = structlog.get_logger("ringback.sip")
-
-BEAT = 0.1
-"""Seconds between looks at how late the event loop is."""
 
 ANSWER = b"SIP/2.0 "
 DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported):[^\r\n]*\r\n")
@@ -138,9 +136,7 @@ class SipStack:
         )
         self._loop = asyncio.get_running_loop()
         self.timers: Timers[Any] = Timers(self._loop, self._fire)
-        self._pulse: asyncio.TimerHandle | None = None
-        if guard is not None:
-            self._beat(guard, self._loop.time())
+        self._pulse = Pulse(self._loop, guard.late, lambda: guard.lateness) if guard is not None else None
         self._steps: dict[type[Any], Callable[[Any], None]] = {
             sip.Send: self._send if guard is None else self._send_guarded,
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),
@@ -167,7 +163,7 @@ class SipStack:
     async def close(self) -> None:
         """Let out what was sent, and let go of the sockets."""
         if self._pulse is not None:
-            self._pulse.cancel()
+            self._pulse.stop()
         await self.tasks.close()
         await self.transports.close()
         self.timers.close()
@@ -193,13 +189,10 @@ class SipStack:
                     return
         self.transports.send(hop, data, transaction)
 
-    def _beat(self, guard: Guard, due: float) -> None:
-        """Look ten times a second how late the loop is."""
-        now = self._loop.time()
-        guard.late(max(0.0, now - due))
-        self._pulse = self._loop.call_later(BEAT, self._beat, guard, now + BEAT)
-
     def _on_message(self, message: Request | Response, flow: Flow) -> None:
+        pulse = self._pulse
+        if pulse is not None and not pulse.heard:
+            pulse.hear()
         try:
             self.carry_out(self.agent.on_message(message, flow, time.monotonic()))
         except Exception as problem:
