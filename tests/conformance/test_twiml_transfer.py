@@ -352,16 +352,6 @@ def test_twiml_attended_transfer_may_be_followed_by_another(called_second: bool)
     world.assert_over()
 
 
-def test_twiml_attended_transfer_to_a_call_that_is_connected_with_nobody_is_refused() -> None:
-    world = World()
-    agent, customer = pair(world, True)
-    other = world.inbound("<Say>Hi</Say><Pause length='60'/>")
-    world.run(1)
-    assert agent.referrals[agent.refer("x", other)] == [603]
-    assert agent.bridged is customer
-    world.end()
-
-
 @pytest.mark.parametrize("gone", ["customer", "colleague"])
 def test_twiml_attended_transfer_of_who_hangs_up_at_that_moment(gone: str) -> None:
     world = World({DONE: "<Response><Hangup/></Response>"})
@@ -604,6 +594,152 @@ def test_twiml_attended_transfer_to_a_call_that_rings_at_the_transferor() -> Non
     world.end()
 
 
+# -- attended, into a document: a menu, a conference
+
+MENU = "<Say>Hello</Say><Gather action='/chosen' numDigits='1'><Say>Choose</Say></Gather><Say>None</Say>"
+ROOM = "<Dial action='/left'><Conference {}>Room</Conference></Dial>"
+
+
+def refer_into(agent: Leg, other: Leg, on_other: bool) -> tuple[Leg, int]:
+    """The agent's REFER, on its call with the customer or on the other one: that leg, and the REFER's number."""
+    return (other, other.refer("x", agent)) if on_other else (agent, agent.refer("x", other))
+
+
+@pytest.mark.parametrize("agent_called", [True, False])
+@pytest.mark.parametrize("on_other", [True, False])
+def test_rfc5589_7_attended_transfer_into_a_menu_begins_its_verb_anew(
+    agent_called: bool, on_other: bool
+) -> None:
+    chosen = "http://app.test/chosen"
+    world = World({DONE: "<Response><Hangup/></Response>", chosen: "<Response><Say>Thanks</Say></Response>"})
+    agent, customer = pair(world, agent_called)
+    menu = world.inbound(MENU, from_=PHONE)
+    world.run(1.5)
+    assert menu.said == ["Hello", "Choose"]
+    leg, number = refer_into(agent, menu, on_other)
+    world.run(0.5)
+    assert leg.referrals[number] == [202, 200]
+    assert (agent.over, menu.over, customer.over) == (True, True, False)
+    assert customer.said == ["Choose"]
+    customer.press("7")
+    world.run(3)
+    (asked,) = world.asked(chosen)
+    assert (asked.call_sid, asked["Digits"]) == (customer.sid, "7")
+    assert customer.said == ["Choose", "Thanks"]
+    world.assert_over()
+
+
+@pytest.mark.parametrize("agent_called", [True, False])
+@pytest.mark.parametrize("on_other", [True, False])
+def test_rfc5589_7_attended_transfer_into_a_conference_changes_its_member(
+    agent_called: bool, on_other: bool
+) -> None:
+    left = "http://app.test/left"
+    world = World({DONE: "<Response><Hangup/></Response>", left: "<Response><Hangup/></Response>"})
+    boss = world.inbound(ROOM.format(""))
+    world.run(0.5)
+    agent, customer = pair(world, agent_called)
+    options = "endConferenceOnExit='true' participantLabel='us' maxParticipants='2'"
+    other = world.inbound(ROOM.format(options), from_=PHONE)
+    world.run(0.5)
+    (conference,) = world.conferences.values()
+    conference.on_mute(other.sid, True, 0)
+    leg, number = refer_into(agent, other, on_other)
+    world.run(0.5)
+    assert leg.referrals[number] == [202, 200]
+    assert (agent.over, other.over) == (True, True)
+    assert set(conference.members) == {boss.sid, customer.sid}
+    member = conference.members[customer.sid]
+    assert (member.label, member.muted, member.end_on_exit) == ("us", True, True)
+    assert conference.status == "in-progress"
+    customer.hang_up()
+    world.run(1)
+    assert boss.over
+    world.assert_over()
+
+
+def test_rfc5589_7_attended_transfer_of_who_is_in_a_conference_brings_the_colleague_in() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    boss, agent = world.inbound(ROOM.format("")), world.inbound(ROOM.format(""), from_=PHONE)
+    world.run(0.5)
+    agent_two, colleague = pair(world, False)
+    number = agent_two.refer("x", agent)
+    world.run(0.5)
+    assert agent_two.referrals[number] == [202, 200]
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid, colleague.sid}
+    world.end()
+
+
+def test_rfc5589_7_attended_transfer_into_a_call_that_waits_for_its_document_is_refused() -> None:
+    world = World()
+    agent, customer = pair(world, True)
+    other = world.inbound("<Gather action='/next' numDigits='1'/>", from_=PHONE)
+    world.run(1)
+    other.press("1")
+    number = agent.refer("x", other)
+    assert agent.referrals[number] == [603]
+    assert customer.bridged is agent
+    world.end()
+
+
+def test_rfc5589_7_attended_transfer_whose_other_call_is_connected_no_more_is_refused() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    agent, customer = pair(world, True)
+    menu = world.inbound(MENU, from_=PHONE)
+    world.run(1)
+    menu.referrals[1] = []
+    event = ev.LegReferred(1, "x", agent.sid, customer.sid)
+    customer.hang_up()
+    world.run(0.5)
+    world.deliver(menu, event)
+    assert menu.referrals[1] == [603]
+    assert not menu.over
+    world.end()
+
+
+def test_rfc3515_2_4_4_a_second_refer_waits_for_the_first() -> None:
+    world, agent, customer, other = consulting()
+    first = other.refer("x", agent)
+    second = other.refer("x", agent)
+    world.run(0.5)
+    assert (other.referrals[first], other.referrals[second]) == ([202, 180], [491])
+    world.child(other).answer()
+    assert customer.bridged is world.child(other)
+    world.run(1)
+    assert (agent.over, other.over) == (True, True)
+    world.end()
+
+
+@pytest.mark.parametrize("attributes", ["", EARLY])
+def test_rfc5589_7_refer_on_the_call_that_rings_rings_on_for_who_stays(attributes: str) -> None:
+    world, agent, customer, other = consulting(attributes)
+    colleague = world.child(other)
+    number = other.refer("x", agent)
+    world.run(0.5)
+    assert other.referrals[number] == [202, 180]
+    assert (customer.bridged, agent.over) == (None, False)
+    colleague.answer()
+    assert customer.bridged is colleague
+    assert other.referrals[number] == [202, 180, 200]
+    world.run(1)
+    assert (agent.over, other.over) == (True, True)
+    colleague.hang_up()
+    world.run(1)
+    assert customer.over
+    world.assert_over()
+
+
+def test_rfc5589_7_refer_on_the_call_that_rings_in_vain_comes_back() -> None:
+    world, agent, customer, other = consulting()
+    number = other.refer("x", agent)
+    world.child(other).reject(486)
+    world.run(0.5)
+    assert other.referrals[number] == [202, 180, 486]
+    assert customer.bridged is agent
+    world.end()
+
+
 # -- INVITE with Replaces
 
 
@@ -698,3 +834,15 @@ def test_twiml_replaces_may_be_redirected() -> None:
     assert taker.said == ["Alone"]
     assert partner.over
     world.assert_over()
+
+
+def test_rfc3891_3_replaces_of_a_member_of_a_conference_takes_its_place() -> None:
+    world = World()
+    boss, member = world.inbound(ROOM.format("")), world.inbound(ROOM.format(""), from_=PHONE)
+    world.run(0.5)
+    taker = world.inbound(replaces=member.sid, from_="sip:dave@office.test")
+    world.run(0.5)
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid, taker.sid}
+    assert member.over
+    world.end()

@@ -246,6 +246,61 @@ def test_rfc5589_7_pjsip_has_its_call_back_when_who_rings_declines(office: Offic
     part(call, first)
 
 
+@pytest.mark.parametrize("into", ["second", "first"])
+def test_rfc5589_7_pjsip_transfers_into_a_menu(office: Office, into: str) -> None:
+    """bob is in a menu, and leaves alice there; by a REFER on one of his two calls."""
+    ringback = office.ringback
+    call, first, sid = office.up()
+    chosen = ringback.hooks.give(f"chosen-{into}", "<Hangup/>")
+    menu = f'<Gather action="{chosen}" numDigits="1" timeout="60"><Pause length="60"/></Gather>'
+    second = office.bob.call(f"sip:x@{ringback.domain(menu)}").up()
+    one, other = (first, second) if into == "second" else (second, first)
+    one.replace(other)
+    assert one.transferred() == 200
+    assert first.ended() == 200
+    assert second.ended() == 200
+    call.tell("dial", digits="5")
+    asked = ringback.hooks.expect(f"chosen-{into}")
+    assert (asked["Digits"], asked["CallSid"]) == ("5", sid)
+    assert call.ended() == 200
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_rfc5589_7_pjsip_transfers_into_a_conference(office: Office, replaces: bool) -> None:
+    """bob leaves alice with carol in a conference that his leaving would end; ``replaces``: alice's phone asks for it."""
+    ringback = office.ringback
+    room = f"<Dial><Conference beep='false' {{}}>Room {replaces}</Conference></Dial>"
+    there = office.carol.call(f"sip:x@{ringback.domain(room.format(''))}").up()
+    leaving = ringback.domain(room.format("endConferenceOnExit='true'"))
+    if replaces:
+        second = office.bob.call(f"sip:x@{leaving}")
+        call = taking(office, replaces_of(second)).up()
+    else:
+        call, first, _ = office.up()
+        second = office.bob.call(f"sip:x@{leaving}").up()
+        first.replace(second)
+        assert first.transferred() == 200
+        assert first.ended() == 200
+    assert second.ended() == 200
+    talk(call, there)
+    part(call, there)
+
+
+def test_rfc5589_7_pjsip_transfers_by_its_call_that_rings(office: Office) -> None:
+    """The REFER is on the call that the exchange has answered, for which carol still rings."""
+    call, first, _ = office.up()
+    second, there = office.consult()
+    second.replace(first)
+    assert second.expect("transfer", status=180)["final"] is False
+    there.answer()
+    there.up()
+    assert second.transferred() == 200
+    assert first.ended() == 200
+    assert second.ended() == 200
+    talk(call, there)
+    part(call, there)
+
+
 @pytest.mark.parametrize(("status", "word"), [(200, "in-progress"), (486, "busy")])
 def test_rfc3515_2_4_4_pjsip_follows_the_refer_of_a_document(office: Office, status: int, word: str) -> None:
     ringback = office.ringback

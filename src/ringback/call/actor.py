@@ -21,7 +21,7 @@ from ringback.call.journal import Journal, clock
 from ringback.call.limits import MAX_EFFECTS_A_STEP
 from ringback.call.script import Call, Interrupted, Script, interrupt_of
 from ringback.call.setup import CallSetup
-from ringback.call.unasked import UNASKED, declined
+from ringback.call.unasked import UNASKED, declined, taken
 
 ScriptOf = Callable[[Call], Script[None]]
 
@@ -54,7 +54,7 @@ class CallActor:
         if type(event) in UNASKED and (answer := declined(call, event)):
             self.journal.append(elapsed, event, answer)
             return answer
-        interrupt = interrupt_of(event) if call.ended is None else None
+        interrupt = None if call.ended is not None else interrupt_of(event) or taken(call, event)
         if type(event) is LegEnded:
             if call.ended is not None:
                 return []

@@ -76,17 +76,20 @@ class Conference:
         self._sequence = 0
 
     def on_join(self, call_sid: str, options: dict[str, Any], now: float) -> list[ConferenceEffect]:
-        """A call wants in; its answer is Told "joined" or "refused"."""
+        """A call wants in, maybe in the place of a member; its answer is Told "joined" or "refused"."""
+        replaced = self.members.pop(options.get("replaces", ""), None)
         refusal = self._refusal(options)
         if refusal is not None:
+            if replaced is not None:
+                self.members[replaced.call_sid] = replaced
             return [Tell(call_sid, "refused", refusal)]
-        if not self.members:
+        if not self.members and replaced is None:
             wanted = tuple(options["status_callback_events"])
             self._callback = (options["status_callback"], options["status_callback_method"], wanted)
         member = Member(
             call_sid,
             options["label"],
-            options["muted"],
+            options["muted"] if replaced is None else replaced.muted,
             options["start_on_enter"],
             options["end_on_exit"],
             options["beep"],
@@ -95,6 +98,8 @@ class Conference:
         self.members[call_sid] = member
         self.updated_at = now
         effects: list[ConferenceEffect] = [Tell(call_sid, "joined", {})]
+        if replaced is not None:
+            effects += [Unmix(replaced.call_sid), *self._notify("leave", "participant-leave", now, replaced)]
         effects += self._notify("join", "participant-join", now, member)
         starting = self.status == "init" and self._may_start()
         if starting:
@@ -103,7 +108,7 @@ class Conference:
             effects += [self._mixed(other) for other in self.members.values()]
         else:
             effects.append(self._mixed(member))
-        if self.status == "in-progress" and member.beep in ("true", "onEnter"):
+        if self.status == "in-progress" and member.beep in ("true", "onEnter") and replaced is None:
             effects.append(Beep())
         return effects
 

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ringback.call.effects import Arm, Disarm, Effect
 from ringback.call.events import (
@@ -100,6 +100,17 @@ class Transfer:
     is_done: bool = False
 
 
+@dataclass(slots=True)
+class Place:
+    """Where a call is in its documents, for who takes its place: the document and where it came from, and the verb."""
+
+    url: str
+    method: str
+    document: list[Any]
+    verb: int = 0
+    """Counted from 1."""
+
+
 class Refusal(NamedTuple):
     """How a call that nobody answered is refused at its end: SIP status and reason, and its CallStatus."""
 
@@ -117,8 +128,11 @@ class Call:
         "answered_at",
         "elapsed",
         "ended",
+        "is_referral_accepted",
         "parameters",
         "partner",
+        "place",
+        "referral",
         "referred_by",
         "refusal",
         "rings",
@@ -143,6 +157,11 @@ class Call:
         """Calls ring on its behalf, which another one may take over."""
         self.referred_by = ""
         """Who transferred this call last, as SIP (RFC 3892): its Dials say so to SIP endpoints."""
+        self.place: Place | None = None
+        """The document that it runs by itself; None in between, and where its document serves another call."""
+        self.referral = 0
+        """The REFER of its far end that another call decides on, while it is connected with none; 0 without one."""
+        self.is_referral_accepted = False
         self.transfer: Transfer | None = None
         """Whose far end waits on the line until a document has connected this call with somebody else."""
         self._names = 0

@@ -1,42 +1,99 @@
 """What comes to a call that waits for nothing of the kind, and must be answered all the same.
 
-A REFER to a call that is connected with no other is refused: nobody is there to be transferred; and one of a carrier,
-which is no SIP endpoint at Twilio, and could send calls to dear numbers at the account's cost. A call that came to
-be connected with this one, which has gone on or is ending, is told so; and one that would take over what rings for it.
+A REFER to a call that is connected with no other is refused: nobody is there to be transferred; but where it names
+another call of the far end (Replaces), who is connected with that one decides, as it would take this call's place. One of
+a carrier is refused, which is no SIP endpoint at Twilio, and could send calls to dear numbers at the account's cost.
+A call that came to be connected with this one, which has gone on or is ending, is told so; and one that would take over
+what rings for it, or its place in a document.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ringback.call.effects import AnswerReferral, Effect, Tell, warning
-from ringback.call.events import Event, LegReferred, Told
+from ringback.call.effects import AnswerReferral, Effect, NotifyReferral, Tell, warning
+from ringback.call.events import Complete, Event, LegReferred, Told
 from ringback.call.outcome import failed_ending
-from ringback.call.script import Call
+from ringback.call.script import Call, Completed, Interrupted
 
 UNASKED: frozenset[type[Any]] = frozenset((LegReferred, Told))
 """Events that ``declined`` looks at."""
 
-NOBODY: dict[str, Any] = {"children": []}
+NOBODY: dict[str, Any] = {"children": [], "place": None}
 
 
 def declined(call: Call, event: Event) -> list[Effect]:
     """The answer to an event that the script is not given; none if the script is to have it."""
     match event:
+        case LegReferred(number) if _may_be_placed(call, event):
+            if call.referral:
+                return [AnswerReferral(number, 491)]
+            call.referral, call.is_referral_accepted = number, False
+            return [Tell(event.partner, "referred", referred(event, call.setup.sid, event.other))]
         case LegReferred(number, target) if not call.partner or not call.is_sip:
             why = "it is connected with nobody" if call.is_sip else "a carrier cannot transfer calls"
             text = f"the far end's REFER to {target} is refused with 603: {why}"
             return [AnswerReferral(number, 603), warning("call", text)]
         case Told(sender, "linked", _) if call.partner != sender:
             return [Tell(sender, "parted", {})]
+        case Told(_, "referral", data) if data["number"] == call.referral:
+            return [_decided(call, data)]
+        case Told(sender, "referred", data) if not call.partner:
+            return [Tell(sender, "referral", refused(data["number"], "nobody is there to be transferred"))]
         case Told(sender, "give", _) if not call.rings and not (call.partner and call.answered):
-            return [Tell(sender, "given", NOBODY)]
+            return [Tell(sender, "given", NOBODY if call.ended else {**NOBODY, "place": _place(call)})]
     return []
 
 
-def undelivered(recipient: str, subject: str) -> Told | None:
+def taken(call: Call, event: Event) -> Interrupted | None:
+    """The end of a call that runs a document by itself, if the event says that its place was taken."""
+    if type(event) is Told and event.subject == "transferred" and not call.partner and not call.rings:
+        return Completed(Complete("completed", event.data["why"]))
+    return None
+
+
+def referred(event: LegReferred, other: str, of: str) -> dict[str, Any]:
+    """What who is to be transferred is told: ``of`` is the call that it is connected with, ``other`` where it is to go."""
+    told = {"number": event.number, "target": event.target, "referred_by": event.referred_by}
+    return {**told, "other": other, "of": of, "policy": ["", "POST", False]}
+
+
+def refused(number: int, why: str, code: int = 0, status: int = 603) -> dict[str, Any]:
+    """The refusal of a REFER, for the call of who sent it."""
+    return {"number": number, "step": "answer", "status": status, "leave": False, "why": why, "code": code}
+
+
+def _may_be_placed(call: Call, event: LegReferred) -> bool:
+    """Whether the far end's other call is connected with somebody, who could take the place of this one."""
+    stays = call.ended is None and call.transfer is None and not call.partner
+    return stays and call.is_sip and bool(event.other and event.partner)
+
+
+def _decided(call: Call, data: dict[str, Any]) -> Effect:
+    """What the far end is told of its REFER."""
+    number, status = data["number"], data["status"]
+    is_answer = data["step"] == "answer"
+    call.is_referral_accepted = True
+    if status >= (300 if is_answer else 200):
+        call.referral = 0
+    return AnswerReferral(number, status) if is_answer else NotifyReferral(number, status)
+
+
+def _place(call: Call) -> dict[str, Any] | None:
+    place = call.place
+    if place is None or call.transfer is not None:
+        return None
+    return {"url": place.url, "method": place.method, "document": place.document, "verb": place.verb}
+
+
+def undelivered(tell: Tell) -> Told | None:
     """What the sender of a message hears whose recipient is gone; None where that is as well."""
-    match subject:
+    recipient = tell.recipient
+    match tell.subject:
+        case "referred":
+            return Told(
+                recipient, "referral", refused(tell.data["number"], "who is to be transferred is gone")
+            )
         case "linked":  # by a transfer
             return Told(recipient, "parted", {})
         case "give":

@@ -345,7 +345,7 @@ class Calls:
         recipient = self._live.get(tell.recipient)
         if recipient is not None:
             self.deliver(recipient, events.Told(call.sid, tell.subject, tell.data))
-        elif (answer := undelivered(tell.recipient, tell.subject)) is not None:
+        elif (answer := undelivered(tell)) is not None:
             self.deliver(call, answer)
 
     def tell(self, sender: str, tell: fx.Tell) -> None:

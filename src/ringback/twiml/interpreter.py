@@ -17,18 +17,20 @@ from collections.abc import Callable
 from ringback.call.effects import Fetch, Pairs, error, info, warning
 from ringback.call.events import Fetched
 from ringback.call.limits import MAX_DOCUMENTS
-from ringback.call.script import Call, Redirected, Script, wait_for
+from ringback.call.script import Call, Place, Redirected, Script, wait_for
 from ringback.call.setup import Page
 from ringback.twiml.document import Element, remembered
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.limits import MAX_VERBS
 from ringback.twiml.parameters import standard
-from ringback.twiml.run import End, Goto, Outcome, Run, ensure_answered, ensure_ended_well
+from ringback.twiml.run import End, Goto, Outcome, Run, Start, ensure_answered, ensure_ended_well
 from ringback.twiml.schema import LATER
 from ringback.twiml.verbs import VERBS
 from ringback.twiml.verbs.sound import play_to_end
 
 DOCUMENT_ENDED = "the document ended"
+
+START = Start()
 
 APOLOGY = "An application error has occurred. Goodbye."
 
@@ -43,26 +45,27 @@ def run_pages(
     segment: str = "",
     params: Pairs | None = None,
     fetched: Fetched | None = None,
+    start: Start = START,
 ) -> Script[End]:
     """Run documents from ``page`` on until one ends. A Redirect over REST starts over with another.
 
-    ``fetched`` is the page's answer where it was asked already.
+    ``fetched`` is the page's answer where it was asked already; ``start`` where in it to go on.
     """
     extra = params or []
     for _ in range(MAX_DOCUMENTS):
         try:
-            outcome = yield from _run_page(call, page, segment, extra, fetched)
+            outcome = yield from _run_page(call, page, segment, extra, fetched, start)
         except Redirected as redirected:
             if segment:
                 raise
             event = redirected.event
             yield info("twiml", f"redirected by a program to {event.url or 'TwiML given in place'}")
-            page, extra, fetched = redirected_to(redirected, page), [], None
+            page, extra, fetched, start = redirected_to(redirected, page), [], None, START
             continue
         if not isinstance(outcome, Goto):
             return outcome or End(DOCUMENT_ENDED)
         page = Page(outcome.url, outcome.method, page.fallback_url, page.fallback_method)
-        extra, fetched = outcome.params, outcome.fetched
+        extra, fetched, start = outcome.params, outcome.fetched, outcome.start
     yield error("twiml", f"{MAX_DOCUMENTS} documents in one call: this is a loop of redirects", 12400)
     return End("too many documents")
 
@@ -74,12 +77,14 @@ def redirected_to(redirected: Redirected, page: Page) -> Page:
 
 
 def _run_page(
-    call: Call, page: Page, segment: str, extra: Pairs, fetched: Fetched | None = None
+    call: Call, page: Page, segment: str, extra: Pairs, fetched: Fetched | None = None, start: Start = START
 ) -> Script[Outcome]:
+    call.place = None
     try:
-        run, document = yield from _open(call, page, segment, extra, fetched)
-        return (yield from _run_document(run, document))
+        run = yield from _open(call, page, segment, extra, fetched)
+        return (yield from _run_document(run, start))
     except TwimlError as problem:
+        call.place = None
         yield error("twiml", problem.text, problem.code)
         if not page.fallback_url:
             yield from ensure_answered(call)
@@ -92,24 +97,28 @@ def _run_page(
     return (yield from _run_page(call, fallback, segment, [*extra, *trouble]))
 
 
-def _open(
-    call: Call, page: Page, segment: str, extra: Pairs, event: Fetched | None
-) -> Script[tuple[Run, Element]]:
+def _open(call: Call, page: Page, segment: str, extra: Pairs, event: Fetched | None) -> Script[Run]:
     if page.document is not None:
-        return Run(call, "", page.method, run_pages, segment=segment), remembered(page.document)
+        return Run(call, "", page.method, run_pages, page.document, segment=segment)
     if event is None:
         token = call.token("fetch")
         yield Fetch(token, page.url, page.method, [*standard(call), *extra])
         event = yield from wait_for(token, Fetched)
     if event.document is None:
         raise TwimlError(event.error_code, event.error_text)
-    return Run(call, event.url, page.method, run_pages, segment=segment), remembered(event.document)
+    return Run(call, event.url, page.method, run_pages, event.document, segment=segment)
 
 
-def _run_document(run: Run, document: Element) -> Script[Outcome]:
-    for count, element in enumerate(document.children, start=1):
+def _run_document(run: Run, start: Start) -> Script[Outcome]:
+    place = None if run.segment else Place(run.url, run.method, run.document)
+    run.call.place, run.replaces = place, start.replaces
+    for count, element in enumerate(remembered(run.document).children, start=1):
         if count > MAX_VERBS:
             raise TwimlError(12400, f"the document has over {MAX_VERBS} verbs")
+        if count < start.verb:
+            continue
+        if place is not None:
+            place.verb = count
         verb = yield from _verb_of(run, element)
         if verb is None:
             continue
@@ -117,7 +126,7 @@ def _run_document(run: Run, document: Element) -> Script[Outcome]:
         outcome = yield from verb(run, element)
         if outcome is not None:
             return outcome
-        run.first = False
+        run.first, run.replaces = False, ""
     if run.first:
         yield from ensure_ended_well(run.call)
     return None

@@ -8,11 +8,13 @@
               progress, leave         its document runs here             "transferred" --> leave: our place is taken
     REFER with Replaces --> "join" to both partners, "transferred" to the other call of the far end
           where that one still rings --> "referred" to partner, "give" to the other call, "adopt" to who rings for it
+          where it is in a document   --> "referred" to partner, "give" to the other call, whose verb runs on here
 
 A blind transfer is Twilio's (Inbound SIP REFER): the program at ``referUrl`` says what becomes of the call that
 stays. An attended one, whose Replaces names a call of this exchange, needs no program: it connects the two who stay.
 Where the other call still rings (semi-attended), who stays hears it ring on, and has the transferor back if nobody
-answers.
+answers. Where it is in a menu or a conference, who stays takes its place: the verb begins anew for it, and a conference
+changes one member for the other. It is the same if the REFER comes on that other call, and names this connection.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ from ringback.call.events import Complete, Event, Fetched, Fired, LegReferred, T
 from ringback.call.limits import MAX_TRANSFER_TARGET, MAX_TRANSFERS
 from ringback.call.script import Call, Completed, Interrupted, Script, Transfer, observed
 from ringback.call.setup import Page
+from ringback.call.unasked import referred
 from ringback.twiml.parameters import standard
 from ringback.twiml.ringing import REFUSALS, Ringing
-from ringback.twiml.run import End, Goto, RunPages
+from ringback.twiml.run import End, Goto, RunPages, Start
 from ringback.twiml.transferor import answer, progress, reached
 
 TRANSFER = "transfer"
@@ -119,7 +122,7 @@ class Link:
                 yield from self._on_referred(event)
             case Told(sender, "referral", data) if sender == self.partner:
                 yield from self._on_verdict(data)
-            case Told(sender, "referred", data) if sender == self.partner:
+            case Told(sender, "referred", data):
                 return (yield from self._on_partner_referred(sender, data))
             case Told(_, "join", data):
                 yield from self.join(data["with"])
@@ -155,7 +158,7 @@ class Link:
             yield AnswerReferral(number, 491)
         else:
             self._asked, self._accepted = number, False
-            told = {"number": number, "target": target, "other": other, "referred_by": event.referred_by}
+            told = referred(event, other, self._call.setup.sid)
             yield Tell(self.partner, "referred", {**told, "policy": list(self._policy)})
 
     def _on_verdict(self, data: dict[str, Any]) -> Script[None]:
@@ -183,9 +186,11 @@ class Link:
 
     def _on_partner_referred(self, transferor: str, data: dict[str, Any]) -> Script[Goto | End | None]:
         number = data["number"]
-        if data["other"]:
-            yield from self._ring_on(Transfer(transferor, number), data["other"])
+        if data["of"] != self.partner:
+            yield answer(transferor, number, 603, "who is to be transferred is connected with somebody else")
             return None
+        if data["other"]:
+            return (yield from self._take_place(Transfer(transferor, number), data))
         policy = self._policy if self._policy.url else Policy(*data["policy"])
         if not policy.url or self._count >= MAX_TRANSFERS:
             why = (
@@ -269,19 +274,45 @@ class Link:
 
     # -- the other call of the transferor still rings --------------------------------------------------------
 
-    def _ring_on(self, transfer: Transfer, other: str) -> Script[None]:
+    def _take_place(self, transfer: Transfer, data: dict[str, Any]) -> Script[Goto | None]:
+        """Take the place of the transferor's other call, in its document or for those who ring for it."""
+        other = data["other"]
+        given = yield from self._given(other)
+        if given.get("place"):
+            yield answer(transfer.transferor, transfer.number, 202)
+            yield Unbridge()
+            yield progress(transfer.transferor, transfer.number, 200, leave=True)
+            yield from self._transferred(transfer.transferor, other)
+            self._call.partner, self._call.referred_by = "", data["referred_by"]
+            return (yield from self._go_on(other, given["place"]))
+        if given:
+            yield from self._ring_on(transfer, other, given)
+        else:
+            why = f"the other call, {other}, is in no document, neither rings nor is connected with anybody"
+            yield answer(transfer.transferor, transfer.number, 603, why)
+        return None
+
+    def _transferred(self, transferor: str, other: str) -> Script[None]:
+        """The transferor's calls are over: one that the REFER came on is told so by its progress, if it is connected."""
+        why = {"why": f"{self._call.setup.sid} took its place"}
+        yield Tell(other, "transferred", why)
+        if transferor == other:
+            yield Tell(self.partner, "transferred", why)
+
+    def _go_on(self, other: str, place: dict[str, Any]) -> Script[Goto]:
+        """The verb that the other call is in."""
+        yield info("call", f"takes the place of {other} in its document, at verb {place['verb']}")
+        document = Fetched("", place["url"], 200, place["document"], 0, "")
+        return Goto(place["url"], place["method"], [], document, Start(place["verb"], other))
+
+    def _ring_on(self, transfer: Transfer, other: str, given: dict[str, Any]) -> Script[None]:
         """Have what rings for the other call ring for this one, while the transferor waits."""
         call = self._call
-        given = yield from self._given(other)
-        if not given:
-            why = f"the other call, {other}, neither rings nor is connected with anybody"
-            yield answer(transfer.transferor, transfer.number, 603, why)
-            return
         yield answer(transfer.transferor, transfer.number, 202)
         yield Unbridge()
         call.partner, call.transfer = "", transfer
         try:
-            yield from observed(self._take(other, given), self._watch)
+            yield from observed(self._take(other, given, transfer.transferor), self._watch)
         finally:
             call.transfer = None
         if transfer.is_done:
@@ -289,9 +320,12 @@ class Link:
         else:
             yield from self._resume(transfer)
 
-    def take_over(self, other: str) -> Script[bool]:
-        """Take the place of another call that still rings; False if nobody answers."""
+    def take_over(self, other: str) -> Script[bool | Goto]:
+        """Take the place of another call that still rings; False if nobody answers. Or where its document goes on."""
         given = yield from self._given(other)
+        if given.get("place"):
+            yield from self._transferred("", other)
+            return (yield from self._go_on(other, given["place"]))
         return bool(given) and (yield from self._take(other, given))
 
     def _given(self, other: str) -> Script[dict[str, Any]]:
@@ -304,7 +338,7 @@ class Link:
                 match (yield None):
                     case Told(sender, "given", data) if sender == other:
                         yield Disarm(timer)
-                        return data if data["children"] else {}
+                        return data if data["children"] or data.get("place") else {}
                     case Fired(token) if token == timer:
                         return {}
                     case LegReferred(number):
@@ -315,7 +349,7 @@ class Link:
             yield Disarm(timer)
             raise
 
-    def _take(self, other: str, given: dict[str, Any]) -> Script[bool]:
+    def _take(self, other: str, given: dict[str, Any], transferor: str = "") -> Script[bool]:
         """Ring on what another call has given, and be connected with who is ready first."""
         call = self._call
         ringing = Ringing(call, given["ring_tone"])
@@ -326,7 +360,7 @@ class Link:
                 call.transfer.failure = REFUSALS[ringing.status].status
             return False
         yield from reached(call)
-        yield Tell(other, "transferred", {"why": f"{call.setup.sid} took its place"})
+        yield from self._transferred(transferor, other)
         if not winner.adopted:
             yield Tell(winner.sid, "join", {"with": call.setup.sid})
         yield from self.join(winner.sid)

@@ -16,6 +16,13 @@ from ringback.twiml.limits import MAX_WARNINGS
 from ringback.twiml.schema import read_attributes
 
 
+class Start(NamedTuple):
+    """Where a document goes on that another call has begun: at this verb, in the place of that call."""
+
+    verb: int = 1
+    replaces: str = ""
+
+
 class Goto(NamedTuple):
     """Control moves to another document: the verb's action, or a Redirect."""
 
@@ -24,6 +31,7 @@ class Goto(NamedTuple):
     params: Pairs
     fetched: Fetched | None = None
     """What the document's URL has answered already."""
+    start: Start = Start()
 
 
 class End(NamedTuple):
@@ -47,8 +55,12 @@ class Run:
     url: str
     method: str
     run_pages: RunPages
+    document: list[Any]
+    """As plain data, for who takes this call's place in it."""
     first: bool = True
     """Whether no verb before this one has touched the call."""
+    replaces: str = ""
+    """The call whose place this one takes in its first verb here."""
     segment: str = ""
     """"whisper" in a document that a callee hears before the bridge."""
     warnings: int = 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ringback.call.effects import Tell
 from ringback.call.script import Call, Script
+from ringback.call.unasked import refused
 
 
 def answer(transferor: str, number: int, status: int, why: str = "", code: int = 0) -> Tell:
     """Have its REFER accepted or refused; with ``why`` in its timeline, if there is something to say."""
-    data = {"number": number, "step": "answer", "status": status, "leave": False, "why": why, "code": code}
-    return Tell(transferor, "referral", data)
+    return Tell(transferor, "referral", refused(number, why, code, status))
 
 
 def progress(transferor: str, number: int, status: int, *, leave: bool = False) -> Tell:

@@ -456,7 +456,7 @@ class World:
         recipient = self.calls.get(effect.recipient)
         if recipient is not None and not recipient.over:
             self.deliver(recipient, ev.Told(leg.sid, effect.subject, effect.data))
-        elif (answer := undelivered(effect.recipient, effect.subject)) is not None:
+        elif (answer := undelivered(effect)) is not None:
             self.deliver(leg, answer)
 
     def _Bridge(self, leg: Leg, effect: fx.Bridge) -> None:

@@ -163,13 +163,18 @@ def connected(call: Call, link: Link, parent: Parent | None = None) -> Script[st
         raise
     yield from link.close()
     if isinstance(outcome, Goto):
-        page = Page(outcome.url, outcome.method)
-        try:
-            end = yield from run_pages(call, page, params=outcome.params, fetched=outcome.fetched)
-        except LegGone:
-            return "the far end hung up"
-        return end.why
+        return (yield from run_on(call, outcome))
     return "the other end hung up" if outcome is None else outcome.why
+
+
+def run_on(call: Call, goto: Goto) -> Script[str]:
+    """Run documents from there: why this call is to end."""
+    page = Page(goto.url, goto.method)
+    try:
+        end = yield from run_pages(call, page, params=goto.params, fetched=goto.fetched, start=goto.start)
+    except LegGone:
+        return "the far end hung up"
+    return end.why
 
 
 def _stay(link: Link, parent: str) -> Script[Goto | End | None]:

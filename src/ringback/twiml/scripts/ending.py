@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import Disarm, HangUp, Refuse, info
+from ringback.call.effects import AnswerReferral, Disarm, HangUp, NotifyReferral, Refuse, info
 from ringback.call.events import LegEnded
 from ringback.call.outcome import status_of
 from ringback.call.script import CALL_LIMIT, Call, Completed, LegGone, Redirected, Script
@@ -14,7 +14,13 @@ def hang_up(call: Call, why: str) -> Script[LegEnded]:
 
     A caller who was never answered gets the refusal that the document led to, if it led to one.
     """
+    call.place = None
     if call.ended is None:
+        if call.referral and call.is_referral_accepted:
+            yield NotifyReferral(call.referral, 487 if call.refusal is None else call.refusal.status)
+        elif call.referral:
+            yield AnswerReferral(call.referral, 603)
+        call.referral = 0
         if call.refusal is not None and call.answered_at is None:
             yield Refuse(call.refusal.status, call.refusal.reason)
         else:

@@ -1,7 +1,7 @@
 """A call that takes the place of another one (INVITE with Replaces, RFC 3891): no document, the other's partner.
 
 The place may be that of a phone which still rings: then the ringing is picked up. Or that of a caller for whom others
-still ring: then they ring on for this one.
+still ring: then they ring on for this one. Or that of who is in a document, a conference for one: then it runs on here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ringback.call.script import CALL_LIMIT, Call, Completed, LegGone, Redirecte
 from ringback.twiml.interpreter import run_pages
 from ringback.twiml.link import NO_POLICY, Link
 from ringback.twiml.progress import Progress
-from ringback.twiml.run import mark_answered
-from ringback.twiml.scripts.child import alone, connected
+from ringback.twiml.run import Goto, mark_answered
+from ringback.twiml.scripts.child import alone, connected, run_on
 from ringback.twiml.scripts.ending import close, hang_up
 
 
@@ -42,7 +42,10 @@ def _take(call: Call) -> Script[str]:
     yield from mark_answered(call)
     link = Link(call, setup.partner, NO_POLICY, run_pages)
     if not setup.partner:
-        if not (yield from link.take_over(setup.replaces)):
+        outcome = yield from link.take_over(setup.replaces)
+        if isinstance(outcome, Goto):
+            return (yield from run_on(call, outcome))
+        if not outcome:
             return "nobody was reached"
     else:
         yield Tell(setup.partner, "join", {"with": setup.sid})

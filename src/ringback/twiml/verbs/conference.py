@@ -32,6 +32,7 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
         "status_callback_method": values["statusCallbackMethod"],
         "status_callback_events": list(values["statusCallbackEvent"]),
         "conference_sid": run.call.new_sid("CF"),
+        "replaces": run.replaces,
     }
     limit = run.call.token("conference-limit")
     yield JoinConference(noun.text[:128], options)
