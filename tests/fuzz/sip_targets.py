@@ -14,10 +14,11 @@ from ringback.sdp import PeerError as SdpPeerError
 from ringback.sdp import parse as parse_sdp
 from ringback.sdp.errors import SdpSyntaxError
 from ringback.sip import stun
-from ringback.sip.digest import Authenticator, Challenge, Credentials, answer
+from ringback.sip.authenticator import Authenticator
+from ringback.sip.digest import Challenge, Credentials, answer
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.header_names import canonical_name
 from ringback.sip.headers import (
-    canonical_name,
     delta_seconds,
     parse_cseq,
     parse_name_addr,

@@ -20,7 +20,7 @@ from ringback.call.caller_id import caller_of_carrier, wants_privacy
 from ringback.call.directory import Directory, Row
 from ringback.call.numbers import normalize
 from ringback.call.setup import Page, StatusCallback
-from ringback.sip.digest import Authenticator, Outcome
+from ringback.sip.authenticator import Authenticator, Outcome
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 

@@ -36,8 +36,8 @@ from ringback.shell.vanished import VANISHED_AFTER, Vanished
 from ringback.shell.vault import Vault
 from ringback.shell.webhooks import WebhookClient
 from ringback.sip import effects as sip
+from ringback.sip.authenticator import Authenticator
 from ringback.sip.binding import Binding
-from ringback.sip.digest import Authenticator
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar

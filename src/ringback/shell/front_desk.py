@@ -20,7 +20,7 @@ from ringback.shell.calls import Calls
 from ringback.shell.guard import Guard, Source
 from ringback.shell.steady import steady_time
 from ringback.sip.agent import UserAgent
-from ringback.sip.digest import Authenticator
+from ringback.sip.authenticator import Authenticator
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request

@@ -18,6 +18,7 @@ from ringback.sip.answering import IncomingInvite
 from ringback.sip.asking import OutgoingRequest
 from ringback.sip.authorization import Authorizations, Login
 from ringback.sip.calling import OutgoingCall
+from ringback.sip.client_transaction import ClientTransaction, ClientUser
 from ringback.sip.dialog import Dialog, Header, contact_and_sent_by
 from ringback.sip.dialoguser import DialogUser
 from ringback.sip.dispatch import Dispatch
@@ -29,15 +30,10 @@ from ringback.sip.hops import TakesTcp
 from ringback.sip.limits import MIN_SESSION_INTERVAL
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import response_hop
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session import InviteSession, SessionState
 from ringback.sip.timers import Timers
-from ringback.sip.transactions import (
-    MAGIC,
-    ClientTransaction,
-    ClientUser,
-    ServerTransaction,
-    Tables,
-)
+from ringback.sip.transactions import MAGIC, Tables
 from ringback.sip.uri import Uri
 
 _SEED: Final = frozenset(("Via", "Call-ID", "From", "CSeq"))

@@ -17,8 +17,8 @@ from ringback.sip.dialog import Header
 from ringback.sip.effects import Arm, Disarm, Effect, Send
 from ringback.sip.message import Response
 from ringback.sip.reliable import EXTENSION, Provisional, ReliableAnswers
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import RINGING_REFRESH, SOON
-from ringback.sip.transactions import ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.session import InviteSession

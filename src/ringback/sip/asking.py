@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ringback.sip.authorization import Authorizations
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Effect, Failed, FinalResponse
 from ringback.sip.hops import Hops
 from ringback.sip.message import Response
-from ringback.sip.transactions import ClientTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import UserAgent

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Header
 from ringback.sip.dialoguser import credentials_of
 from ringback.sip.effects import Arm, Disarm, Effect, Established, Redirected, Ringing, Send
@@ -24,7 +25,6 @@ from ringback.sip.reason import COMPLETED_ELSEWHERE
 from ringback.sip.reliable import EarlyDialogs, rseq_of
 from ringback.sip.routing import literal_hop
 from ringback.sip.timers import FORKS_MAX, INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
-from ringback.sip.transactions import ClientTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ringback.sip.authorization import Authorizations
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Effect, Resolve, Send
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import literal_hop
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import QUEUED_MAX
-from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import UserAgent

@@ -18,16 +18,10 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import Via
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import response_hop
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session import InviteSession
 from ringback.sip.timers import TRANSACTIONS_MAX, Timers
-from ringback.sip.transactions import (
-    ServerTransaction,
-    State,
-    Tables,
-    client_key,
-    merge_key,
-    server_key,
-)
+from ringback.sip.transactions import State, Tables, client_key, merge_key, server_key
 from ringback.sip.uri import same_host
 
 if TYPE_CHECKING:

@@ -10,14 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from ringback.sip.errors import SipSyntaxError, UsageError
+from ringback.sip.header_names import KNOWN_NAMES, LIST_FIELDS, SPELLINGS, canonical_name
 from ringback.sip.headers import (
-    KNOWN_NAMES,
-    LIST_FIELDS,
-    SPELLINGS,
     CSeq,
     NameAddr,
     Via,
-    canonical_name,
     delta_seconds,
     parse_cseq,
     parse_name_addr,

@@ -1,4 +1,4 @@
-"""Header fields: their names, and the values that have a structure (RFC 3261 sections 7.3 and 20)."""
+"""Values of header fields that have a structure (RFC 3261 sections 7.3 and 20)."""
 
 from __future__ import annotations
 
@@ -9,86 +9,18 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.header_names import TOKEN, TOKEN_ALONE
 from ringback.sip.limits import (
     MAX_CSEQ,
     MAX_DELTA_SECONDS,
     MAX_KEY,
     MAX_LIST_VALUES,
-    MAX_REMEMBERED_NAMES,
     MAX_REMEMBERED_TEXT,
     REMEMBERED_ADDRESSES,
 )
 from ringback.sip.uri import Uri, bracketed
 
 Params = Mapping[str, str | None]
-
-# Compact forms: RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 4028, 4474, 6665, 3327.
-COMPACT_FORMS: Final[Mapping[str, str]] = {
-    "a": "Accept-Contact",
-    "b": "Referred-By",
-    "c": "Content-Type",
-    "d": "Request-Disposition",
-    "e": "Content-Encoding",
-    "f": "From",
-    "i": "Call-ID",
-    "j": "Reject-Contact",
-    "k": "Supported",
-    "l": "Content-Length",
-    "m": "Contact",
-    "o": "Event",
-    "r": "Refer-To",
-    "s": "Subject",
-    "t": "To",
-    "u": "Allow-Events",
-    "v": "Via",
-    "x": "Session-Expires",
-    "y": "Identity",
-}
-
-# Fields whose values may be joined with commas (RFC 3261 table 2 and the RFCs that add fields).
-LIST_FIELDS: Final = frozenset(
-    """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Call-Info Contact
-    Content-Encoding Content-Language Diversion Error-Info History-Info In-Reply-To P-Asserted-Identity
-    P-Associated-URI P-Preferred-Identity Path Proxy-Require Reason Record-Route Reject-Contact Remote-Party-ID
-    Request-Disposition Require Route Security-Client Security-Server Security-Verify Service-Route Supported
-    Unsupported User-to-User Via Warning""".split()
-)
-
-_OTHER_FIELDS: Final = """Authentication-Info Authorization Call-ID Content-Disposition Content-Length Content-Type
-    CSeq Date Event Expires Flow-Timer From Geolocation Identity Info-Package Max-Breadth Max-Forwards MIME-Version Min-Expires
-    Min-SE Organization P-Access-Network-Info P-Called-Party-ID P-Charging-Vector Priority Privacy
-    Proxy-Authenticate Proxy-Authorization RAck Recv-Info Refer-Sub Refer-To Referred-By Replaces Reply-To
-    Retry-After RSeq Server Session-Expires SIP-ETag SIP-If-Match Subject Subscription-State Timestamp To
-    User-Agent WWW-Authenticate X-Twilio-Error""".split()
-
-_KNOWN: Final[dict[str, str]] = {name.lower(): name for name in (*LIST_FIELDS, *_OTHER_FIELDS)} | dict(
-    COMPACT_FORMS
-)
-KNOWN_NAMES: Final = frozenset(_KNOWN.values())
-
-TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # RFC 3261 section 25.1
-_TOKEN_ALONE: Final = re.compile(rf"{TOKEN}++")
-
-# Names as they came -> names as they are kept. Grows up to its limit; what does not fit is worked out each time.
-SPELLINGS: Final[dict[str, str]] = {name: name for name in KNOWN_NAMES}
-
-
-def canonical_name(name: str) -> str:
-    """The name under which a header field is kept: RFC spelling for known ones, the peer's own for others.
-
-    Compact forms are written out. Unknown names keep their letters (Twilio's SipHeader_X-... parameters show
-    them) and are compared without regard to case. Raises SipSyntaxError for what is not a token.
-    """
-    kept = SPELLINGS.get(name)
-    if kept is None:
-        kept = name.rstrip(" \t")
-        if not _TOKEN_ALONE.fullmatch(kept):
-            raise SipSyntaxError("Malformed header name")
-        kept = _KNOWN.get(kept.lower(), kept)
-        if len(SPELLINGS) < MAX_REMEMBERED_NAMES and len(name) < MAX_KEY:
-            SPELLINGS[name] = kept
-    return kept
-
 
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 _VALUE: Final = r'[^\x00-\x20\x7f;,"<>]++'  # a token, a host, or what phones send in their place
@@ -359,7 +291,7 @@ def parse_name_addr(value: str) -> NameAddr:
     if len(value) > MAX_REMEMBERED_TEXT:
         return _parse_name_addr(value)
     address, found, tag = value.rpartition(">;tag=")
-    if found and _TOKEN_ALONE.fullmatch(tag):
+    if found and TOKEN_ALONE.fullmatch(tag):
         known = _parse_name_addr_remembered(address + ">")
         return NameAddr(known.display, known.uri, {"tag": tag})
     return _parse_name_addr_remembered(value)

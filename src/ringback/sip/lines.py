@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.header_names import SPELLINGS, canonical_name
 from ringback.sip.headers import (
-    SPELLINGS,
     NameAddr,
-    canonical_name,
     delta_seconds,
     parse_cseq,
     parse_name_addr,

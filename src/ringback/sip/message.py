@@ -13,12 +13,8 @@ from typing import Final
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.fields import Header, Message
-from ringback.sip.headers import (
-    TOKEN,
-    Via,
-    canonical_name,
-    split_list,
-)
+from ringback.sip.header_names import TOKEN, canonical_name
+from ringback.sip.headers import Via, split_list
 from ringback.sip.limits import (
     MAX_BODY,
     MAX_HEAD,

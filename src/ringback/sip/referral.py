@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Header
 from ringback.sip.effects import Arm, Disarm, Effect, ReferAnswered, ReferProgress, Referred
 from ringback.sip.errors import SipSyntaxError
@@ -21,8 +22,8 @@ from ringback.sip.headers import parse_name_addr, parse_params
 from ringback.sip.limits import MAX_REFER_TO, MAX_REFERRALS, MAX_SIPFRAG
 from ringback.sip.message import Request, Response
 from ringback.sip.reasons import reason_phrase
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import REFERRAL_LIFE, REFERRAL_PATIENCE
-from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.session import InviteSession

@@ -21,8 +21,8 @@ from ringback.sip.timers import FORKS_MAX, SOON
 
 if TYPE_CHECKING:
     from ringback.sip.answering import IncomingInvite
+    from ringback.sip.server_transaction import ServerTransaction
     from ringback.sip.session import InviteSession
-    from ringback.sip.transactions import ServerTransaction
 
 EXTENSION: Final = "100rel"
 _RSEQ_START: Final = 2**30

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringback.sip.answering import IncomingInvite
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.effects import (
     Arm,
     Confirmed,
@@ -26,8 +27,8 @@ from ringback.sip.effects import (
 )
 from ringback.sip.errors import PeerError
 from ringback.sip.message import Response
+from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import GLARE_RETRIES
-from ringback.sip.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.dialog import Dialog, Header

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.commands import SessionCommands, SessionState
 from ringback.sip.dialog import Header
 from ringback.sip.effects import Confirmed, Disarm, Effect, Ended, InfoAnswered, InfoReceived
 from ringback.sip.message import Request, Response
 from ringback.sip.reason import reasons_of
-from ringback.sip.transactions import ClientTransaction, ServerTransaction
+from ringback.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow

@@ -32,7 +32,7 @@ def answer(data: bytes, source: tuple[str, int]) -> bytes | None:
         return None
     packed = address.packed
     mask = data[4:HEAD]  # the cookie, and for IPv6 the transaction ID too
-    xored = bytes(byte ^ other for byte, other in zip(packed, mask, strict=False))
+    xored = bytes([byte ^ other for byte, other in zip(packed, mask, strict=False)])
     port = (source[1] ^ int.from_bytes(COOKIE[:2], "big")).to_bytes(2, "big")
     family = b"\x00\x01" if address.version == 4 else b"\x00\x02"
     value = family + port + xored

@@ -84,10 +84,10 @@ class Uri:
         port = "" if self.port is None else f":{self.port}"
         text = f"{self.scheme}:{user}{bracketed(self.host)}{port}{_render_params(self.params)}"
         if self.headers:
-            pairs = (
+            pairs = [
                 f"{quote(name, safe=_SAFE_HEADER)}={quote(value, safe=_SAFE_HEADER)}"
                 for name, value in self.headers
-            )
+            ]
             text += "?" + "&".join(pairs)
         return text
 
@@ -143,7 +143,7 @@ class Uri:
         if self.scheme != other.scheme or not (self.is_sip or self.scheme == "tel"):
             return False
         if self.scheme == "tel":
-            ours, theirs = (uri.user.translate(_VISUAL_SEPARATORS).lower() for uri in (self, other))
+            ours, theirs = [uri.user.translate(_VISUAL_SEPARATORS).lower() for uri in (self, other)]
             return ours == theirs and _folded(self.params) == _folded(other.params)
         return (
             self.user == other.user

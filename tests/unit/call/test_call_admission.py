@@ -21,7 +21,8 @@ from unit.call.fake_directory import (
 from unit.sip.virtual_network import make_request
 
 from ringback.call.admission import Admitted, Refused, admit, domain_of, is_own_address
-from ringback.sip.digest import Authenticator, Challenge, answer
+from ringback.sip.authenticator import Authenticator
+from ringback.sip.digest import Challenge, answer
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from unit.sip.virtual_network import Network, Node, line, make_request
 
+from ringback.sip.authenticator import Authenticator, Outcome
 from ringback.sip.authorization import Login
-from ringback.sip.digest import Authenticator, Outcome, ha1
+from ringback.sip.digest import ha1
 from ringback.sip.effects import (
     Effect,
     Ended,
