@@ -1,95 +1,43 @@
-"""One Node process that runs Functions, and the channel to it.
+"""One Node process that runs Functions.
 
     STARTING --ready--> FREE --run--> BUSY --done | pending--> FREE ... --gone--> DEAD
 
 While a handler's first, synchronous part runs, a worker is busy: nothing else is sent to it, so a handler that
 never returns holds up nobody but the calls that already waited for their own I/O in the same process.
-The frames are described in node/host.js.
 """
 
 import asyncio
-import base64
 import json
 import os
 import signal
 import socket
-import struct
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import msgspec
 import structlog
 
 from ringback.functions import limits
 from ringback.functions.answer import FunctionAnswer, LogLine, failure
+from ringback.functions.channel import Channel, read_answer, read_lines
 from ringback.functions.node_program import HOST, MODULES
 
 log = structlog.get_logger("ringback.functions")
 
-_LENGTH = struct.Struct(">I")
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(dict[str, Any])
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-
 
 STOPPED: Final = "the server stops"
 """Why a worker ends when nothing is wrong."""
 
 
-class _Channel(asyncio.Protocol):
-    """Frames of JSON over the socket pair."""
-
-    def __init__(self, on_message: Callable[[dict[str, Any]], None], on_closed: Callable[[], None]) -> None:
-        self._on_message = on_message
-        self._on_closed = on_closed
-        self._received = bytearray()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-
-    def data_received(self, data: bytes) -> None:
-        received = self._received
-        received += data
-        start = 0
-        while len(received) - start >= 4:
-            (length,) = _LENGTH.unpack_from(received, start)
-            if length > limits.FRAME:
-                log.warning("a worker sent more than a frame may hold", bytes=length)
-                self.close()
-                return
-            end = start + 4 + length
-            if len(received) < end:
-                break
-            message = _read(received[start + 4 : end])
-            start = end
-            self._on_message(message)
-        del received[:start]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._on_closed()
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        if self._transport is not None:
-            body = _written(message)
-            self._transport.write(_LENGTH.pack(len(body)) + body)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-
 class _Call:
-    """One call in a worker."""
+    """One call in a worker; ``started_at`` is of the performance counter."""
 
-    __slots__ = ("answer", "deadline", "lines", "name", "started_at")
+    __slots__ = ("answer", "deadline", "started_at")
 
-    def __init__(self, name: str, answer: asyncio.Future[FunctionAnswer], started_at: float) -> None:
-        self.name = name
+    def __init__(self, answer: asyncio.Future[FunctionAnswer], started_at: float) -> None:
         self.answer = answer
         self.started_at = started_at
         self.deadline: asyncio.TimerHandle | None = None
@@ -105,7 +53,7 @@ class Worker:
         self._on_free = on_free
         self._on_dead = on_dead
         self._process: Process | None = None
-        self._channel: _Channel | None = None
+        self._channel: Channel | None = None
         self._calls: dict[int, _Call] = {}
         self._giving_up: dict[int, asyncio.TimerHandle] = {}
         self._last_id = 0
@@ -161,7 +109,7 @@ class Worker:
             theirs.close()
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
-        channel = _Channel(self._on_message, self._on_closed)
+        channel = Channel(self._on_message, self._on_closed)
         try:
             await loop.create_unix_connection(lambda: channel, sock=ours)
         except BaseException:  # also when cancelled: nobody else knows of the process yet
@@ -185,7 +133,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._last_id += 1
         call_id = self._last_id
-        call = _Call(name, loop.create_future(), time.perf_counter())
+        call = _Call(loop.create_future(), time.perf_counter())
         call.deadline = loop.call_later(limits.EXECUTION_LIMIT, self._on_deadline, call_id)
         self._calls[call_id] = call
         self._busy_with = call_id
@@ -244,7 +192,7 @@ class Worker:
         call = self._calls.pop(message["id"], None)
         if call is not None:
             _cancel(call.deadline)
-            _settle(call, _read_answer(message, time.perf_counter() - call.started_at))
+            _settle(call, read_answer(message, time.perf_counter() - call.started_at))
         if not self._release(message["id"]) and not self.is_dead:
             self._on_free(self)  # there is room for one more in flight
 
@@ -267,7 +215,7 @@ class Worker:
 
     def _on_abandoned(self, message: dict[str, Any]) -> None:
         _cancel(self._giving_up.pop(message["id"], None))
-        self._time_out(message["id"], _read_lines(message))
+        self._time_out(message["id"], read_lines(message))
         self._release(message["id"])
 
     def _on_blocked(self, call_id: int) -> None:
@@ -314,20 +262,6 @@ class Worker:
             _settle(call, failure(500, why, (), now - call.started_at))
         self._calls.clear()
         self._on_dead(self)
-
-
-def _written(message: Mapping[str, Any]) -> bytes:
-    try:
-        return _encoder.encode(message)
-    except (UnicodeEncodeError, TypeError):  # half a character; a kind of str of ours
-        return json.dumps(message, separators=(",", ":")).encode()
-
-
-def _read(frame: bytes | bytearray) -> dict[str, Any]:
-    try:
-        return _decoder.decode(frame)
-    except msgspec.DecodeError:  # half a character
-        return cast(dict[str, Any], json.loads(frame))
 
 
 def _existing(directory: Path) -> Path | None:
@@ -378,30 +312,3 @@ def _cancel(handle: asyncio.TimerHandle | None) -> None:
 def _settle(call: _Call, answer: FunctionAnswer) -> None:
     if not call.answer.done():
         call.answer.set_result(answer)
-
-
-def _read_lines(message: Mapping[str, Any]) -> tuple[LogLine, ...]:
-    return tuple(LogLine(level, _whole(text)) for level, text in message["lines"])
-
-
-def _whole(text: str) -> str:
-    """Text that can be written as UTF-8: JavaScript's strings may hold half a character."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _read_answer(message: Mapping[str, Any], elapsed: float) -> FunctionAnswer:
-    lines = _read_lines(message)
-    if "base64" in message:
-        body = base64.b64decode(message["base64"])
-    else:
-        body = message["body"].encode("utf-8", "replace")
-    return FunctionAnswer(
-        status=message["status"],
-        headers=tuple((name, value) for name, value in message["headers"]),
-        body=body,
-        lines=lines,
-        lines_dropped=max(0, message["said"] - len(lines)),
-        worker_us=message["us"],
-        elapsed=elapsed,
-        error=_whole(message.get("error", "")),
-    )

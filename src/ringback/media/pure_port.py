@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from ringback.media import g711
-from ringback.media.pump import Address, Codec, Event, PortStats, RemoteReport, quality
+from ringback.media.pump import Address, Codec, Event, PortStats, quality
+from ringback.media.pure_rtcp import PureRtcp, send
 from ringback.media.pure_sound import SILENCE, Playing, Tap
 from ringback.media.sockets import Pair, discarded
 from ringback.rtp import tones
@@ -17,8 +17,7 @@ from ringback.rtp.outbound import OutboundStream, Stamp
 from ringback.rtp.packet import Packet
 from ringback.rtp.playout import FRAME
 from ringback.rtp.reception import Reception
-from ringback.rtp.report import Reporter, jitter_seconds
-from ringback.rtp.rtcp import parse_compound
+from ringback.rtp.report import jitter_seconds
 from ringback.rtp.source import SourceLock, Verdict
 
 KEEP_ALIVE_AFTER: Final = 5.0  # seconds; RFC 6263 section 4.6 allows up to 15
@@ -69,14 +68,12 @@ class PurePort:
         self.taps: list[Tap] = []
         self.report_at = report_at
         self._stream = stream
-        self._reporter = Reporter(cname)
         self._emit = emit
         self._silent_after = silent_after
         self._opened_at = now
         self._lock = SourceLock()
+        self._rtcp = PureRtcp(pair.rtcp, cname, stream, self._lock)
         self._configuration: Configuration | None = None
-        self._rtcp_source: Address | None = None
-        self._rtcp_locked = False
         self._reception: Reception | None = None
         self._dtmf = DtmfReceiver()
         self._playing: Playing | None = None
@@ -98,11 +95,8 @@ class PurePort:
 
     def configure(self, configuration: Configuration, now: float) -> None:
         """See `Pump.configure`."""
-        known = self._configuration
-        if known is None or known.remote != configuration.remote:
-            self._rtcp_source = None
-        self._rtcp_locked = False
         self._configuration = configuration
+        self._rtcp.configure(configuration.remote, configuration.rtcp_remote)
         types = {configuration.payload_type}
         if configuration.dtmf_receive_payload_type is not None:
             types.add(configuration.dtmf_receive_payload_type)
@@ -159,7 +153,7 @@ class PurePort:
             self._malformed += 1
             return
         if verdict is Verdict.LOCKED:
-            self._rtcp_locked = False
+            self._rtcp.unlock()
             self._emit(("locked", self.id, source))
         self._count(packet, codec is not None and not is_event, now)
         if not configuration.receive:
@@ -219,29 +213,11 @@ class PurePort:
 
     def on_rtcp(self, data: bytes, source: Address, now: float, wall: float) -> None:
         """A datagram on the RTCP socket."""
-        if not self._is_believed(source):
-            self._strangers += 1
-            return
         try:
-            reports = parse_compound(data)
+            if not self._rtcp.receive(data, source, now, wall):
+                self._strangers += 1
         except RtpSyntaxError:
             self._malformed += 1
-            return
-        self._rtcp_source, self._rtcp_locked = source, True
-        self._reporter.receive(reports, self._stream.ssrc, now, wall)
-
-    def _is_believed(self, source: Address) -> bool:
-        """RTCP: the first that comes from the media's host, or was announced, until a new offer or another source."""
-        configuration, media = self._configuration, self._lock.source
-        if configuration is None:
-            return False
-        if self._rtcp_locked:
-            return source == self._rtcp_source
-        announced = configuration.rtcp_remote
-        if media is not None:
-            return source[0] == media[0] or source == announced
-        target = self._lock.target
-        return source[0] in (target and target[0], announced and announced[0])
 
     # To the peer
 
@@ -300,7 +276,7 @@ class PurePort:
         self._emit_digits(self._dtmf.expire(now))
         self._watch(now)
         if now >= self.report_at:
-            self._report(now, wall)
+            self._rtcp.send(self._reception, now, wall)
         if self._spell(now):
             return
         if self._playing is not None:
@@ -370,7 +346,7 @@ class PurePort:
             packet = Packet(
                 payload_type, stamp.sequence, stamp.timestamp, self._stream.ssrc, payload, stamp.marker
             )
-            _send(self.pair.rtp, packet.render(), target)
+            send(self.pair.rtp, packet.render(), target)
 
     def _watch(self, now: float) -> None:
         configuration = self._configuration
@@ -381,46 +357,22 @@ class PurePort:
             self._silent, self._heard = True, False
             self._emit(("silent", self.id, quiet))
 
-    def _rtcp_target(self) -> Address | None:
-        configuration, source = self._configuration, self._lock.source
-        if self._rtcp_source is not None:
-            return self._rtcp_source
-        if configuration is None:
-            return None
-        announced = configuration.rtcp_remote or (configuration.remote[0], configuration.remote[1] + 1)
-        if source is not None and source[0] != announced[0]:
-            return source[0], source[1] + 1
-        return announced
-
-    def _report(self, now: float, wall: float, *, bye: bool = False) -> None:
-        target = self._rtcp_target()
-        if target is None or not 0 < target[1] < 65536 or target[0] in ("0.0.0.0", "::"):
-            return
-        if self._reception is None and self._stream.packets == 0:
-            return
-        data = self._reporter.compound(self._stream, self._reception, now, wall, bye=bye)
-        _send(self.pair.rtcp, data, target)
-
     # Numbers and the end
 
     def close(self, now: float, wall: float) -> None:
         """Say goodbye and close the sockets."""
-        self._report(now, wall, bye=True)
+        self._rtcp.send(self._reception, now, wall, bye=True)
         self._discarded = discarded(self.pair.rtp)
         self.pair.rtp.close()
         self.pair.rtcp.close()
 
     def stats(self) -> PortStats:
         """See PortStats."""
-        reception, reporter = self._reception, self._reporter
+        reception, round_trip = self._reception, self._rtcp.round_trip
         if self.pair.rtp.fileno() >= 0:
             self._discarded = discarded(self.pair.rtp)
         lost = self._lost_before + (reception.lost if reception is not None else 0)
         jitter = jitter_seconds(reception.jitter) if reception is not None else 0.0
-        remote = None
-        if reporter.remote is not None:
-            block = reporter.remote
-            remote = RemoteReport(block.fraction_lost / 256, block.lost, jitter_seconds(block.jitter))
         return PortStats(
             packets_in=self._packets_in,
             bytes_in=self._bytes_in,
@@ -428,21 +380,13 @@ class PurePort:
             bytes_out=self._stream.octets,
             lost=lost,
             jitter=jitter,
-            mos=quality(lost=lost, received=self._packets_in, jitter=jitter, round_trip=reporter.round_trip),
+            mos=quality(lost=lost, received=self._packets_in, jitter=jitter, round_trip=round_trip),
             first_packet_at=None if self._first_at is None else self._first_at - self._opened_at,
             last_packet_at=None if self._last_at is None else self._last_at - self._opened_at,
             source=self._lock.source,
-            rtt=reporter.round_trip,
+            rtt=round_trip,
             strangers=self._strangers,
             malformed=self._malformed,
             discarded=self._discarded,
-            remote=remote,
+            remote=self._rtcp.remote,
         )
-
-
-def _send(udp: socket.socket, data: bytes, target: Address) -> None:
-    """A datagram that cannot be sent is lost, as any may be."""
-    try:
-        udp.sendto(data, target)
-    except OSError:
-        return

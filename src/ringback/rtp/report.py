@@ -25,7 +25,7 @@ _MAX_ROUND_TRIP: Final = 10.0  # seconds; more is a peer's mistake
 class Reporter:
     """RTCP of one port."""
 
-    __slots__ = ("_cname", "_last_sr", "_last_sr_at", "_packets_told", "goodbye", "remote", "round_trip")
+    __slots__ = ("_cname", "_last_sr", "_last_sr_at", "_packets_told", "remote", "round_trip")
 
     def __init__(self, cname: str) -> None:
         self._cname = cname
@@ -35,7 +35,6 @@ class Reporter:
         self.round_trip: float | None = None
         self.remote: ReportBlock | None = None
         """How the peer receives us, by its last report."""
-        self.goodbye = False
 
     def compound(
         self,
@@ -81,8 +80,6 @@ class Reporter:
         for report in reports:
             if isinstance(report, SenderReport):
                 self._last_sr, self._last_sr_at = middle(report.ntp), now
-            if isinstance(report, Bye):
-                self.goodbye = True
             if isinstance(report, SenderReport | ReceiverReport):
                 for block in report.blocks:
                     if block.ssrc == ssrc:

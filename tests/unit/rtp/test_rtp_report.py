@@ -64,4 +64,3 @@ def test_the_peers_sender_report_is_echoed_with_its_age() -> None:
     report = parse_compound(reporter.compound(OutboundStream(5, 0, 0), Reception(9, 1), 10.5, 1000.5))[0]
     assert isinstance(report, ReceiverReport)
     assert (report.blocks[0].last_sr, report.blocks[0].delay) == (0x2222_3333, 32768)
-    assert reporter.goodbye
