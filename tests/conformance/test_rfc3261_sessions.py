@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from unit.sip.virtual_network import Network, Node, line, make_request
 
-from ringback.sip.effects import Effect, Ended, Established, Incoming, Reoffered
+from ringback.sip.effects import Effect, Ended, Established, Incoming, InfoReceived, Reoffered
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
@@ -169,6 +169,31 @@ def test_rfc3261_12_1_1_record_route_is_copied_in_order(network: Network, bob: N
     assert bob.sent[2].all("Record-Route") == ["<sip:p2;lr>", "<sip:p1;lr>", "<sip:p0;lr>"]
 
 
+@pytest.mark.parametrize(
+    ("uri", "headers"),
+    [
+        ("sips:bob@192.0.2.2", []),
+        ("sip:bob@192.0.2.2", [("Contact", "<sips:eve@192.0.2.99>")]),
+        ("sip:bob@192.0.2.2", [("Record-Route", "<sips:edge.example;lr>, <sip:inner.example;lr>")]),
+    ],
+)
+def test_rfc3261_12_1_1_the_contact_is_sips_where_sips_was_asked_for(
+    network: Network, bob: Node, uri: str, headers: list[tuple[str, str]]
+) -> None:
+    flow = Flow("TLS", bob.address, ("192.0.2.99", 5061), 7)
+    bob.contact = "<sip:192.0.2.2:5061;transport=tls>"
+    bob.feed(make_request("INVITE", uri=uri, transport="TLS", headers=headers), flow)
+    bob.run(bob.sessions[0].answer(b"answer", network.now))
+    assert [str(answer.contacts[0]) for answer in bob.sent[1:]] == ["<sips:192.0.2.2:5061>"] * 2
+
+
+def test_rfc3261_12_1_1_the_contact_is_sip_where_nobody_asked_for_sips(bob: Node) -> None:
+    flow = Flow("TLS", bob.address, ("192.0.2.99", 5061), 7)
+    routes = [("Record-Route", "<sip:edge.example;lr>"), ("Contact", "<sips:eve@192.0.2.99>")]
+    bob.feed(make_request("INVITE", transport="TLS", headers=routes), flow)
+    assert str(bob.sent[-1].contacts[0]) == "<sip:bob@192.0.2.2>"
+
+
 def test_rfc3261_12_2_2_numbers_must_rise(bob: Node, connect: Connect) -> None:
     tag = connect()
     (response,) = bob.feed(make_request("INFO", branch="z9hG4bKi", to_tag=tag, cseq=1))
@@ -228,6 +253,29 @@ def test_rfc3261_13_3_1_4_an_ack_of_another_number_does_not_count(network: Netwo
 
 
 # -- 14 re-INVITE
+
+
+def test_rfc3261_8_2_3_an_info_in_unknown_words_gets_415(network: Network) -> None:
+    bob = network.node("bob", "192.0.2.2", info_types=("application/dtmf-relay", "application/dtmf"))
+    bob.answering(lambda session, request: session.answer(b"answer", network.now))
+    bob.feed(make_request("INVITE", body=b"offer"))
+    tag = bob.sent[-1].to.tag or ""
+    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag))
+    answers = []
+    for number, kind in enumerate(("application/dtmf-relay", "Application/DTMF; x=1", "text/plain", ""), 2):
+        content = [("Content-Type", kind)] if kind else []
+        info = make_request(
+            "INFO",
+            branch=f"z9hG4bK{number}",
+            to_tag=tag,
+            cseq=number,
+            headers=content,
+            body=b"5" if kind else b"",
+        )
+        answers += bob.feed(info)
+    assert [line(answer) for answer in answers] == ["200 INFO", "200 INFO", "415 INFO", "200 INFO"]
+    assert answers[2].get("Accept") == "application/dtmf-relay, application/dtmf"
+    assert bob.count(InfoReceived) == 3
 
 
 def test_rfc3261_14_2_a_second_invite_before_the_first_is_answered_gets_500(

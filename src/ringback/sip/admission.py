@@ -30,7 +30,7 @@ _KNOWN: Final = frozenset((*IN_DIALOG, *"REGISTER PRACK REFER NOTIFY SUBSCRIBE P
 class Admission:
     """The rules of one agent: methods, extensions, and whether it passes calls on."""
 
-    __slots__ = ("_extensions", "_forwards", "_methods", "_min_se", "allow")
+    __slots__ = ("_extensions", "_forwards", "_info_types", "_methods", "_min_se", "allow")
 
     def __init__(
         self,
@@ -39,12 +39,14 @@ class Admission:
         forwards: bool,
         *,
         min_se: int = 0,
+        info_types: Collection[str] = (),
         in_dialog: Collection[str] = (),
     ) -> None:
         self._min_se = min_se
         self._methods = frozenset(methods)
         self._extensions = frozenset(tag.lower() for tag in extensions)
         self._forwards = forwards
+        self._info_types = tuple(info_types)
         known = dict.fromkeys((*IN_DIALOG, *in_dialog, *methods))
         self.allow: list[Header] = [("Allow", ", ".join(known))]
 
@@ -72,6 +74,12 @@ class Admission:
                 return 415, None, [("Accept", "application/sdp")]
             if (request.get("Content-Encoding") or "identity").lower() != "identity":
                 return 415, None, [("Accept-Encoding", "identity")]
+        return None
+
+    def info(self, request: Request) -> Refusal | None:
+        """415 for an INFO in words that nobody here understands (8.2.3)."""
+        if request.body and self._info_types and request.content_type not in self._info_types:
+            return 415, None, [("Accept", ", ".join(self._info_types))]
         return None
 
     def outside(self, request: Request, tables: Tables) -> Refusal | None:

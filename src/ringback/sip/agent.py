@@ -19,7 +19,7 @@ from ringback.sip.asking import OutgoingRequest
 from ringback.sip.authorization import Authorizations, Login
 from ringback.sip.calling import OutgoingCall
 from ringback.sip.client_transaction import ClientTransaction, ClientUser
-from ringback.sip.dialog import Dialog, Header, contact_and_sent_by
+from ringback.sip.dialog import Dialog, Header, contact_and_sent_by, needs_sips, secured
 from ringback.sip.dialoguser import DialogUser
 from ringback.sip.dispatch import Dispatch
 from ringback.sip.effects import Effect, Failed, Send
@@ -51,6 +51,7 @@ class UserAgent(Dispatch):
     ``forwards``: this element passes calls on, so an INVITE whose Max-Forwards is used up gets 483.
     ``takes_referrals``: the user of sessions answers Referred; otherwise a REFER gets 405 and the call goes on.
     ``takes_tcp`` tells of a UDP hop whether TCP is taken there, for requests too large for UDP.
+    ``info_types``: what an INFO may be written in; another gets 415. None: anything.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class UserAgent(Dispatch):
         min_se: int = MIN_SESSION_INTERVAL,
         takes_referrals: bool = False,
         takes_tcp: TakesTcp | None = None,
+        info_types: Collection[str] = (),
     ) -> None:
         self.timers = timers
         self.is_reliable = reliable.EXTENSION in extensions
@@ -86,6 +88,7 @@ class UserAgent(Dispatch):
             extensions,
             forwards,
             min_se=min_se if self.session_expires else 0,
+            info_types=info_types,
             in_dialog=(
                 *(("PRACK",) if self.is_reliable else ()),
                 *(("REFER", "NOTIFY", "SUBSCRIBE") if takes_referrals else ()),
@@ -152,6 +155,8 @@ class UserAgent(Dispatch):
             raise UsageError("only an INVITE makes a session")
         out: list[Effect] = []
         value, sent_by = contact_and_sent_by(contact)
+        if flow.transport == "TLS" and needs_sips(request):
+            value = secured(value)
         tag = self._tokens()
         dialog = Dialog.of_request(request, tag)
         session = InviteSession(self, "uas", dialog, value, sent_by, SessionState.INCOMING)

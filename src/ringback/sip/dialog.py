@@ -182,3 +182,18 @@ def contact_and_sent_by(contact: NameAddr | Uri | str) -> tuple[str, str]:
     if isinstance(contact, Uri):
         contact = f"<{contact.text}>"
     return _contact_of_text(str(contact))
+
+
+def needs_sips(request: Request) -> bool:
+    """Whether the Contact of our answers must be SIPS: what leads here, or back, asks for it (12.1.1)."""
+    if request.uri.scheme == "sips":
+        return True
+    back = request.record_routes or request.contacts
+    return bool(back) and back[0].uri.scheme == "sips"
+
+
+def secured(contact: str) -> str:
+    """A Contact of ours as SIPS URI, which leads to TLS by itself."""
+    uri = parse_name_addr(contact).uri
+    params = {name: value for name, value in uri.params.items() if name != "transport"}
+    return str(NameAddr("", uri.replace(scheme="sips", params=params)))

@@ -158,10 +158,8 @@ class Dispatch:
             return
         if not client.is_sent_by(vias[0], response.get("Via") or ""):  # 18.1.2
             return
-        if (
-            (response.status == 401 or response.status == 407)
-            and not flow.connection
-            and not same_host(flow.remote[0], client.hop.host)
+        if (response.status == 401 or response.status == 407) and not same_host(
+            flow.remote[0], client.hop.host
         ):
             return  # whom we did not ask draws no digest, and ends nothing
         response.validate()  # before anything is changed by it

@@ -68,12 +68,20 @@ class InviteSession(SessionCommands):
             elif method == "INVITE" or method == "UPDATE":
                 self.reoffers.on_request(transaction, flow, now, out)
             elif method == "INFO":
-                self.agent.answer(transaction, 200, now, out)
-                out.append(InfoReceived(self, request))
+                self._on_info(transaction, now, out)
             elif method == "OPTIONS":
                 self.agent.answer(transaction, 200, now, out, headers=self.agent.capabilities)
             else:
                 self._on_other_request(transaction, method, now, out)
+
+    def _on_info(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+        request = transaction.request
+        refusal = self.agent.admission.info(request)
+        if refusal is None:
+            self.agent.answer(transaction, 200, now, out)
+            out.append(InfoReceived(self, request))
+        else:
+            self.agent.answer(transaction, refusal[0], now, out, headers=refusal[2])
 
     def _on_other_request(
         self, transaction: ServerTransaction, method: str, now: float, out: list[Effect]

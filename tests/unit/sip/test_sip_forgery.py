@@ -44,12 +44,13 @@ def credentials(request: Request) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [401, 407])
+@pytest.mark.parametrize("stranger", [STRANGER, Flow("TCP", ("192.0.2.1", 5060), ("192.0.2.66", 999), 9)])
 def test_a_strangers_challenge_to_a_call_draws_no_digest_and_ends_nothing(
-    network: Network, alice: Node, status: int
+    network: Network, alice: Node, status: int, stranger: Flow
 ) -> None:
     session, invite = call(network, alice)
     forged = invite.reply(status, to_tag="x", headers=CHALLENGE)
-    assert alice.feed(forged, STRANGER) == []
+    assert alice.feed(forged, stranger) == []
     assert alice.count(Ended) == 0
     alice.feed(forged, CARRIER)
     assert credentials(last(alice, "INVITE"))
