@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from ringback.call import info_digits
 from ringback.call import leg_effects as legs
 from ringback.call.leg_effects import LegEffect
 from ringback.shell.guard import Guard
@@ -37,6 +38,8 @@ log = structlog.get_logger("ringback.sip")
 ANSWER = b"SIP/2.0 "
 DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported):[^\r\n]*\r\n")
 """What an answer to a stranger can do without."""
+OTHER_CHALLENGES = re.compile(rb"Proxy-Authenticate:[^\r\n]*\r\n(?=Proxy-Authenticate:)")
+"""All challenges but the last, whose algorithm every phone knows: one that cannot be sent lets nobody in."""
 
 SESSION_EFFECTS = (
     sip.Ringing,
@@ -122,6 +125,7 @@ class SipStack:
             extensions=(*EXTENSIONS, *TRANSFERS) if transfers else EXTENSIONS,
             takes_referrals=transfers,
             takes_tcp=lambda hop: self.transports.takes_tcp(hop),
+            info_types=info_digits.TYPES,
         )
         self.resolver = resolver or Resolver()
         self.tasks = Tasks("sip")
@@ -183,8 +187,8 @@ class SipStack:
         elif not transaction and not guard.is_vouched((hop.host, hop.port), now):
             at_hand = self.transports.counters.at_hand  # 0 on streams, whose peers cannot be forged
             if at_hand and not guard.may_answer(at_hand, len(data)):
-                data = DISPENSABLE.sub(b"", data)
-                if not guard.may_answer(at_hand, len(data)):
+                data = shortened(data, lambda size: guard.may_answer(at_hand, size))
+                if not data:
                     guard.counters.too_long_answers += 1
                     return
         self.transports.send(hop, data, transaction)
@@ -230,3 +234,12 @@ class SipStack:
             log.info("a peer's address cannot be resolved", uri=str(effect.uri), problem=str(problem))
             hops = []
         self.carry_out(self.agent.on_resolved(effect.key, hops, time.monotonic()))
+
+
+def shortened(answer: bytes, fits: Callable[[int], bool]) -> bytes:
+    """An answer without what it can do without, until its size ``fits``; b"" when it never does."""
+    for superfluous in (DISPENSABLE, OTHER_CHALLENGES):
+        answer = superfluous.sub(b"", answer)
+        if fits(len(answer)):
+            return answer
+    return b""
