@@ -23,6 +23,7 @@ from ringback.call.setup import Page, StatusCallback
 from ringback.sip.authenticator import Authenticator, Outcome
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
+from ringback.sip.uri import VISUAL_SEPARATORS
 
 
 class Refused(NamedTuple):
@@ -79,8 +80,12 @@ def admit(
 
 
 def domain_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
-    """The SIP domain that a request is for: by its host, or the default one if that is our own address."""
-    host = request.uri.host
+    """The SIP domain that a request is for: by its host, or the default one if that is our own address.
+
+    A number alone (tel:) is for the domain of who dials it: the server that a phone knows dials in its own domain.
+    """
+    uri = request.uri if request.uri.scheme != "tel" else request.from_.uri
+    host = uri.host
     domain = directory.domain(host)
     if domain is not None:
         return domain
@@ -176,7 +181,9 @@ def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Adm
     if not domain["voice_url"]:
         return Refused(404, "Not Found", note=f"{domain['domain_name']} has no voice URL")
     name = str(domain["domain_name"])
-    caller, called = request.from_.uri, request.uri
+    caller, called = request.from_.uri, request.uri.user
+    if request.uri.scheme == "tel":
+        called = called.translate(VISUAL_SEPARATORS)  # RFC 3261 section 19.1.6
     parameters = {
         "SipDomain": name,
         "SipDomainSid": str(domain["sid"]),
@@ -192,7 +199,7 @@ def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Adm
     return Admitted(
         account_sid=str(domain["account_sid"]),
         from_=f"sip:{caller.user or username}@{name if username else caller.host}",
-        to=f"sip:{called.user or ''}@{name}",
+        to=f"sip:{called}@{name}",
         page=_page(domain),
         status_callback=callback,
         parameters=parameters,

@@ -29,7 +29,7 @@ _SIP_URI: Final = re.compile(
 )
 _OTHER_URI: Final = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*+):([^\s<>"]++)')
 _HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9\-_.]*+|(?=[^:]*+:)[0-9A-Fa-f:.]{2,64}")
-_VISUAL_SEPARATORS: Final = str.maketrans("", "", "-.()")  # RFC 3966 section 3
+VISUAL_SEPARATORS: Final = str.maketrans("", "", "-.()")  # RFC 3966 section 3
 
 _SAFE_USER: Final = "-_.!~*'()&=+$,;?/"
 _SAFE_PASSWORD: Final = "-_.!~*'()&=+$,"
@@ -143,7 +143,7 @@ class Uri:
         if self.scheme != other.scheme or not (self.is_sip or self.scheme == "tel"):
             return False
         if self.scheme == "tel":
-            ours, theirs = [uri.user.translate(_VISUAL_SEPARATORS).lower() for uri in (self, other)]
+            ours, theirs = [uri.user.translate(VISUAL_SEPARATORS).lower() for uri in (self, other)]
             return ours == theirs and _folded(self.params) == _folded(other.params)
         return (
             self.user == other.user

@@ -197,6 +197,26 @@ def test_domain_of_finds_none_for_a_stranger() -> None:
     assert domain_of(invite("sip:100@elsewhere.test"), FLOW, FakeDirectory()) is None
 
 
+@pytest.mark.parametrize(
+    ("uri", "to"),
+    [
+        ("tel:+1-500-555-0001", "+15005550001"),
+        ("tel:(500)555.0001;phone-context=+1", "5005550001"),
+        ("tel:*43", "*43"),
+    ],
+)
+def test_rfc3261_19_1_6_a_number_alone_is_dialed_in_the_domain_of_its_caller(uri: str, to: str) -> None:
+    request = invite(uri)
+    request.set("From", f"<sip:eve@{DOMAIN}>;tag=x")
+    decision = decide(FakeDirectory(), request)
+    assert isinstance(decision, Admitted)
+    assert decision.to == f"sip:{to}@{DOMAIN}"
+
+
+def test_a_number_alone_from_elsewhere_finds_no_domain() -> None:
+    assert domain_of(invite("tel:+15005550001"), FLOW, FakeDirectory()) is None
+
+
 # -- carriers ----------------------------------------------------------------------------------------------
 
 
@@ -205,6 +225,14 @@ def carrier(directory: FakeDirectory, user: str = OURS, **trunk: object) -> Admi
     request = invite(f"sip:{user}@192.0.2.1", headers=HEADERS)
     request.set("From", "<sip:+442079460123@carrier.test>;tag=x")
     return admit(request, FLOW, directory, Authenticator(b"k" * 32, REALM), NOW)
+
+
+def test_rfc3261_19_1_6_a_carrier_reaches_a_number_alone() -> None:
+    directory = FakeDirectory()
+    directory.sources["192.0.2.99"] = Source(trunk_row(), domain_row())
+    decision = admit(invite(f"tel:{OURS}"), FLOW, directory, Authenticator(b"k" * 32, REALM), NOW)
+    assert isinstance(decision, Admitted)
+    assert decision.to == OURS
 
 
 @pytest.mark.parametrize("user", [OURS, "14155550100", "4155550100"])
