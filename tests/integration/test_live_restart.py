@@ -162,6 +162,8 @@ async def test_calls_of_a_killed_server_are_closed_at_the_next_start(start: Star
     )
     await pbx.rung()
     await flushed(scene)
+    _, before = await scene.get(f"/ringback/v1/calls/{sid}/timeline")
+    await asyncio.sleep(0.1)  # what came until then is promised to be kept
     await asyncio.to_thread(scene.server.kill)
     after = await start(scene.server)
     # Whoever still sits in the dead call is let go.
@@ -176,5 +178,11 @@ async def test_calls_of_a_killed_server_are_closed_at_the_next_start(start: Star
     assert [(note.log, note.error_code) for note in notes] == [("0", "12400")]
     assert "the server stopped" in notes[0].message_text
     status, body = await after.get(f"/ringback/v1/calls/{sid}/timeline")
-    assert (status, "left no timeline" in str(body)) == (404, True)
+    lines, kept = (json.loads(each)["lines"] for each in (before, body))
+    assert (status, kept[: len(lines)]) == (200, lines)
+    assert any("connected with" in line["text"] for line in lines)
+    assert "the server stopped" in kept[-1]["text"]
+    assert await after.replay(sid) > 0
+    status, body = await after.get(f"/ringback/v1/calls/{ringing.sid}/timeline")
+    assert (status, "the server stopped" in str(body)) == (200, True)
     assert await after.do(after.client.calls.list, status="in-progress") == []

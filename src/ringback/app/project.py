@@ -8,6 +8,7 @@
     DIR/data/unseen.json                     nobody has been shown them yet
     DIR/data/server.json                     how to reach the running server, owner only
     DIR/data/clock.json                      the time by which registrations end
+    DIR/data/running/                        journals of calls that are up, should the server be killed
     DIR/data/tls/  DIR/data/cache/                              certificate; spoken and fetched clips
 """
 

@@ -52,6 +52,7 @@ from ringback.shell.transport_limits import TransportLimits
 from ringback.shell.vitals import vital_routes
 from ringback.shell.webhooks import WebhookClient
 from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
+from ringback.store.journal_log import JournalLog
 from ringback.store.seed import Starter, sandbox_port, seed
 
 log = structlog.get_logger("ringback.server")
@@ -183,6 +184,7 @@ class Server:
                 tls_context=await asyncio.to_thread(self._tls),
                 vanished_after=settings.vanished_after,
                 clock=Continuity(self.directory.data / "clock.json"),
+                journal_log=JournalLog(self.directory.data / "running"),
             ),
             store=self.store,
             pump=pump,

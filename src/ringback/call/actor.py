@@ -51,10 +51,13 @@ class CallActor:
             return []
         call = self.call
         call.elapsed = elapsed = clock(elapsed)
-        if type(event) in UNASKED and (answer := declined(call, event)):
-            self.journal.append(elapsed, event, answer)
-            return answer
-        interrupt = None if call.ended is not None else interrupt_of(event) or taken(call, event)
+        if type(event) in UNASKED:
+            if answer := declined(call, event):
+                self.journal.append(elapsed, event, answer)
+                return answer
+            interrupt = taken(call, event) if call.ended is None else None
+        else:
+            interrupt = interrupt_of(event) if call.ended is None else None
         if type(event) is LegEnded:
             if call.ended is not None:
                 return []

@@ -13,6 +13,7 @@ An effect is [name, fields...]. It replays only on the version that wrote it.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,18 @@ def event_from(value: Plain) -> Event:
 class Journal:
     """The journal of a running call; bounded, and marked when the bound was met."""
 
-    __slots__ = ("_count", "_lines", "_written", "setup", "truncated", "version")
+    __slots__ = (
+        "_count",
+        "_lines",
+        "_setup",
+        "_taken",
+        "_written",
+        "changed",
+        "is_closed",
+        "setup",
+        "truncated",
+        "version",
+    )
 
     def __init__(self, setup: CallSetup) -> None:
         self.setup = setup
@@ -75,6 +87,12 @@ class Journal:
         self._count = 0
         self._lines: list[Any] = []
         self._written = bytearray()
+        self._taken = 0
+        self._setup = b""
+        self.changed: Callable[[Journal], None] | None = None
+        """Told of the next line, once."""
+        self.is_closed = False
+        """It was written down as a whole."""
 
     def started(self, effects: list[Effect]) -> None:
         """Keep what the script asked for before any event."""
@@ -99,6 +117,9 @@ class Journal:
         self._lines.append(line)
         if len(self._lines) >= WRITTEN_AT_ONCE:
             self._write()
+        if self.changed is not None:
+            tell, self.changed = self.changed, None
+            tell(self)
 
     def _write(self) -> None:
         self._written += _json_lines(self._lines)
@@ -110,13 +131,22 @@ class Journal:
     def encode(self) -> bytes:
         """The journal as JSON lines."""
         self._write()
-        head = {
-            "ringback": self.version,
-            "setup": self.setup,
-            "truncated": self.truncated,
-            "lines": self._count,
-        }
-        return _json_lines([head]) + self._written
+        return self._head() + self._written
+
+    def take(self, *, whole: bool = False) -> bytes:
+        """The lines since it was asked last, as JSON lines: the head first if it is all of them, or ``whole``."""
+        self._write()
+        taken, self._taken = self._taken, len(self._written)
+        if whole or not taken:
+            return self._head() + self._written
+        return bytes(self._written[taken:])
+
+    def _head(self) -> bytes:
+        if not self._setup:
+            self._setup = _json_lines([self.setup])[:-1]
+        version, truncated = self.version.encode(), b"true" if self.truncated else b"false"
+        head = b'{"ringback":"%s","setup":%s,"truncated":%s,"lines":%d}\n'
+        return head % (version, self._setup, truncated, self._count)
 
 
 def _json_lines(lines: list[Any]) -> bytes:
@@ -129,6 +159,19 @@ def _json_lines(lines: list[Any]) -> bytes:
 
 def _unknown_to_json(value: Datum | CallSetup) -> Any:
     return plain(value) if isinstance(value, Datum) else value.plain()
+
+
+def cut_off(lines: bytes, elapsed: float, why: Note) -> bytes:
+    """The journal of a call that ended with its server, of the lines that were taken of it. Raises JournalError."""
+    first, *rest = lines.split(b"\n")
+    try:
+        head = json.loads(first)
+        rest.pop()  # what follows the last end of a line is no whole line
+        head["lines"] = len(rest) + 1
+        last = ("note", clock(max(0.0, elapsed - head["setup"]["started_at"])), *astuple(why))
+    except (ValueError, KeyError, TypeError, IndexError) as problem:
+        raise JournalError(f"no journal of a call that was up: {problem}") from problem
+    return b"\n".join([_encoder.encode(head), *rest, _encoder.encode(last), b""])
 
 
 @dataclass(frozen=True, slots=True)

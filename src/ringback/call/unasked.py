@@ -19,11 +19,15 @@ from ringback.call.script import Call, Completed, Interrupted
 UNASKED: frozenset[type[Any]] = frozenset((LegReferred, Told))
 """Events that ``declined`` looks at."""
 
+_SUBJECTS = frozenset({"linked", "referral", "referred", "give"})
+
 NOBODY: dict[str, Any] = {"children": [], "place": None}
 
 
 def declined(call: Call, event: Event) -> list[Effect]:
     """The answer to an event that the script is not given; none if the script is to have it."""
+    if type(event) is Told and event.subject not in _SUBJECTS:
+        return []
     match event:
         case LegReferred(number) if _may_be_placed(call, event):
             if call.referral:

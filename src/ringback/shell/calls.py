@@ -43,6 +43,7 @@ from ringback.shell.live import LiveCall
 from ringback.shell.media_streams import MediaStreams
 from ringback.shell.placing import Placing
 from ringback.shell.records import Records
+from ringback.shell.running import RunningJournals
 from ringback.shell.sound import Sound, describe
 from ringback.shell.steady import steady_time
 from ringback.shell.tasks import Tasks
@@ -55,6 +56,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
 from ringback.store import Store
+from ringback.store.journal_log import JournalLog
 from ringback.twiml.scripts import script_of
 
 log = structlog.get_logger("ringback.calls")
@@ -84,6 +86,7 @@ class Calls:
         timers: Timers[Any],
         carry_out: Callable[[list[LegEffect]], None],
         max_calls: int,
+        journal_log: JournalLog | None = None,
     ) -> None:
         self._store = store
         self._agent = agent
@@ -102,6 +105,11 @@ class Calls:
         self._idle.set()
         self.tasks = Tasks("calls")
         self.records = Records(store)
+        self.running: RunningJournals | None = None
+        if journal_log is not None:
+            self.running = RunningJournals(
+                journal_log, lambda: [call.actor.journal for call in self._live.values()]
+            )
         self._answers = Answers(self, self.records, timers, carry_out, self._now)
         self.ways = Ways(self, placing, store, carry_out, self._now)
         self.transfers = CallTransfers(self, carry_out, self._now)
@@ -220,6 +228,8 @@ class Calls:
         call = LiveCall(setup, actor, self._now(), row, port, leg)
         self._live[setup.sid] = call
         self._idle.clear()
+        if self.running is not None:
+            self.running.watch(actor.journal)
         self.sound.attach(call)
         self.records.opened(call)
         return call

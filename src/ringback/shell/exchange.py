@@ -42,6 +42,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.registrar import Registrar
 from ringback.store import Store
+from ringback.store.journal_log import JournalLog
 
 log = structlog.get_logger("ringback.exchange")
 
@@ -63,6 +64,7 @@ class ExchangeSettings:
     transports: TransportLimits = TransportLimits()  # noqa: RUF009 - it cannot be changed
     tls_context: Any = field(default=None, repr=False)
     clock: Continuity | None = None
+    journal_log: JournalLog | None = None
     vanished_after: float = VANISHED_AFTER
 
 
@@ -117,6 +119,7 @@ class Exchange:
             timers=stack.timers,
             carry_out=stack.carry_out,
             max_calls=settings.max_calls,
+            journal_log=settings.journal_log,
         )
         self.vanished = Vanished(calls.sound.stats, settings.vanished_after)
         self.front_desk = FrontDesk(
@@ -154,7 +157,7 @@ class Exchange:
         for binding in known:
             self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
         asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
-        await close_left_behind(self.store, self.stack)
+        await close_left_behind(self.store, self.stack, self.settings.journal_log)
         self.tasks.start(self._sweep(), "expired registrations")
 
     def _listen_on_ipv6(self, port: int) -> None:
@@ -208,7 +211,9 @@ class Exchange:
         await self.tasks.close()
         asyncio.get_running_loop().remove_reader(self._pump.fileno())
         await self.stack.close()
-        await self.store.facts.flush()
+        saved = await self.store.facts.flush()
+        if self.calls.running is not None:
+            self.calls.running.close(keep=bool(len(self.calls)) or not saved)
 
     # -- what the SIP stack tells --------------------------------------------------------------------------------
 

@@ -120,6 +120,7 @@ class Records:
     def closed(self, call: LiveCall) -> None:
         """The call is over: keep its journal, and no dialog."""
         self._store.facts.put("calls", {"sid": call.sid, "dialogs": None})
+        call.actor.journal.is_closed = True
         body = packed(call.actor.journal.encode())
         if len(body) > JOURNAL_BYTES:
             log.warning("a journal is too long to be kept", call=call.sid, bytes=len(body))

@@ -39,6 +39,9 @@ READERS = 4
 PAGE_ROWS = 1_000
 """Rows of a page at most: Twilio's largest PageSize."""
 
+LOG_WAITING = 32 * 1024 * 1024
+"""Bytes of running journals that wait for the disk: 20 s of 200 calls a second; what comes then is written later, anew."""
+
 JOURNAL_BYTES = 4 * 1024 * 1024
 """Bytes of one call's journal body: the call's own bound on its journal lies far below."""
 

@@ -13,7 +13,7 @@ from ringback.call import effects as fx
 from ringback.call import events as ev
 from ringback.call.actor import CallActor
 from ringback.call.errors import JournalError, ScriptStalled
-from ringback.call.journal import Journal, decode, event_from, plain
+from ringback.call.journal import Journal, cut_off, decode, event_from, plain
 from ringback.call.limits import MAX_EFFECTS_A_STEP, MAX_JOURNAL_ENTRIES, MAX_NOTE_LENGTH
 from ringback.call.outcome import dial_status, failure_rank, status_of
 from ringback.call.replay import replay
@@ -313,6 +313,31 @@ def test_damaged_journals_are_journal_errors(change: object) -> None:
 
 
 # -- outcomes -----------------------------------------------------------------------------------------------------
+
+
+def test_journal_of_a_call_that_was_cut_off_is_whole_up_to_there() -> None:
+    journal = Journal(SETUP)
+    told: list[Journal] = []
+    journal.changed = told.append
+    for number in range(20):
+        journal.note(number, fx.info("call", f"line {number}"))
+    assert told == [journal]
+    taken = journal.take()
+    assert taken == journal.take(whole=True) == journal.encode()
+    journal.note(20, fx.info("call", "line 20"))
+    assert journal.take() == b'["note",20.0,"call","line 20","info",0]\n'
+    assert journal.take() == b""
+    record = decode(cut_off(taken + b'["note",20.0,"ca', SETUP.started_at + 30, fx.info("call", "cut")))
+    assert [line.note.text for line in record.lines if line.note][-2:] == ["line 19", "cut"]
+    assert (len(record.lines), record.lines[-1].elapsed, record.missing) == (21, 30.0, 0)
+
+
+@pytest.mark.parametrize(
+    "lines", [b"", b"[1]\n", b'["note",1.0]\n', b"{}\n", b'{"setup":{"started_at":"x"}}\n', b"\xff\n"]
+)
+def test_what_is_no_journal_cannot_be_cut_off(lines: bytes) -> None:
+    with pytest.raises(JournalError):
+        cut_off(lines, 1.0, fx.info("call", "cut"))
 
 
 @pytest.mark.parametrize(
