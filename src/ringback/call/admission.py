@@ -47,7 +47,7 @@ class Admitted(msgspec.Struct, frozen=True):
     to: str
     page: Page
     status_callback: StatusCallback
-    parameters: dict[str, str] = msgspec.field(default_factory=dict)
+    parameters: dict[str, str]
     phone_number_sid: str = ""
     application_sid: str = ""
     is_user: bool = False

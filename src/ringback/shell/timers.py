@@ -20,6 +20,10 @@ DEAD_ENTRIES: Final = 1_000  # so many dead entries, and more than live ones: th
 SHORTEST_WAIT: Final = 0.001  # seconds; loops count in milliseconds, and an earlier wake-up would only spin
 WAKES_A_SECOND: Final = 100  # the shortest interval of SIP is half a second; 10 ms more are nothing to it
 
+Entry = tuple[Any, ...]
+"""When, which in the order of arming, and the key. An entry is known by its identity, which a tuple has not in compiled
+code that knows the types within."""
+
 
 class Clock(Protocol):
     """Where the time comes from: seconds that never go back, from any origin."""
@@ -32,7 +36,9 @@ class Clock(Protocol):
 class MonotonicClock:
     """The clock of a running server."""
 
-    now = staticmethod(time.monotonic)
+    def now(self) -> float:
+        """Seconds since the machine was started."""
+        return time.monotonic()
 
 
 class LoopTimer(Protocol):
@@ -66,8 +72,8 @@ class Timers(Generic[Key]):
         self._loop = loop
         self._fire = fire
         self._clock: Clock = clock or MonotonicClock()
-        self._armed: dict[Key, tuple[float, int, Key]] = {}
-        self._heap: list[tuple[float, int, Key]] = []
+        self._armed: dict[Key, Entry] = {}
+        self._heap: list[Entry] = []
         self._order = 0
         self._wake: LoopTimer | None = None
         self._wake_at = 0.0
@@ -84,14 +90,15 @@ class Timers(Generic[Key]):
     def at(self, key: Key) -> float | None:
         """When `key` will fire, or None when it is not armed."""
         entry = self._armed.get(key)
-        return None if entry is None else entry[0]
+        return None if entry is None else float(entry[0])
 
     def arm(self, key: Key, at: float) -> None:
         """Fire `key` at `at` (the clock's seconds; past times fire in the loop's next turn). Replaces."""
         if self._closed:
             return
         self._order = order = self._order + 1
-        self._armed[key] = entry = (at, order, key)
+        entry: Entry = (at, order, key)
+        self._armed[key] = entry
         heappush(self._heap, entry)
         if self._wake is None or at < self._wake_at - 1 / WAKES_A_SECOND:
             self._schedule()

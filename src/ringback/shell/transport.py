@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -171,10 +172,9 @@ class SipTransports:
 
     async def close(self, grace: float = 2.0) -> None:
         """Let out what was sent, for `grace` seconds at most, and close everything."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._streams.close(grace))
-            for udp in self._udp.values():
-                group.create_task(_flush(udp, grace))
+        await asyncio.gather(
+            self._streams.close(grace), *(_flush(udp, grace) for udp in self._udp.values())
+        )
         for udp in self._udp.values():
             udp.close()
         self._udp.clear()
@@ -242,11 +242,8 @@ class SipTransports:
 
 
 async def _flush(udp: UdpSocket, grace: float) -> None:
-    try:
-        async with asyncio.timeout(grace):
-            await udp.flush()
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(udp.flush(), grace)
 
 
 @lru_cache(maxsize=ROUTES_KEPT)

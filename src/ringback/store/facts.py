@@ -15,7 +15,6 @@ All methods belong to the event loop's thread.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -195,9 +194,7 @@ class Facts:
         self._closed = True
         self._not_before = 0.0
         self._due.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=within)
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
