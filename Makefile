@@ -12,11 +12,11 @@ BUILT_FROM := pyproject.toml setup.py build_npm.py \
 	$(wildcard src/ringback/media/*.pyx src/ringback/media/*.pxi src/ringback/functions/node/package*.json)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-# What mypyc compiles (setup.py); edited Python is compiled again, or what was compiled before would be in its way.
+# What mypyc compiles; edited Python is compiled again, or what was compiled before would be in its way.
 COMPILED := $(VENV)/.ringback-compiled
-COMPILED_FROM := $(wildcard src/ringback/sdp/*.py src/ringback/sip/*.py) $(addprefix src/ringback/shell/,guard.py inbox.py)
+COMPILED_FROM := compiled.txt $(wildcard $(patsubst %,src/ringback/%.py,$(shell cat compiled.txt)))
 # Tests of what is compiled, which hold for the sources as they are as well.
-TWINS := tests/unit/sdp tests/unit/sip tests/property tests/conformance/test_rfc3261_17_transactions.py \
+TWINS := tests/unit/sdp tests/unit/sip tests/unit/call tests/unit/shell tests/unit/store tests/property tests/conformance/test_rfc3261_17_transactions.py \
 	tests/conformance/test_rfc4475.py tests/conformance/test_rfc5118.py tests/conformance/test_rfc3264_offer_answer.py
 
 .PHONY: run demo test check bench fuzz soak peers clean

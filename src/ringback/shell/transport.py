@@ -172,9 +172,7 @@ class SipTransports:
 
     async def close(self, grace: float = 2.0) -> None:
         """Let out what was sent, for `grace` seconds at most, and close everything."""
-        await asyncio.gather(
-            self._streams.close(grace), *(_flush(udp, grace) for udp in self._udp.values())
-        )
+        await asyncio.gather(self._streams.close(grace), *(_flush(udp, grace) for udp in self._udp.values()))
         for udp in self._udp.values():
             udp.close()
         self._udp.clear()

@@ -221,9 +221,9 @@ class UdpSocket:
         try:
             try:
                 message = parse(data)
-            except SipSyntaxError as error:
+            except SipSyntaxError as problem:  # another name than below: compiled, a name has one type
                 self._counters.garbage += 1
-                self._callbacks.on_garbage(error, flow)
+                self._callbacks.on_garbage(problem, flow)
                 return
             self._counters.messages_in += 1
             self._callbacks.on_message(message, flow)

@@ -274,9 +274,9 @@ class Facts:
             self._saving = True
             try:
                 rejected = await self._save(batch)
-            except Unavailable as error:
+            except Unavailable as problem:
                 self._give_back(batch)
-                self._report_failure(str(error))
+                self._report_failure(str(problem))
                 self._not_before = self._loop.time() + (self._retry_first if self._closed else delay)
                 delay = min(2 * delay, RETRY_MOST)
             except BaseException as error:
