@@ -167,3 +167,19 @@ def setup(is_pure: bool) -> Iterator[Setup]:
     pump.close()
     for phone in made.phones:
         phone.close()
+
+
+@pytest.fixture
+def on_ipv6() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The sockets of a peer and of a stranger at ::1, where the machine has that."""
+    with (
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as thief,
+    ):
+        try:
+            udp.bind(("::1", 0))
+            thief.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        udp.settimeout(WAIT)
+        yield udp, thief

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 from adversity.proxy import Address, UdpProxy, Weather
+from pump_scene import Setup
 
 from ringback.media import tones
 from ringback.media.pump import Port, PortStats, Pump
@@ -25,18 +26,7 @@ FRAMES = 250
 
 
 def configure(pump: Pump, port: Port, remote: Address, rtcp_remote: Address) -> None:
-    pump.configure(
-        port.id,
-        remote=remote,
-        rtcp_remote=rtcp_remote,
-        payload_type=0,
-        codec="PCMU",
-        dtmf_payload_type=101,
-        dtmf_receive_payload_type=101,
-        send=True,
-        receive=True,
-        signalling_host=None,
-    )
+    Setup(pump).configure(port, remote, rtcp_remote=rtcp_remote)
 
 
 def place(port: Port, plus: int = 0) -> Address:

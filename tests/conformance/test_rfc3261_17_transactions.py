@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, alice, bob, line, make_request, network
 
 from ringback.sip.effects import Ended, Failed, FinalResponse, Incoming
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 
+__all__ = ["alice", "bob", "network"]
+
 T1 = 0.5
 DOUBLING = [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
 TO_T2 = [0, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def alice(network: Network) -> Node:
-    return network.node("alice", "192.0.2.1")
-
-
-@pytest.fixture
-def bob(network: Network) -> Node:
-    return network.node("bob", "192.0.2.2")
 
 
 class Nobody:

@@ -13,7 +13,7 @@ from ringback.sip.agent import UserAgent
 from ringback.sip.effects import Effect, Incoming, Send
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow
-from ringback.sip.message import Request, Response, parse
+from ringback.sip.message import Message, Request, Response, parse
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpora" / "rfc4475"
 FLOW = Flow("UDP", ("192.0.2.2", 5060), ("192.0.2.99", 5060))
@@ -85,16 +85,20 @@ METHODS = st.sampled_from(["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTE
 DAMAGE = st.lists(st.tuples(st.sampled_from(["set", "add", "remove"]), HEADERS, VALUES), max_size=4)
 
 
+def harm(message: Message, damage: list[tuple[str, str, str]]) -> None:
+    for how, name, value in damage:
+        if how == "remove":
+            message.remove(name)
+        elif how == "set":
+            message.set(name, value)
+        else:
+            message.add(name, value)
+
+
 def damaged(ours: UserAgent, method: str, damage: list[tuple[str, str, str]], tag: str) -> Request | None:
     """A damaged request; None when already the parser refused it, which then is answered as a shell does."""
     request = make_request(method, to_tag=tag, body=b"x" if method in ("INVITE", "INFO") else b"")
-    for how, name, value in damage:
-        if how == "remove":
-            request.remove(name)
-        elif how == "set":
-            request.set(name, value)
-        else:
-            request.add(name, value)
+    harm(request, damage)
     try:
         message = parse(request.render())
     except SipSyntaxError as error:
@@ -146,13 +150,7 @@ def test_damaged_responses_never_break_the_agent(status: int, damage: list[tuple
     request = parse(sent.data)
     assert isinstance(request, Request)
     response = request.reply(status, to_tag="t", headers=[("Contact", "<sip:bob@192.0.2.99>")])
-    for how, name, value in damage:
-        if how == "remove":
-            response.remove(name)
-        elif how == "set":
-            response.set(name, value)
-        else:
-            response.add(name, value)
+    harm(response, damage)
     try:
         message = parse(response.render())
     except SipSyntaxError:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, alice, line, make_request, network
 
 from ringback.sip.effects import Effect, Ended, Established, Incoming, InfoReceived, Reoffered
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
+__all__ = ["alice", "network"]
 
 
 @pytest.fixture
@@ -23,11 +20,6 @@ def bob(network: Network) -> Node:
     node = network.node("bob", "192.0.2.2")
     node.answering(lambda session, request: session.progress(180, network.now))
     return node
-
-
-@pytest.fixture
-def alice(network: Network) -> Node:
-    return network.node("alice", "192.0.2.1")
 
 
 class Nobody:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, line, make_request, network
 
 from ringback.sip.effects import (
     Confirmed,
@@ -18,12 +18,9 @@ from ringback.sip.effects import (
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 
+__all__ = ["network"]
+
 RELIABLE = {"extensions": ["100rel"]}
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, line, make_request, network
 
 from ringback.sip.effects import Effect, Reanswered, Reoffered, ReofferFailed
 from ringback.sip.message import Request
 from ringback.sip.session import InviteSession
 
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
+__all__ = ["network"]
 
 
 @pytest.fixture

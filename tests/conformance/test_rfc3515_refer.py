@@ -6,20 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, line, make_request, network
 
 from ringback.sip.effects import Effect, Incoming, ReferAnswered, ReferProgress, Referred
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response, parse
 from ringback.sip.session import InviteSession
 
+__all__ = ["network"]
+
 FLOWS = Path(__file__).parents[2].parent / "shared" / "corpora" / "flows" / "rfc3515"
 A, B = ("192.0.2.1", 5060), ("192.0.2.2", 5060)
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
 
 
 @pytest.fixture
@@ -34,6 +31,17 @@ def up(alice: Node, bob: Node) -> tuple[InviteSession, InviteSession]:
     session = alice.call(bob)
     alice.network.run(1)
     return session, bob.sessions[-1]
+
+
+def referred(alice: Node, bob: Node, *headers: tuple[str, str]) -> tuple[InviteSession, InviteSession, int]:
+    """A call in which alice asked bob to call carol, and he does; the number is that of the REFER."""
+    network = alice.network
+    session, theirs = up(alice, bob)
+    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
+    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now, headers=headers)
+    alice.run(effects)
+    network.run(1)
+    return session, theirs, number
 
 
 # -- the RFC's messages
@@ -190,11 +198,7 @@ def test_rfc3515_2_4_4_progress_is_notified_until_the_final_status(
     network: Network, pair: tuple[Node, Node]
 ) -> None:
     alice, bob = pair
-    session, theirs = up(alice, bob)
-    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
-    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now)
-    alice.run(effects)
-    network.run(1)
+    _, theirs, number = referred(alice, bob)
     for status in (180, 486, 200):
         bob.run(theirs.refer_progress(number, status, network.now))
         network.run(1)
@@ -209,11 +213,7 @@ def test_rfc3515_2_4_4_a_transferor_that_hangs_up_is_still_told(
     network: Network, pair: tuple[Node, Node]
 ) -> None:
     alice, bob = pair
-    session, theirs = up(alice, bob)
-    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
-    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now)
-    alice.run(effects)
-    network.run(1)
+    session, theirs, number = referred(alice, bob)
     alice.run(session.hangup(network.now))
     network.run(1)
     bob.run(theirs.refer_progress(number, 200, network.now))
@@ -239,11 +239,7 @@ def test_rfc4488_4_without_a_subscription_nothing_is_notified(
     network: Network, pair: tuple[Node, Node]
 ) -> None:
     alice, bob = pair
-    session, theirs = up(alice, bob)
-    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
-    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now, headers=[("Refer-Sub", "false")])
-    alice.run(effects)
-    network.run(1)
+    _, theirs, number = referred(alice, bob, ("Refer-Sub", "false"))
     bob.run(theirs.refer_progress(number, 200, network.now))
     network.run(1)
     assert bob.sent[-1].get("Refer-Sub") == "false"
@@ -252,11 +248,7 @@ def test_rfc4488_4_without_a_subscription_nothing_is_notified(
 
 def test_rfc3515_2_4_4_a_subscribe_ends_the_referral(network: Network, pair: tuple[Node, Node]) -> None:
     alice, bob = pair
-    session, theirs = up(alice, bob)
-    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
-    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now)
-    alice.run(effects)
-    network.run(1)
+    session, _, number = referred(alice, bob)
     session.start(
         "SUBSCRIBE", [("Event", f"refer;id={number}"), ("Expires", "0")], b"", network.now, out := []
     )

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, line, make_request, network
 
 from ringback.sip.effects import Ended, Reoffered, ReofferFailed
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 
+__all__ = ["network"]
+
 TIMERS: dict[str, Any] = {"extensions": ["timer"], "session_expires": 600}
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
 
 
 @pytest.fixture

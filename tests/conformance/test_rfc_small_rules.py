@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, alice, line, make_request, network
 
 from ringback.sip.agent import UserAgent
 from ringback.sip.effects import Arm, Disarm, Effect, Ended, Incoming, Send
@@ -15,10 +15,7 @@ from ringback.sip.reason import COMPLETED_ELSEWHERE, Reason, reasons_of
 from ringback.sip.session import InviteSession
 from ringback.sip.uri import Uri
 
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
+__all__ = ["alice", "network"]
 
 
 @pytest.fixture
@@ -26,11 +23,6 @@ def bob(network: Network) -> Node:
     node = network.node("bob", "192.0.2.2")
     node.answering(lambda session, request: session.progress(180, network.now))
     return node
-
-
-@pytest.fixture
-def alice(network: Network) -> Node:
-    return network.node("alice", "192.0.2.1")
 
 
 # -- RFC 3326

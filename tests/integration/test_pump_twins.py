@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from pump_scene import WAIT
+from pump_scene import WAIT, Setup
 
 from ringback.media import Port, PortStats, create_pump
 from ringback.rtp.dtmf import Event
@@ -101,18 +101,7 @@ def perform(pure: bool, datagrams: list[Datagram], announced: str) -> tuple[list
         port = mouth.getsockname()[1]
 
         def offer(one: Port, remote: tuple[str, int]) -> None:
-            pump.configure(
-                one.id,
-                remote=remote,
-                rtcp_remote=None,
-                payload_type=0,
-                codec="PCMU",
-                dtmf_payload_type=96,
-                dtmf_receive_payload_type=101,
-                send=True,
-                receive=True,
-                signalling_host="127.0.0.8",
-            )
+            Setup(pump).configure(one, remote, dtmf_payload_type=96, signalling_host="127.0.0.8")
 
         offer(a, (announced, port))
         offer(b, ear.getsockname())

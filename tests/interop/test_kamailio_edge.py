@@ -62,6 +62,13 @@ async def ringing(scene: Scene, kamailio: Edge) -> tuple[EndpointCall, EndpointC
     return call, await bob.rung()
 
 
+async def hang_up(one: EndpointCall, other: EndpointCall) -> None:
+    """One side hangs up, and both are over."""
+    one.hang_up()
+    await over(one)
+    await over(other)
+
+
 async def test_rfc3261_22_3_kamailio_passes_challenge_and_digest_on(scene: Scene, kamailio: Edge) -> None:
     phone = await scene.registered("alice", through=kamailio.address)
     assert (await phone.register(expires=0)).status == 200
@@ -78,9 +85,7 @@ async def test_rfc3261_12_2_1_1_kamailio_finds_its_route_in_all_requests_of_a_di
     await answered(call)
     await call.play(tones.sine(1000, 0.2), loops=0)
     assert await hears(leg, 1000)
-    call.hang_up()
-    await over(call)
-    await over(leg)
+    await hang_up(call, leg)
     routed = kamailio.said("ROUTED")
     assert routed.count("BYE") == 2, "the caller's, and the server's to the callee"
     assert routed.count("ACK") >= 2
@@ -93,9 +98,7 @@ async def test_rfc3261_15_1_kamailio_takes_the_callees_bye_to_both(
     leg.ring()
     leg.answer()
     await answered(call)
-    leg.hang_up()
-    await over(leg)
-    await over(call)
+    await hang_up(leg, call)
     assert kamailio.said("ROUTED").count("BYE") == 2
 
 
@@ -119,9 +122,7 @@ async def test_rfc3261_9_1_kamailio_knows_what_our_cancel_withdraws(
     call, leg = ringing
     leg.ring()
     await answered(call)  # by the server, which goes on ringing for the caller
-    call.hang_up()
-    await over(call)
-    await over(leg)
+    await hang_up(call, leg)
     assert kamailio.said("FIRST").count("CANCEL") == 1
 
 
@@ -145,7 +146,5 @@ async def test_rfc3327_5_5_kamailio_is_called_by_its_path(on_the_path: Edge, sce
     leg.ring()
     leg.answer()
     await answered(call)
-    leg.hang_up()
-    await over(leg)
-    await over(call)
+    await hang_up(leg, call)
     assert on_the_path.said("ROUTED").count("BYE") == 2

@@ -22,6 +22,7 @@ from pump_scene import (
     Setup,
     is_pure,
     locked,
+    on_ipv6,
     settled,
     setup,
     stranger,
@@ -31,7 +32,7 @@ from ringback.media import Port, PortStats, create_pump
 from ringback.rtp.packet import Packet
 from ringback.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, render_compound
 
-__all__ = ["is_pure", "setup"]
+__all__ = ["is_pure", "on_ipv6", "setup"]
 
 SIGNALLING = "127.0.0.8"
 PRIVATE = ("192.168.1.7", 4000)
@@ -296,33 +297,24 @@ def test_a_flood_of_strangers_leaves_a_call_alone(setup: Setup) -> None:
     assert setup.pump.stats(a.id).packets_in == 51
 
 
-def test_ipv6(is_pure: bool) -> None:
+def test_ipv6(is_pure: bool, on_ipv6: tuple[socket.socket, socket.socket]) -> None:
     """Two ports of one host; where the second was not announced, its packets are a stranger's."""
-    with (
-        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
-        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as thief,
-    ):
-        try:
-            udp.bind(("::1", 0))
-            thief.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 here")
-        udp.settimeout(WAIT)
-        pump = create_pump(PORTS, pure=is_pure)
-        try:
-            port = pump.open("::1")
-            Setup(pump).configure(port, ("0:0:0:0:0:0:0:1", udp.getsockname()[1]), signalling_host="fd00::1")
-            for n in range(4):
-                thief.sendto(Packet(0, n, 1, 1, EVIL).render(), ("::1", port.port))
-            udp.sendto(Packet(0, 1, 1, 1, b"\x01" * 160).render(), ("::1", port.port))
-            assert Ear(pump).kind("locked")[0][2] == ("::1", udp.getsockname()[1])
-            for n in range(4, 9):
-                thief.sendto(Packet(0, n, 1, 1, EVIL).render(), ("::1", port.port))
-            pump.play(port.id, 1, b"\x01" * 160, 1)
-            assert Packet.parse(udp.recv(2048)).payload == b"\x01" * 160
-            assert pump.stats(port.id).packets_in == 1
-        finally:
-            pump.close()
+    udp, thief = on_ipv6
+    pump = create_pump(PORTS, pure=is_pure)
+    try:
+        port = pump.open("::1")
+        Setup(pump).configure(port, ("0:0:0:0:0:0:0:1", udp.getsockname()[1]), signalling_host="fd00::1")
+        for n in range(4):
+            thief.sendto(Packet(0, n, 1, 1, EVIL).render(), ("::1", port.port))
+        udp.sendto(Packet(0, 1, 1, 1, b"\x01" * 160).render(), ("::1", port.port))
+        assert Ear(pump).kind("locked")[0][2] == ("::1", udp.getsockname()[1])
+        for n in range(4, 9):
+            thief.sendto(Packet(0, n, 1, 1, EVIL).render(), ("::1", port.port))
+        pump.play(port.id, 1, b"\x01" * 160, 1)
+        assert Packet.parse(udp.recv(2048)).payload == b"\x01" * 160
+        assert pump.stats(port.id).packets_in == 1
+    finally:
+        pump.close()
 
 
 # RTCP

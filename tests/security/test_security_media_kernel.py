@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pump_scene import HERE, PORTS, WAIT, Phone, Setup, is_pure, settled, setup, stranger
+from pump_scene import HERE, PORTS, WAIT, Phone, Setup, is_pure, on_ipv6, settled, setup, stranger
 
 from ringback.media import Port, create_pump
 from ringback.rtp.packet import Packet
 
-__all__ = ["is_pure", "setup"]
+__all__ = ["is_pure", "on_ipv6", "setup"]
 
 EVIL = b"\x66" * 160
 
@@ -162,35 +162,29 @@ def test_a_peer_whose_port_is_closed_costs_no_packet_of_another(setup: Setup) ->
     assert setup.pump.stats(a.id).strangers == 0
 
 
-def test_the_kernel_keeps_strangers_away_by_ipv6_as_well(is_pure: bool) -> None:
+def test_the_kernel_keeps_strangers_away_by_ipv6_as_well(
+    is_pure: bool, on_ipv6: tuple[socket.socket, socket.socket]
+) -> None:
     """By all sixteen bytes of the address and the port: the stranger differs in the port alone."""
     if is_pure:
         pytest.skip("the compiled pump's")
-    with (
-        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
-        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as thief,
-    ):
-        try:
-            udp.bind(("::1", 0))
-            thief.bind(("::1", 0))
-        except OSError:
-            pytest.skip("no IPv6 here")
-        pump = create_pump(PORTS, pure=is_pure)
-        try:
-            port = pump.open("::")
-            Setup(pump).configure(port, udp.getsockname()[:2])
-            until = time.monotonic() + WAIT
-            sent = 0
-            while (stats := pump.stats(port.id)).discarded == 0:
+    udp, thief = on_ipv6
+    pump = create_pump(PORTS, pure=is_pure)
+    try:
+        port = pump.open("::")
+        Setup(pump).configure(port, udp.getsockname()[:2])
+        until = time.monotonic() + WAIT
+        sent = 0
+        while (stats := pump.stats(port.id)).discarded == 0:
+            assert time.monotonic() < until, stats
+            udp.sendto(Packet(0, sent & 0xFFFF, 1, 1, b"\x01" * 160).render(), ("::1", port.port))
+            sent += 1
+            thief.sendto(Packet(0, 1, 1, 1, EVIL).render(), ("::1", port.port))
+            while (stats := pump.stats(port.id)).packets_in < sent:
                 assert time.monotonic() < until, stats
-                udp.sendto(Packet(0, sent & 0xFFFF, 1, 1, b"\x01" * 160).render(), ("::1", port.port))
-                sent += 1
-                thief.sendto(Packet(0, 1, 1, 1, EVIL).render(), ("::1", port.port))
-                while (stats := pump.stats(port.id)).packets_in < sent:
-                    assert time.monotonic() < until, stats
-            for n in range(20):
-                udp.sendto(Packet(0, (sent + n) & 0xFFFF, 1, 1, b"\x02" * 160).render(), ("::1", port.port))
-            while (stats := pump.stats(port.id)).packets_in < sent + 20:
-                assert time.monotonic() < until, stats
-        finally:
-            pump.close()
+        for n in range(20):
+            udp.sendto(Packet(0, (sent + n) & 0xFFFF, 1, 1, b"\x02" * 160).render(), ("::1", port.port))
+        while (stats := pump.stats(port.id)).packets_in < sent + 20:
+            assert time.monotonic() < until, stats
+    finally:
+        pump.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, line, make_request
+from unit.sip.virtual_network import Network, Node, alice, bob, line, make_request, network
 
 from ringback.sip.authenticator import Authenticator, Outcome
 from ringback.sip.authorization import Login
@@ -25,20 +25,7 @@ from ringback.sip.message import Request, Response, parse
 from ringback.sip.session import InviteSession
 from ringback.sip.timers import FORKS_MAX
 
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def alice(network: Network) -> Node:
-    return network.node("alice", "192.0.2.1")
-
-
-@pytest.fixture
-def bob(network: Network) -> Node:
-    return network.node("bob", "192.0.2.2")
+__all__ = ["alice", "bob", "network"]
 
 
 def answer(node: Node) -> None:

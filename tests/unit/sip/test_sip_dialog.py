@@ -159,6 +159,15 @@ def answer(node: Node) -> None:
     node.answering(react)
 
 
+def called(bob: Node) -> str:
+    """Call somebody who answers: the tag of the dialog."""
+    answer(bob)
+    bob.feed(make_request("INVITE", body=b"offer"))
+    tag = bob.sent[-1].to.tag or ""
+    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag))
+    return tag
+
+
 def test_without_routes_requests_go_where_the_peer_sends_from() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
@@ -177,10 +186,7 @@ def test_without_routes_requests_go_where_the_peer_sends_from() -> None:
 def test_an_accepted_reinvite_from_elsewhere_moves_the_dialog() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
-    answer(bob)
-    bob.feed(make_request("INVITE", body=b"offer"))
-    tag = bob.sent[-1].to.tag or ""
-    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag))
+    tag = called(bob)
     moved = Flow("UDP", bob.address, ("198.51.100.8", 5062))
     again = make_request("INVITE", branch="z9hG4bKre", to_tag=tag, cseq=2, body=b"offer")
     bob.feed(again, moved)
@@ -193,10 +199,7 @@ def test_an_accepted_reinvite_from_elsewhere_moves_the_dialog() -> None:
 def test_a_refused_reinvite_from_elsewhere_moves_nothing() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
-    answer(bob)
-    bob.feed(make_request("INVITE", body=b"offer"))
-    tag = bob.sent[-1].to.tag or ""
-    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag))
+    tag = called(bob)
     moved = Flow("UDP", bob.address, ("198.51.100.8", 5062))
     bob.feed(make_request("INVITE", branch="z9hG4bKre", to_tag=tag, cseq=2, body=b"offer"), moved)
     bob.run(bob.sessions[0].refuse_reoffer(488, network.now))

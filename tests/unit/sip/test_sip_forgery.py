@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.sip.virtual_network import Network, Node, make_request
+from unit.sip.virtual_network import Network, Node, alice, make_request, network
 
 from ringback.sip.authorization import Login
 from ringback.sip.effects import Confirmed, Ended, Established, FinalResponse, Incoming, InfoAnswered
@@ -11,20 +11,12 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 
+__all__ = ["alice", "network"]
+
 CARRIER = Flow("UDP", ("192.0.2.1", 5060), ("192.0.2.7", 5060))
 STRANGER = Flow("UDP", ("192.0.2.1", 5060), ("192.0.2.66", 5060))
 CHALLENGE = [("WWW-Authenticate", 'Digest realm="carrier", nonce="n", qop="auth"')]
 LOGIN = Login("alice", "secret")
-
-
-@pytest.fixture
-def network() -> Network:
-    return Network()
-
-
-@pytest.fixture
-def alice(network: Network) -> Node:
-    return network.node("alice", "192.0.2.1")
 
 
 def call(network: Network, alice: Node) -> tuple[InviteSession, Request]:

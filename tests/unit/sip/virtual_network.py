@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from ringback.sip.agent import UserAgent
 from ringback.sip.effects import (
     Arm,
@@ -254,3 +256,18 @@ class Network:
                 node.agent.sessions,
             )
             assert not node.timers, (node.name, node.timers)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def alice(network: Network) -> Node:
+    return network.node("alice", "192.0.2.1")
+
+
+@pytest.fixture
+def bob(network: Network) -> Node:
+    return network.node("bob", "192.0.2.2")
