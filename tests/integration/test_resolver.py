@@ -91,7 +91,7 @@ async def lookups(server: NameServer, clock: Clock) -> AsyncIterator[Lookups]:
     await lookups.close()
 
 
-async def test_naptr_srv_cname_and_address(lookups: Lookups) -> None:
+async def test_rfc3263_4_1_naptr_srv_cname_and_address(lookups: Lookups) -> None:
     resolver = Resolver(names=lookups)
     (hop,) = await resolver.resolve(Uri.parse("sip:+1555@sip.test"))
     assert (hop.transport, hop.host, hop.port) == ("TCP", "192.0.2.8", 5070)

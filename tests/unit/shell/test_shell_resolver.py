@@ -166,11 +166,15 @@ async def test_known_addresses_ask_nobody(resolver: Resolver, names: FakeNames, 
         ("sip:srv.example;transport=tcp", ""),
     ],
 )
-async def test_tls_verifies_the_name_in_the_uri(resolver: Resolver, uri: str, expected: str) -> None:
+async def test_rfc5922_4_tls_verifies_the_name_in_the_uri(
+    resolver: Resolver, uri: str, expected: str
+) -> None:
     assert {hop.server_name for hop in await resolver.resolve(Uri.parse(uri))} == {expected}
 
 
-async def test_servers_that_fail_on_naptr_and_srv_still_give_the_address(hosts: HostsFile) -> None:
+async def test_rfc3263_4_2_servers_that_fail_on_naptr_and_srv_still_give_the_address(
+    hosts: HostsFile,
+) -> None:
     resolver = Resolver(names=FakeNames(failing={"NAPTR", "SRV"}), hosts=hosts)
     assert brief(await resolver.resolve(Uri.parse("sip:a.example"))) == ["UDP 192.0.2.1 5060"]
 
@@ -199,7 +203,9 @@ async def test_families_in_the_order_of_liking(names: FakeNames, hosts: HostsFil
         await four.resolve(Uri.parse("sip:six.example:5060"))
 
 
-async def test_transports_that_we_do_not_have_are_not_offered(names: FakeNames, hosts: HostsFile) -> None:
+async def test_rfc3263_4_1_transports_that_we_do_not_have_are_not_taken(
+    names: FakeNames, hosts: HostsFile
+) -> None:
     resolver = Resolver(names=names, hosts=hosts, transports=("UDP",))
     assert {hop.transport for hop in await resolver.resolve(Uri.parse("sip:naptr.example"))} == {"UDP"}
     with pytest.raises(ResolutionFailed):
@@ -224,7 +230,7 @@ z.example A 192.0.2.1
         (lambda: 0.2, [5063, 5061, 5062, 5060]),
     ],
 )
-async def test_weights_share_by_chance(
+async def test_rfc2782_weights_share_by_chance(
     chance: Callable[[], float], expected: list[int], hosts: HostsFile
 ) -> None:
     resolver = Resolver(names=FakeNames(WEIGHTED), hosts=hosts, chance=chance)

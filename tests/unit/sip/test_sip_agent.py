@@ -86,7 +86,7 @@ def test_an_ack_is_never_answered(bob: Node) -> None:
 
 
 @pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "INVITE", "OPTIONS", "NOTIFY"])
-def test_481_for_an_unknown_dialog(bob: Node, method: str) -> None:
+def test_rfc3261_12_2_2_an_unknown_dialog_gets_481(bob: Node, method: str) -> None:
     assert statuses(bob.feed(make_request(method, to_tag="unknown"))) == [481]
     assert bob.seen == []
     assert bob.agent.is_idle
@@ -100,7 +100,7 @@ def test_481_for_requests_that_only_a_dialog_or_transaction_has(bob: Node, metho
 @pytest.mark.parametrize(
     ("method", "status"), [("SUBSCRIBE", 489), ("MESSAGE", 405), ("REFER", 405), ("DANCE", 501)]
 )
-def test_methods_that_are_not_served(bob: Node, method: str, status: int) -> None:
+def test_rfc3261_8_2_1_methods_that_are_not_served(bob: Node, method: str, status: int) -> None:
     (response,) = bob.feed(make_request(method))
     assert statuses([response]) == [status]
     assert response.tokens("Allow") == {
@@ -108,20 +108,20 @@ def test_methods_that_are_not_served(bob: Node, method: str, status: int) -> Non
     }  # fmt: skip
 
 
-def test_420_names_the_extensions(bob: Node) -> None:
+def test_rfc3261_8_2_2_3_a_420_names_the_extensions(bob: Node) -> None:
     (response,) = bob.feed(make_request("INVITE", headers=[("Require", "100rel, foo"), ("Require", "bar")]))
     assert statuses([response]) == [420]
     assert response.all("Unsupported") == ["100rel", "foo", "bar"]
     assert bob.seen == []
 
 
-def test_a_known_extension_may_be_required(network: Network) -> None:
+def test_rfc3261_8_2_2_3_a_known_extension_may_be_required(network: Network) -> None:
     node = network.node("edge", "192.0.2.3", extensions=["path"])
     assert node.feed(make_request("REGISTER", headers=[("Require", "Path")])) == []
     assert node.count(Incoming) == 1
 
 
-def test_415_for_an_offer_that_is_no_sdp(bob: Node) -> None:
+def test_rfc3261_8_2_3_an_offer_that_is_no_sdp_gets_415(bob: Node) -> None:
     headers = [("Content-Type", "text/plain")]
     (response,) = bob.feed(make_request("INVITE", headers=headers, body=b"hello"))
     assert statuses([response]) == [415]
@@ -130,12 +130,12 @@ def test_415_for_an_offer_that_is_no_sdp(bob: Node) -> None:
     assert statuses([response]) == [415]
 
 
-def test_416_for_a_scheme_that_is_not_sip(bob: Node) -> None:
+def test_rfc3261_8_2_2_1_a_scheme_that_is_not_sip_gets_416(bob: Node) -> None:
     assert statuses(bob.feed(make_request("INVITE", uri="mailto:bob@example.com"))) == [416]
     assert bob.feed(make_request("INVITE", uri="tel:+14155550100")) == []
 
 
-def test_483_for_an_invite_that_may_not_be_passed_on(network: Network, bob: Node) -> None:
+def test_rfc3261_16_3_an_invite_that_may_not_be_passed_on_gets_483(network: Network, bob: Node) -> None:
     request = make_request("INVITE")
     request.set("Max-Forwards", "0")
     assert statuses(bob.feed(request)) == [483]
@@ -146,7 +146,7 @@ def test_483_for_an_invite_that_may_not_be_passed_on(network: Network, bob: Node
     assert bob.feed(options) == []
 
 
-def test_482_for_a_merged_request(network: Network, bob: Node) -> None:
+def test_rfc3261_8_2_2_2_a_merged_request_gets_482(network: Network, bob: Node) -> None:
     bob.answering(lambda session, request: session.progress(180, network.now))
     bob.feed(make_request("INVITE"))
     assert statuses(bob.feed(make_request("INVITE", branch="z9hG4bKother"))) == [482]
@@ -155,7 +155,7 @@ def test_482_for_a_merged_request(network: Network, bob: Node) -> None:
 
 
 @pytest.mark.parametrize("contact", ["<sip:a@192.0.2.9>, <sip:b@192.0.2.9>", "<mailto:a@example.com>"])
-def test_400_for_an_invite_that_can_make_no_dialog(bob: Node, contact: str) -> None:
+def test_rfc3261_8_1_1_8_an_invite_that_can_make_no_dialog_gets_400(bob: Node, contact: str) -> None:
     request = make_request("INVITE", headers=[("Contact", contact)])
     assert statuses(bob.feed(request)) == [400]
     assert bob.seen == []
@@ -167,7 +167,7 @@ def test_406_for_a_caller_that_cannot_read_sdp(bob: Node) -> None:
         assert bob.feed(make_request("INVITE", headers=[("Accept", accept)])) == []
 
 
-def test_400_for_missing_fields(bob: Node) -> None:
+def test_rfc3261_8_1_1_missing_fields_get_400(bob: Node) -> None:
     request = make_request("OPTIONS")
     request.remove("Call-ID")
     assert statuses(bob.feed(request)) == [400]
@@ -207,7 +207,7 @@ def test_take_and_respond(network: Network, bob: Node) -> None:
     network.assert_idle()
 
 
-def test_cancel_of_a_taken_invite_is_answered_487(network: Network, bob: Node) -> None:
+def test_rfc3261_9_2_a_cancelled_invite_is_answered_487(network: Network, bob: Node) -> None:
     bob.feed(make_request("INVITE"))
     incoming = bob.all(Incoming)[0]
     key, _ = bob.agent.take(incoming.request, incoming.flow, network.now)
@@ -224,7 +224,7 @@ def test_only_an_invite_makes_a_session(network: Network, bob: Node) -> None:
         bob.agent.accept(make_request("OPTIONS"), flow, network.now, contact="<sip:bob@192.0.2.2>")
 
 
-def test_cancel_and_its_invite_get_the_same_tag(network: Network, bob: Node) -> None:
+def test_rfc3261_9_2_cancel_and_its_invite_get_the_same_tag(network: Network, bob: Node) -> None:
     bob.answering(lambda session, request: session.progress(180, network.now))
     bob.feed(make_request("INVITE"))
     ok, terminated = bob.feed(make_request("CANCEL"))
@@ -232,7 +232,7 @@ def test_cancel_and_its_invite_get_the_same_tag(network: Network, bob: Node) -> 
     assert ok.to.tag == terminated.to.tag == bob.sent[1].to.tag
 
 
-def test_cancel_after_the_final_answer_changes_nothing(network: Network, bob: Node) -> None:
+def test_rfc3261_9_2_cancel_after_the_final_answer_changes_nothing(network: Network, bob: Node) -> None:
     answer(bob)
     bob.feed(make_request("INVITE", body=b"offer"))
     assert statuses(bob.feed(make_request("CANCEL"))) == [200]
@@ -250,7 +250,7 @@ def dialog(bob: Node) -> str:
     return tag
 
 
-def test_500_for_a_request_out_of_order(bob: Node) -> None:
+def test_rfc3261_12_2_2_a_request_out_of_order_gets_500(bob: Node) -> None:
     tag = dialog(bob)
     assert statuses(bob.feed(make_request("INFO", branch="z9hG4bK5", to_tag=tag, cseq=5))) == [200]
     assert statuses(bob.feed(make_request("INFO", branch="z9hG4bK4", to_tag=tag, cseq=4))) == [500]
@@ -258,7 +258,7 @@ def test_500_for_a_request_out_of_order(bob: Node) -> None:
     assert statuses(bob.feed(make_request("INFO", branch="z9hG4bK7", to_tag=tag, cseq=90))) == [200]
 
 
-def test_another_from_tag_or_call_id_is_another_dialog(bob: Node) -> None:
+def test_rfc3261_12_another_from_tag_or_call_id_is_another_dialog(bob: Node) -> None:
     tag = dialog(bob)
     assert statuses(bob.feed(make_request("BYE", branch="z9hG4bK1", to_tag=tag, from_tag="x", cseq=2))) == [
         481
@@ -305,7 +305,7 @@ def test_update_with_an_offer_before_the_answer_waits(network: Network, bob: Nod
     assert statuses(bob.feed(update)) == [500]
 
 
-def test_bye_before_the_answer_ends_the_invite_487(network: Network, bob: Node) -> None:
+def test_rfc3261_15_1_2_bye_before_the_answer_ends_the_invite_487(network: Network, bob: Node) -> None:
     bob.answering(lambda session, request: session.progress(180, network.now))
     bob.feed(make_request("INVITE", body=b"offer"))
     tag = bob.sent[-1].to.tag or ""
@@ -460,7 +460,7 @@ def fork(alice: Node, tag: str) -> Response:
     return invite.reply(200, to_tag=tag, headers=[("Contact", f"<sip:{tag}@192.0.2.2>")], body=b"answer")
 
 
-def test_other_2xx_of_a_fork_get_ack_and_bye(network: Network, alice: Node) -> None:
+def test_rfc3261_13_2_2_4_other_2xx_of_a_fork_get_ack_and_bye(network: Network, alice: Node) -> None:
     nobody = network.node("x", "192.0.2.200")
     del network.nodes[nobody.address]
     session = alice.call(nobody)
@@ -531,7 +531,7 @@ class Gate:
 
 
 @pytest.mark.parametrize("field", ["WWW-Authenticate", "Proxy-Authenticate"])
-def test_an_invite_is_sent_again_with_credentials(
+def test_rfc3261_22_2_an_invite_is_sent_again_with_credentials(
     network: Network, alice: Node, bob: Node, field: str
 ) -> None:
     gate = Gate(bob, field)
@@ -552,7 +552,7 @@ def test_an_invite_is_sent_again_with_credentials(
     network.assert_idle()
 
 
-def test_wrong_credentials_are_tried_once(network: Network, alice: Node, bob: Node) -> None:
+def test_rfc3261_22_1_wrong_credentials_are_tried_once(network: Network, alice: Node, bob: Node) -> None:
     gate = Gate(bob)
     session = alice.call(bob, credentials=Login("alice", "wrong"))
     network.run()
@@ -571,7 +571,7 @@ def test_no_credentials_no_second_try(network: Network, alice: Node, bob: Node) 
     network.assert_idle()
 
 
-def test_a_stale_nonce_is_answered_again(network: Network, alice: Node, bob: Node) -> None:
+def test_rfc3261_22_1_a_stale_nonce_is_answered_again(network: Network, alice: Node, bob: Node) -> None:
     gate = Gate(bob)
     gate.stale_once = True
     alice.call(bob, credentials=Login("alice", "secret"))
@@ -580,7 +580,7 @@ def test_a_stale_nonce_is_answered_again(network: Network, alice: Node, bob: Nod
     assert alice.count(Established) == 1
 
 
-def test_a_proxy_and_a_server_may_both_ask(network: Network, alice: Node) -> None:
+def test_rfc3261_22_3_a_proxy_and_a_server_may_both_ask(network: Network, alice: Node) -> None:
     nobody = network.node("x", "192.0.2.99")
     del network.nodes[nobody.address]
     alice.call(nobody, credentials=Login("alice", "secret"))
@@ -609,7 +609,7 @@ def test_endless_stale_challenges_are_given_up(network: Network, alice: Node) ->
     assert alice.endings(session) == ["rejected"]
 
 
-def test_a_request_inside_the_dialog_may_be_challenged(network: Network, alice: Node) -> None:
+def test_rfc3261_22_2_a_request_inside_the_dialog_may_be_challenged(network: Network, alice: Node) -> None:
     nobody = network.node("x", "192.0.2.99")
     del network.nodes[nobody.address]
     session = alice.call(nobody, credentials=Login("alice", "secret"))

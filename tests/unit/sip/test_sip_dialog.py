@@ -27,7 +27,7 @@ def bye_of(dialog: Dialog) -> Request:
     return dialog.request("BYE", dialog.next_seq(), "SIP/2.0/UDP here;branch=z9hG4bK1", 70, (), b"")
 
 
-def test_a_callee_keeps_the_record_routes_in_order() -> None:
+def test_rfc3261_12_1_1_a_callee_keeps_the_record_routes_in_order() -> None:
     bye = bye_of(invited("<sip:p1.example;lr>, <sip:p2.example;lr>", "<sip:p3.example;lr>"))
     assert bye.all("Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>", "<sip:p3.example;lr>"]
     assert bye.raw_uri == "sip:eve@192.0.2.99"
@@ -36,7 +36,7 @@ def test_a_callee_keeps_the_record_routes_in_order() -> None:
     assert str(bye.cseq) == "1 BYE"
 
 
-def test_a_caller_reverses_the_record_routes() -> None:
+def test_rfc3261_12_1_2_a_caller_reverses_the_record_routes() -> None:
     dialog = Dialog("id", "<sip:a@x>;tag=1", "1", "<sip:b@y>", Uri.parse("sip:b@y"))
     routes = [("Record-Route", "<sip:p2.example;lr>"), ("Record-Route", "<sip:p1.example;lr>")]
     answer = make_request("INVITE").reply(
@@ -49,13 +49,13 @@ def test_a_caller_reverses_the_record_routes() -> None:
     assert (dialog.remote_tag, bye.to.tag) == ("2", "2")
 
 
-def test_a_strict_router_gets_itself_in_the_request_uri() -> None:
+def test_rfc3261_12_2_1_1_a_strict_router_gets_itself_in_the_request_uri() -> None:
     bye = bye_of(invited("<sip:strict.example;x=1?h=v>", "<sip:p2.example;lr>"))
     assert bye.raw_uri == "sip:strict.example;x=1"
     assert bye.all("Route") == ["<sip:p2.example;lr>", "<sip:eve@192.0.2.99>"]
 
 
-def test_a_target_refresh_changes_the_target_and_no_route() -> None:
+def test_rfc3261_12_2_1_2_a_target_refresh_changes_the_target_and_no_route() -> None:
     dialog = invited("<sip:p1.example;lr>")
     dialog.retarget(make_request("INVITE", headers=[("Contact", "<sip:new@192.0.2.98>")]))
     bye = bye_of(dialog)

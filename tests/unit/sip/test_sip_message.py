@@ -73,7 +73,7 @@ def test_a_changed_field_is_read_anew() -> None:
         _ = message.via
 
 
-def test_unknown_fields_are_found_in_any_case() -> None:
+def test_rfc3261_7_3_1_unknown_fields_are_found_in_any_case() -> None:
     message = Request("INFO", "sip:a@b", [("X-One", "1"), ("x-one", "2"), ("Y", "3")])
     assert message.raw("X-ONE") == ["1", "2"]
     message.set("X-oNe", "4")
@@ -90,7 +90,7 @@ def test_set_appends_what_is_new_and_drops_what_is_double() -> None:
     assert message.headers == [("Subject", "3"), ("Via", "x"), ("Expires", "60")]
 
 
-def test_only_list_fields_are_split() -> None:
+def test_rfc3261_7_3_1_only_list_fields_are_split() -> None:
     message = Request(
         "INFO", "sip:a@b", [("Supported", "timer, 100rel,"), ("k", "Replaces"), ("Subject", "a, b")]
     )
@@ -100,11 +100,11 @@ def test_only_list_fields_are_split() -> None:
     assert message.all("Require") == []
 
 
-def test_bytes_beyond_the_content_length_are_dropped() -> None:
+def test_rfc3261_18_3_bytes_beyond_the_content_length_are_dropped() -> None:
     assert parse(INVITE + b"junk").body == b"v=0\n"
 
 
-def test_empty_lines_before_the_start_line_are_skipped() -> None:
+def test_rfc3261_7_5_empty_lines_before_the_start_line_are_skipped() -> None:
     assert parse(b"\r\n\r\n" + INVITE).cseq.number == 20
 
 
@@ -211,7 +211,7 @@ def test_what_latin_1_cannot_say_goes_out_as_utf_8() -> None:
     assert "J\u00fcrgen".encode() in message.render()
 
 
-def test_content_length_is_always_right() -> None:
+def test_rfc3261_20_14_content_length_is_always_right() -> None:
     message = Request("INFO", "sip:a@b", [("Content-Length", "999"), ("l", "7")], b"four")
     assert message.render() == b"INFO sip:a@b SIP/2.0\r\nContent-Length: 4\r\n\r\nfour"
 
@@ -224,7 +224,7 @@ def test_no_line_end_gets_into_a_field(value: str) -> None:
         Response(400, value).render()
 
 
-def test_a_reply_copies_what_it_must() -> None:
+def test_rfc3261_8_2_6_2_a_reply_copies_what_it_must() -> None:
     reply = _invite().reply(180, to_tag="b2", headers=[("Contact", "<sip:me@192.0.2.1>")])
     assert reply.headers == [
         ("Via", "SIP/2.0/UDP 192.0.2.9:5062;rport;branch=z9hG4bK1, SIP/2.0/TCP other;branch=z9hG4bK0"),
@@ -279,7 +279,7 @@ def test_rfc3261_18_2_1_received_only_where_it_differs() -> None:
     assert message.via.params == {"branch": "z9hG4bK1", "received": "198.51.100.7"}
 
 
-def test_a_peer_cannot_forge_received() -> None:
+def test_rfc3261_18_2_1_a_peer_cannot_forge_received() -> None:
     message = _invite(b";rport", b";received=203.0.113.1")
     message.stamp_via("192.0.2.9", 40000)
     assert message.via.received == "192.0.2.9"

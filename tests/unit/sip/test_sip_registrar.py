@@ -104,7 +104,7 @@ def test_lifetimes(phone: Phone, contact: str, expires: int | str | None, lifeti
 @pytest.mark.parametrize(
     ("contact", "expires"), [(CONTACT, 599), (CONTACT, 1), (f"{CONTACT};expires=60", 3600)]
 )
-def test_too_brief_a_lifetime_is_refused(
+def test_rfc3261_10_3_7_too_brief_a_lifetime_is_refused(
     registrar: Registrar, phone: Phone, contact: str, expires: int
 ) -> None:
     registered = phone.register(contact, expires=expires)
@@ -112,7 +112,7 @@ def test_too_brief_a_lifetime_is_refused(
     assert registrar.count == 0
 
 
-def test_a_refresh_keeps_one_binding(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_3_7_a_refresh_keeps_one_binding(registrar: Registrar, phone: Phone) -> None:
     phone.register(CONTACT)
     registered = phone.register(CONTACT, now=NOW + 1800)
     assert _kinds(registered) == ["refreshed"]
@@ -128,7 +128,7 @@ def test_a_refresh_from_a_new_nat_port_moves_the_way_back(registrar: Registrar, 
     assert [binding.received.port for binding in registrar.bindings(AOR, NOW)] == [41111]
 
 
-def test_contacts_that_are_equivalent_are_one(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_3_7_contacts_that_are_equivalent_are_one(registrar: Registrar, phone: Phone) -> None:
     phone.register("<sip:%61lice@Host.example;x=1>")
     phone.register("<sip:alice@host.example>")
     assert registrar.count == 1
@@ -148,7 +148,9 @@ def test_the_eleventh_contact_is_refused_and_the_tenth_can_refresh(
     assert phone.register("<sip:alice@10.0.1.2>", now=NOW + 3601).status == 200  # the others have expired
 
 
-def test_a_request_is_carried_out_whole_or_not_at_all(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_3_7_a_request_is_carried_out_whole_or_not_at_all(
+    registrar: Registrar, phone: Phone
+) -> None:
     assert phone.register("<sip:a@1.example>", "<sip:a@2.example>;expires=5").status == 423
     assert phone.register("<sip:a@1.example>", "<mailto:a@2.example>").status == 400
     assert phone.register("<sip:a@1.example>", "junk").status == 400
@@ -157,7 +159,7 @@ def test_a_request_is_carried_out_whole_or_not_at_all(registrar: Registrar, phon
     assert registrar.count == 2
 
 
-def test_unregister(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_2_2_a_contact_that_expires_at_once_is_removed(registrar: Registrar, phone: Phone) -> None:
     phone.register(CONTACT)
     registered = phone.register(CONTACT, expires=0)
     assert (registered.status, registered.headers, _kinds(registered)) == (200, [], ["removed"])
@@ -166,13 +168,13 @@ def test_unregister(registrar: Registrar, phone: Phone) -> None:
     assert (again.status, again.changes) == (200, [])
 
 
-def test_a_fetch_changes_nothing(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_2_3_a_fetch_changes_nothing(registrar: Registrar, phone: Phone) -> None:
     phone.register(f"{CONTACT};q=0.5;expires=1000")
     registered = phone.register(now=NOW + 400)
     assert _said(registered) == (200, [("Contact", f"{CONTACT};expires=600;q=0.5")], None)
 
 
-def test_the_wildcard_removes_everything(registrar: Registrar, phone: Phone) -> None:
+def test_rfc3261_10_2_2_the_wildcard_removes_everything(registrar: Registrar, phone: Phone) -> None:
     phone.register(CONTACT)
     Phone(registrar, "reg2").register("<sip:alice@10.0.0.6>")
     assert phone.register("*").status == 400
@@ -218,7 +220,7 @@ def test_malformed_instances_are_refused(phone: Phone, more: str) -> None:
     assert phone.register(f"{CONTACT};{more}").status == 400
 
 
-def test_preferred_contacts_come_first_then_the_freshest(registrar: Registrar) -> None:
+def test_rfc3261_10_2_1_2_preferred_contacts_come_first_then_the_freshest(registrar: Registrar) -> None:
     for number, q in enumerate(("0.5", "1", "0.5")):
         Phone(registrar, f"reg{number}").register(f"<sip:{number}@h>;q={q}", now=NOW + number)
     assert [binding.contact.user for binding in registrar.bindings(AOR, NOW + 3)] == ["1", "2", "0"]

@@ -88,7 +88,7 @@ def test_rejection() -> None:
     network.assert_idle()
 
 
-def test_cancel_while_ringing() -> None:
+def test_rfc3261_9_1_cancel_while_ringing() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.progress(180, network.now))
@@ -106,7 +106,7 @@ def test_cancel_while_ringing() -> None:
 # -- the races of CANCEL
 
 
-def test_hangup_before_any_answer_cancels_when_the_first_one_comes() -> None:
+def test_rfc3261_9_1_nothing_is_cancelled_before_the_first_answer_comes() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.progress(180, network.now))
@@ -121,7 +121,7 @@ def test_hangup_before_any_answer_cancels_when_the_first_one_comes() -> None:
     network.assert_idle()
 
 
-def test_cancel_crosses_the_200() -> None:
+def test_rfc3261_9_1_a_200_that_crossed_the_cancel_gets_ack_and_bye() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.progress(180, network.now))
@@ -137,7 +137,7 @@ def test_cancel_crosses_the_200() -> None:
     network.assert_idle()
 
 
-def test_no_final_answer_after_cancel_frees_the_transaction() -> None:
+def test_rfc3261_9_1_no_final_answer_after_cancel_frees_the_transaction() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.progress(180, network.now))
@@ -186,7 +186,7 @@ def test_commands_that_come_too_late_do_nothing() -> None:
 # -- the 2xx and its ACK
 
 
-def test_2xx_is_repeated_until_the_ack_and_then_bye() -> None:
+def test_rfc3261_13_3_1_4_a_2xx_is_repeated_for_its_ack_and_then_bye() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
     bob.answering(lambda session, request: session.answer(b"answer", network.now))
@@ -200,7 +200,7 @@ def test_2xx_is_repeated_until_the_ack_and_then_bye() -> None:
     network.assert_idle()
 
 
-def test_2xx_is_repeated_over_streams_too() -> None:
+def test_rfc3261_13_3_1_4_a_2xx_is_repeated_over_streams_too() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
     bob.answering(lambda session, request: session.answer(b"answer", network.now))
@@ -210,7 +210,7 @@ def test_2xx_is_repeated_over_streams_too() -> None:
     assert bob.times("200 INVITE") == [0, 0.5, 1.5]  # RFC 3261 section 13.3.1.4
 
 
-def test_hangup_before_the_ack_waits_for_it() -> None:
+def test_rfc3261_15_hangup_before_the_ack_waits_for_it() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
     bob.answering(lambda session, request: session.answer(b"answer", network.now))
@@ -228,7 +228,7 @@ def test_hangup_before_the_ack_waits_for_it() -> None:
     network.assert_idle()
 
 
-def test_lost_ack_is_repeated_for_each_2xx() -> None:
+def test_rfc3261_13_2_2_4_a_lost_ack_is_repeated_for_each_2xx() -> None:
     network = Network()
     alice, bob = pair(network)
     ring_and_answer(bob)
@@ -249,7 +249,7 @@ def test_lost_ack_is_repeated_for_each_2xx() -> None:
     assert bob.count(Confirmed) == 1
 
 
-def test_ringing_is_repeated_every_minute() -> None:
+def test_rfc3261_13_3_1_1_ringing_is_repeated_every_minute() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.progress(180, network.now))
@@ -264,7 +264,7 @@ def test_ringing_is_repeated_every_minute() -> None:
 # -- offers in unusual places
 
 
-def test_invite_without_an_offer() -> None:
+def test_rfc3261_13_2_1_an_invite_without_an_offer() -> None:
     network = Network()
     alice, bob = pair(network)
     bob.answering(lambda session, request: session.answer(b"their offer", network.now))
@@ -302,7 +302,7 @@ def connected(network: Network) -> tuple[Node, Node, InviteSession, InviteSessio
     return alice, bob, session, bob.sessions[0]
 
 
-def test_reinvite_and_its_answer() -> None:
+def test_rfc3261_14_1_a_reinvite_and_its_answer() -> None:
     network = Network()
     alice, bob, session, callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.accept_reoffer(b"held", network.now)
@@ -336,7 +336,7 @@ def test_reinvite_refused_leaves_the_session() -> None:
     network.assert_idle()
 
 
-def test_reinvite_without_an_offer() -> None:
+def test_rfc3261_14_2_a_reinvite_without_an_offer() -> None:
     network = Network()
     alice, bob, session, callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.accept_reoffer(b"their offer", network.now)
@@ -364,7 +364,7 @@ def test_hangup_while_a_reinvites_offer_is_unanswered() -> None:
     network.assert_idle()
 
 
-def test_glare_is_refused_491_and_the_owner_of_the_call_id_waits_longer() -> None:
+def test_rfc3261_14_1_glare_gets_491_and_the_owner_of_the_call_id_waits_longer() -> None:
     network = Network()
     alice, bob, session, callee = connected(network)
     for node in (alice, bob):
@@ -385,7 +385,7 @@ def test_glare_is_refused_491_and_the_owner_of_the_call_id_waits_longer() -> Non
     network.assert_idle()
 
 
-def test_glare_retry_goes_out_when_nothing_came_between() -> None:
+def test_rfc3261_14_1_an_offer_that_met_glare_is_sent_again() -> None:
     network = Network()
     alice, bob, session, _callee = connected(network)
     answers = [491, 491]
@@ -505,7 +505,7 @@ def test_reinvite_gets_no_answer() -> None:
 
 
 @pytest.mark.parametrize(("status", "cause"), [(481, "rejected"), (408, "timeout")])
-def test_481_and_408_to_a_reinvite_end_the_session(status: int, cause: str) -> None:
+def test_rfc3261_12_2_1_2_a_481_or_408_ends_the_session(status: int, cause: str) -> None:
     network = Network()
     alice, bob, session, _callee = connected(network)
     bob.on[Reoffered] = lambda effect: effect.session.refuse_reoffer(status, network.now)
@@ -532,7 +532,7 @@ def test_info_both_ways() -> None:
     assert bob.all(InfoAnswered) == [InfoAnswered(callee, 200)]
 
 
-def test_crossing_byes_end_both_sides_once() -> None:
+def test_rfc3261_15_1_1_crossing_byes_end_both_sides_once() -> None:
     network = Network()
     alice, bob, session, callee = connected(network)
     alice.run(session.hangup(network.now))
@@ -544,7 +544,7 @@ def test_crossing_byes_end_both_sides_once() -> None:
     network.assert_idle()
 
 
-def test_bye_without_an_answer_leaves_nothing() -> None:
+def test_rfc3261_15_1_1_bye_without_an_answer_leaves_nothing() -> None:
     network = Network()
     alice, _bob, session, _callee = connected(network)
     network.weather = lambda data: ()

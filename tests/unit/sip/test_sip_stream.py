@@ -29,7 +29,7 @@ def _numbers(items: list[object]) -> list[int]:
     return [item.cseq.number for item in items if isinstance(item, Request | Response)]
 
 
-def test_several_messages_in_one_piece() -> None:
+def test_rfc3261_18_3_several_messages_in_one_piece() -> None:
     parser = StreamParser()
     items = parser.feed(_message(1, b"body") + _message(2) + _message(3, b"\r\n\r\n"))
     assert _numbers(list(items)) == [1, 2, 3]
@@ -37,7 +37,7 @@ def test_several_messages_in_one_piece() -> None:
     assert parser.is_idle
 
 
-def test_messages_byte_by_byte() -> None:
+def test_rfc3261_18_3_messages_byte_by_byte() -> None:
     parser = StreamParser()
     items = [item for byte in _message(1, b"body") + _message(2, b"x") for item in parser.feed(bytes([byte]))]
     assert _numbers(list(items)) == [1, 2]
@@ -85,7 +85,7 @@ def test_a_wrong_message_does_not_end_the_stream() -> None:
         (b"INFO sip:bob@example.com SIP/2.0", b"GET / HTTP/1.1"),
     ],
 )
-def test_a_stream_without_clear_framing_is_lost(old_new: tuple[bytes, bytes]) -> None:
+def test_rfc3261_18_3_a_stream_without_clear_framing_is_lost(old_new: tuple[bytes, bytes]) -> None:
     parser = StreamParser()
     data = _message(1).replace(*old_new)
     with pytest.raises(SipSyntaxError) as caught:
