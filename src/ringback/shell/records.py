@@ -13,7 +13,7 @@ from ringback.call.effects import Note
 from ringback.call.numbers import is_e164
 from ringback.shell.live import LiveCall
 from ringback.shell.vault import public
-from ringback.store import Store, new_sid
+from ringback.store import Store, new_sid, written
 from ringback.store.limits import JOURNAL_BYTES
 from ringback.store.packing import packed
 
@@ -102,7 +102,7 @@ class Records:
         """The call's dialog stands: keep it, so that the next run can hang up if this one dies."""
         session = call.leg.session
         if session is not None:
-            self._store.facts.put("calls", {"sid": call.sid, "dialogs": [session.record()]})
+            self._store.facts.put("calls", {"sid": call.sid, "dialogs": written([session.record()])})
 
     def when_kept(self, told: Callable[[], None]) -> None:
         """Call back once everything so far is on disk."""

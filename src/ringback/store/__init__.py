@@ -3,6 +3,7 @@
 from ringback.store.credentials import Digests, digests
 from ringback.store.errors import Conflict, SchemaTooNew, StoreError, Unavailable, UsageError
 from ringback.store.repository import Page
+from ringback.store.rows import written
 from ringback.store.sids import Secret, derived_sid, new_auth_token, new_sid
 from ringback.store.store import Store
 
@@ -20,4 +21,5 @@ __all__ = [
     "digests",
     "new_auth_token",
     "new_sid",
+    "written",
 ]

@@ -1,10 +1,12 @@
 """Rows on their way in: only known columns, only values that every database takes, dates filled in."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+import msgspec
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, LargeBinary, Table, Text
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -16,6 +18,8 @@ from ringback.store.tables import SID_PREFIXES, metadata
 
 Row = dict[str, Any]
 """One row as stored: Twilio's field names, aware UTC datetimes."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 def table_named(name: str) -> Table:
@@ -149,7 +153,17 @@ def _blob(value: Any) -> Any:
     raise _refusal(f"at most {JOURNAL_BYTES} bytes", value)
 
 
+def written(value: dict[str, Any] | list[Any]) -> bytes:
+    """Return a value of a JSON column as text: a row that waits may have it so, which is less to keep and to look through."""
+    try:
+        return _encode(value)
+    except (UnicodeEncodeError, TypeError):  # as in ringback.call.journal
+        return json.dumps(value).encode()
+
+
 def _data(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return json.loads(value)
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, dict | list):

@@ -8,9 +8,8 @@ checked and turned into what SQLite stores in one step. Through SQLAlchemy the s
 """
 
 import asyncio
-import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -20,7 +19,6 @@ from sys import intern
 from threading import Thread
 from typing import Any
 
-import msgspec
 from sqlalchemy import JSON, Column, Insert, Table, Text, Update
 from sqlalchemy.dialects import sqlite
 
@@ -28,7 +26,7 @@ from ringback.store.columns import UtcDateTime
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Rejected
 from ringback.store.failures import plain_reason
-from ringback.store.rows import Row, check_of, default_of, key_of
+from ringback.store.rows import Row, check_of, default_of, key_of, written
 from ringback.store.statements import ROW_KEY, delete_row, put_row
 from ringback.store.tables import metadata
 
@@ -48,14 +46,15 @@ _HARMLESS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLIT
 
 _DATES = ("date_created", "date_updated")
 
-_encode = msgspec.json.Encoder().encode
 _DIALECT = sqlite.dialect(paramstyle="qmark")
+
+Parameters = Sequence[Any]
 
 
 class Prepared:
     """A statement's text, and how its parameters are made of a row."""
 
-    __slots__ = ("_checks", "_dates", "_defaults", "_made", "_pick", "_texts", "sql")
+    __slots__ = ("_checks", "_lacking", "_made", "_pick", "_texts", "sql")
 
     def __init__(self, statement: Insert | Update, table: Table, columns: tuple[str, ...]) -> None:
         keys = sorted({*columns, *_DATES}) if isinstance(statement, Insert) else None
@@ -64,41 +63,46 @@ class Prepared:
         names = [
             intern(str(key_of(table) if name == ROW_KEY else name)) for name in compiled.positiontup or ()
         ]
-        texts = [name for name in names if isinstance(table.columns[name].type, Text)]
         self.sql = str(compiled)
-        given = set(columns)
-        self._dates = [name for name in names if name in _DATES and name not in given]
-        lacking = [name for name in names if name not in given and name not in _DATES]
-        self._defaults = [(name, default_of(table.columns[name])) for name in lacking]
-        self._pick: Callable[[Row], tuple[Any, ...]] = itemgetter(*names)
-        self._texts: Callable[[Row], tuple[Any, ...]] = itemgetter(*texts, texts[0])
-        self._checks = [(name, check_of(table.columns[name])) for name in texts]
+        given = [name for name in names if name in columns]
+        self._pick: Callable[[Row], tuple[Any, ...]] = itemgetter(*given, given[0])
+        self._lacking = [
+            (place, None if name in _DATES else default_of(table.columns[name]), name in _DATES)
+            for place, name in enumerate(names)
+            if name not in columns
+        ]
+        texts = [place for place, name in enumerate(names) if isinstance(table.columns[name].type, Text)]
+        self._texts: Callable[[list[Any]], tuple[Any, ...]] = itemgetter(*texts, texts[0])
+        self._checks = [(place, check_of(table.columns[names[place]])) for place in texts]
         self._made = [
-            (name, _made_of(table.columns[name])) for name in names if name in given and name not in texts
+            (place, _made_of(table.columns[name]))
+            for place, name in enumerate(names)
+            if name in columns and place not in texts
         ]
 
-    def values(self, given: Row, now: str) -> tuple[Any, ...]:
+    def values(self, given: Row, now: str) -> list[Any]:
         """Return the parameters for a row; dates that it lacks are `now`. Raises UsageError for a value of the wrong kind.
 
         Text is looked at as a whole first: what is plain ASCII needs no further check.
         """
-        row = given.copy()
-        for name in self._dates:
-            row[name] = now
-        for name, value in self._defaults:
-            row[name] = value
+        row = [*self._pick(given)]
+        del row[-1]  # is there twice, because of one column alone there would be no tuple
+        for place, default, is_date in self._lacking:
+            row.insert(place, now if is_date else default)
         try:
             text = "".join(filter(None, self._texts(row)))
             plain = text.isascii() and "\x00" not in text
         except TypeError:
             plain = False
         if not plain:
-            row |= {name: check(row[name]) for name, check in self._checks if row[name] is not None}
-        for name, made_of in self._made:
-            value = row[name]
+            for place, check in self._checks:
+                if row[place] is not None:
+                    row[place] = check(row[place])
+        for place, made_of in self._made:
+            value = row[place]
             if value is not None:
-                row[name] = made_of(value)
-        return self._pick(row)
+                row[place] = made_of(value)
+        return row
 
 
 class FileSaver:
@@ -240,11 +244,11 @@ class Writing:
             self.close()
 
 
-def _statements(batch: Batch, now: datetime) -> list[tuple[str, list[tuple[Any, ...]]]]:
+def _statements(batch: Batch, now: datetime) -> list[tuple[str, list[Parameters]]]:
     """Return deletions first, then one statement for each table and set of columns."""
     text = _moment(now)
-    deletions: dict[str, list[tuple[Any, ...]]] = {}
-    puts: dict[str, list[tuple[Any, ...]]] = {}
+    deletions: dict[str, list[Parameters]] = {}
+    puts: dict[str, list[Parameters]] = {}
     for (table_name, key), fact in batch.items():
         if fact.wipe:
             deletions.setdefault(_deletion(table_name), []).append((key,))
@@ -282,17 +286,10 @@ def _made_of(column: Column[Any]) -> Callable[[Any], Any]:
             # Nearly all are the second that it is now.
             return lru_cache(maxsize=256)(lambda value: _moment(check(value)))
         case JSON():
-            return lambda value: _json(check(value))
+            return lambda value: (value if type(value) is bytes else written(check(value))).decode()
     return check
 
 
 def _moment(utc: datetime) -> str:
     """Return a moment as the column type `UtcDateTime` stores it."""
     return utc.replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _json(value: Any) -> str:
-    try:
-        return _encode(value).decode()
-    except (UnicodeEncodeError, TypeError):  # as in ringback.call.journal
-        return json.dumps(value)
