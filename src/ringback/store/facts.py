@@ -6,7 +6,7 @@
 
 `put` never waits and judges nothing but names; values are judged when they are saved, once for all changes of a row
 that came together. The first row that waits sets the clock: 50 ms later all are committed, up to 2,000 at a time.
-Who waits for the disk (`when_kept`, `flush`) hurries that, but commits begin 20 ms apart, so that on a busy server
+Who waits for the disk (`when_kept`, `flush`) hurries that, but commits begin 40 ms apart, so that on a busy server
 one commit serves all that wait. A database that is locked, full or gone is tried again, 0.1 s to 5 s apart; newer
 values of a row join the waiting ones. When 100,000 rows wait, further rows are refused and counted; journals and what
 else explains a call make room for the records of calls from half of that on.

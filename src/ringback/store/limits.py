@@ -4,9 +4,9 @@ GATHER_FOR = 0.05
 """Seconds that the facts writer waits for company before it commits: half of the promised 100 ms, the
 other half is left to the commit itself."""
 
-COMMITS_APART = 0.02
+COMMITS_APART = 0.04
 """Seconds from one commit's begin to the next at least: an answer may wait so long for its call's dialog to be on disk,
-which nobody hears; with 100 calls a second each commit serves two of them."""
+which nobody hears; with 60 calls a second each commit serves two or three of them, with 20 ms hardly more than one."""
 
 PENDING_ROWS = 100_000
 """Distinct rows waiting for the disk: about 100 s of 1,000 calls a second, 150 MB of Python objects."""
