@@ -11,7 +11,8 @@ from starlette.routing import Route
 from ringback.functions import limits
 from ringback.functions.project import ProjectFile
 from ringback.shell.local_http import LocalAnswer, LocalRequest
-from ringback.shell.project_http import BODILESS, ProjectHandler, media_type, plain
+from ringback.shell.project_http import BODILESS, ProjectHandler, media_type
+from ringback.shell.project_request import plain
 
 
 def create_project_routes(handler: ProjectHandler, *, at_root: bool = False) -> list[Route]:
