@@ -1,6 +1,6 @@
 """Connections of strangers in a process of their own: opened, and then nothing, or too little, or too much.
 
-`python -m adversity.crowd HOST PORT DOMAIN SECONDS RATE HELD KIND` prints how many it opened, how many the server closed, and how
+`python -m adversity.crowd HOST PORT DOMAIN SECONDS RATE HELD ADDRESSES KIND` prints how many it opened, how many the server closed, and how
 many were open at most.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from adversity.burden import message
 
 ADDRESSES = 250
-"""127.10.0.1 and so on: each opens less than one address may."""
+"""127.10.0.1 and so on: each of so many opens less than one address may."""
 TURN = 0.01
 
 
@@ -35,8 +35,10 @@ def hello() -> bytes:
 class Crowd:
     """``act`` is told of a socket once a second while it is open, and at first when it has opened."""
 
-    def __init__(self, server: tuple[str, int], act: Callable[[socket.socket, int], None], held: int) -> None:
-        self.server, self.act, self.held = server, act, held
+    def __init__(
+        self, server: tuple[str, int], act: Callable[[socket.socket, int], None], held: int, addresses: int
+    ) -> None:
+        self.server, self.act, self.held, self.addresses = server, act, held, addresses
         self.opened = self.closed = self.most = 0
         self._poll = select.epoll()
         self._open: dict[int, tuple[socket.socket, int]] = {}
@@ -48,7 +50,7 @@ class Crowd:
         sock = socket.socket()
         sock.setblocking(False)
         n = self.opened
-        sock.bind((f"127.10.0.{n % ADDRESSES + 1}", 0))
+        sock.bind((f"127.10.0.{n % self.addresses + 1}", 0))
         if (problem := sock.connect_ex(self.server)) not in (0, errno.EINPROGRESS):
             sock.close()
             raise OSError(problem, "connect")
@@ -133,11 +135,37 @@ def acts(domain: str) -> dict[str, Callable[[socket.socket, int], None]]:
 
 KINDS = ("silent", "trickle", "tls", "unread", "hoard")
 
+BIG_ASSET = "/assets/big.bin"
+HTTP = {
+    "http-head": b"GET /ringback/v1/vitals HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+    "http-body": b"POST /2010-04-01/Accounts.json HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n",
+    "http-idle": b"GET /ringback/v1/vitals HTTP/1.1\r\nHost: x\r\n\r\n",
+    "http-unread": f"GET {BIG_ASSET} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+}
+"""What connections to the HTTP port begin with; the first two go on with one byte a second."""
+
+
+def http_act(kind: str) -> Callable[[socket.socket, int], None]:
+    """What a kind of ``HTTP`` does."""
+    said = set[int]()
+
+    def act(sock: socket.socket, n: int) -> None:
+        if n not in said:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            said.add(n)
+            sock.send(HTTP[kind])
+        elif kind in ("http-head", "http-body"):
+            sock.send(b"x")
+
+    return act
+
 
 if __name__ == "__main__":
-    _, HOST, PORT, DOMAIN, SECONDS, RATE, HELD, KIND = sys.argv
+    _, HOST, PORT, DOMAIN, SECONDS, RATE, HELD, FROM, KIND = sys.argv
     _, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))
-    crowd = Crowd((HOST, int(PORT)), acts(DOMAIN)[KIND], int(HELD))
+    crowd = Crowd(
+        (HOST, int(PORT)), http_act(KIND) if KIND in HTTP else acts(DOMAIN)[KIND], int(HELD), int(FROM)
+    )
     crowd.run(float(SECONDS), float(RATE))
     print(crowd.opened, crowd.closed, crowd.most)

@@ -88,7 +88,7 @@ async def test_a_crowd_of_connections(scene: Scene, kind: str) -> None:
     memory, used = burden.resident(pid), burden.cpu(pid)
     crowded = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "adversity.crowd", *map(str, server.sips if kind == "tls" else server.sip)),
-        *(server.domain, str(SECONDS), str(RATE), str(HELD), kind),
+        *(server.domain, str(SECONDS), str(RATE), str(HELD), str(crowd.ADDRESSES), kind),
         cwd=Path(crowd.__file__).parents[1],
         stdout=asyncio.subprocess.PIPE,
     )

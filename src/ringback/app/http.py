@@ -1,40 +1,30 @@
-"""The HTTP server: uvicorn, whose start, stop and signals belong to us.
-
-A connection whose request does not become whole is closed after a while: uvicorn itself waits for ever, so that
-whoever opens connections and says nothing could use up all that a server has.
-"""
+"""The HTTP server: uvicorn, whose start, stop, signals and connections (ringback.app.http_connections) belong to us."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.server import ServerState
 
 from ringback.app.errors import Unusable
+from ringback.app.http_connections import Door
+from ringback.app.limits import HTTP_CONNECTIONS
 from ringback.app.settings import Address
 
 BACKLOG = 2048
 
-REQUEST_WITHIN = 15.0
-"""Seconds in which a request must have come in whole: what Twilio gives a whole webhook."""
+UNTAKEN = 128 * 1024
+"""Bytes that the kernel holds for a peer that does not take them; left to itself, it would hold megabytes for each."""
 
 IDLE = 5.0
 """Seconds that a connection is kept for another request: uvicorn's own default."""
-
-SECOND_LOOK = 0.05
-"""Seconds from the end of that time until the connection is closed: an event loop that was busy meanwhile reads first."""
-
-SWEEP_EVERY = 2.5
-"""Seconds between looks for connections that are too slow."""
 
 
 class _State(ServerState):
@@ -82,39 +72,6 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    def timeout_keep_alive_handler(self) -> None:
-        """Nothing came for long. A late loop runs timers before it reads, and a request may lie there: it would be lost."""
-        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
-
-
-class _Slow:
-    """Finds connections that have owed the rest of the same request for too long."""
-
-    def __init__(self) -> None:
-        self._owing: dict[Any, tuple[Any, float]] = {}
-
-    def among(self, connections: Iterable[Any], now: float) -> list[Any]:
-        """Those of the connections (uvicorn's protocols) that are to be closed."""
-        owing = {}
-        for protocol in connections:
-            cycle = protocol.cycle
-            if self._is_owing(protocol, cycle):
-                before, since = self._owing.get(protocol, (cycle, now))
-                owing[protocol] = (cycle, since if before is cycle else now)
-        self._owing = owing
-        return [protocol for protocol, (_, since) in owing.items() if now - since >= REQUEST_WITHIN]
-
-    @staticmethod
-    def _is_owing(protocol: Any, cycle: Any) -> bool:
-        if cycle is None:
-            return True
-        if cycle.response_complete:
-            # Idle ones have uvicorn's own timer; without it another request has begun.
-            return protocol.timeout_keep_alive_task is None
-        return bool(cycle.more_body)
-
-
 class HttpServer:
     """Listens at one address; port 0 takes any."""
 
@@ -122,7 +79,7 @@ class HttpServer:
         self.address = wanted
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._door: Door | None = None
 
     @property
     def url(self) -> str:
@@ -130,12 +87,14 @@ class HttpServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address.host, self.address.host)
         return f"http://{Address(host, self.address.port)}"
 
-    async def start(self, app: ASGIApp) -> None:
-        """Bind and serve. Raises Unusable when the address is taken."""
+    async def start(self, app: ASGIApp, most: int = HTTP_CONNECTIONS) -> None:
+        """Bind and serve, ``most`` connections at once. Raises Unusable when the address is taken."""
         family = socket.AF_INET6 if ":" in self.address.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         try:
+            listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNTAKEN)  # what is accepted has it too
             listener.bind(tuple(self.address))
             listener.listen(BACKLOG)
         except OSError as problem:
@@ -148,31 +107,25 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="error",  # what strangers send is none of the operator's errors, and must not fill a disk
             access_log=False,
             lifespan="off",
             server_header=False,
-            http=_Protocol,
             timeout_keep_alive=IDLE,  # type: ignore[arg-type]  # any number of seconds will do
             timeout_graceful_shutdown=2,
-            limit_concurrency=2_000,
+            limit_concurrency=2 * most,  # the door lets in half of that; some who were cut are about to end
             ws="none",
         )
         self._server = _Uvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        self._task = asyncio.create_task(self._server.serve(sockets=[]), name="http")
         await self._server.up.wait()
-        self._sweeping = asyncio.create_task(self._sweep(self._server), name="slow HTTP connections")
-
-    async def _sweep(self, server: _Uvicorn) -> None:
-        slow, loop = _Slow(), asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(SWEEP_EVERY)
-            for protocol in slow.among(server.server_state.connections, loop.time()):
-                protocol.transport.close()
+        self._door = Door(listener, self._server, most)
 
     async def stop(self) -> None:
         """Finish the requests in hand, and close."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-        if self._server is not None and self._task is not None:
-            self._server.leave()
-            await self._task
+        if self._door is None or self._server is None or self._task is None:
+            return
+        self._door.close()
+        self._server.leave()
+        await self._task
+        await self._door.closed()

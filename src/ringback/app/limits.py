@@ -15,6 +15,15 @@ DESCRIPTORS_KEPT = 512
 SHARE_OF_STREAMS = 0.25
 """Of the other descriptors: strangers open streams, and must not leave calls without."""
 
+HTTP_CONNECTIONS = 2_000
+"""At most: each costs a descriptor and some 15 kB."""
+
+HTTP_CONNECTIONS_KEPT = 200
+"""Of the descriptors that are kept, HTTP's."""
+
+SHARE_OF_HTTP = 0.05
+"""Of the other descriptors."""
+
 SANDBOX_RTP = 400
 """Ports at the top of the RTP range that are the sandbox carrier's: a hundred calls and their mirrors."""
 
@@ -31,7 +40,8 @@ def most_calls(wanted: int, rtp_ports: tuple[int, int], descriptors: int) -> int
     """Legs that may be up at once before descriptors or RTP ports run out; ``wanted`` 0 is as many as go."""
     low, high = rtp_ports
     by_ports = (high - low + 1 - SANDBOX_RTP) // 2
-    by_files = (descriptors - DESCRIPTORS_KEPT - most_streams(descriptors)) // DESCRIPTORS_A_LEG
+    for_http = most_http_connections(descriptors) - HTTP_CONNECTIONS_KEPT
+    by_files = (descriptors - DESCRIPTORS_KEPT - for_http - most_streams(descriptors)) // DESCRIPTORS_A_LEG
     room = max(1, min(by_ports, by_files))
     return min(wanted, room) if wanted else room
 
@@ -40,3 +50,9 @@ def most_streams(descriptors: int) -> int:
     """SIP streams that may be open at once before calls would want for descriptors."""
     share = int((descriptors - DESCRIPTORS_KEPT) * SHARE_OF_STREAMS)
     return max(1, min(TransportLimits().streams, share))
+
+
+def most_http_connections(descriptors: int) -> int:
+    """HTTP connections that may be open at once."""
+    share = int((descriptors - DESCRIPTORS_KEPT) * SHARE_OF_HTTP)
+    return min(HTTP_CONNECTIONS, HTTP_CONNECTIONS_KEPT + max(0, share))

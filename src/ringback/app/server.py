@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from ringback import twins
 from ringback.app.errors import Unusable
 from ringback.app.http import HttpServer
-from ringback.app.limits import SANDBOX_RTP, most_calls, most_streams, raise_file_limit
+from ringback.app.limits import SANDBOX_RTP, most_calls, most_http_connections, most_streams, raise_file_limit
 from ringback.app.project import ProjectDirectory, Running
 from ringback.app.reachable import reachable_address
 from ringback.app.settings import HTTP, SIP, SIPS, Address, Settings
@@ -292,7 +292,8 @@ class Server:
             *create_project_routes(self._handler),
         ]
         unserved: dict[Any, Any] = {404: nothing_here, 405: nothing_here, ClientDisconnect: client_gone}
-        await self.http.start(Starlette(routes=routes, exception_handlers=unserved))
+        app = Starlette(routes=routes, exception_handlers=unserved)
+        await self.http.start(app, most_http_connections(raise_file_limit()))
         self.functions.base_url = self.http.url
         await self.functions.start()
         self._stack.push_async_callback(self._tasks.close)

@@ -15,6 +15,10 @@ from ringback.shell.project_http import BODILESS, ProjectHandler, media_type
 from ringback.shell.project_request import plain
 
 
+class _Asset(FileResponse):
+    chunk_size = 16 * 1024  # bytes, which whoever does not take them makes us hold
+
+
 def create_project_routes(handler: ProjectHandler, *, at_root: bool = False) -> list[Route]:
     """Starlette routes for a handler. With `at_root`, Functions and assets also answer at /NAME, as on Twilio's
     own domains; these routes take every path that is left, so they must be the last of all."""
@@ -27,7 +31,7 @@ def create_project_routes(handler: ProjectHandler, *, at_root: bool = False) -> 
     async def asset(request: Request) -> Response:
         item = handler.asset(await to_local(request), request.path_params["name"])
         if isinstance(item, ProjectFile):
-            return FileResponse(item.path, media_type=media_type(item.path))
+            return _Asset(item.path, media_type=media_type(item.path))
         return _to_starlette(item or plain(404, "there is nothing at this URL"))
 
     everything = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"]

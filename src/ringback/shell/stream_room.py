@@ -1,19 +1,21 @@
 """Which accepted stream gives way when there is no room for another.
 
     accepted --> silent --a message--> heard --the guard vouches for it--> proven
-       \\--no room: the silent stream that waited longest is cut, else the stranger unheard for longest-->
+       \\--no room: the silent stream that waited longest is cut, or the stranger unheard for longest-->
        \\--nobody to cut: all are proven--> refused
 
+Of the silent and the heard, the more give way: who has just come has time to speak, however many strangers spoke before, and
+who spoke stays, however many say nothing.
+
 A stream is a stranger's until its address and port are vouched for: it registered, it called with the right password,
-we called it. However many strangers come, from however many addresses, no proven stream is cut for them.
+we called it. However many strangers come, from however many addresses, no proven stream is cut for them. Of HTTP, where
+nobody is vouched for, the connections whose request is answered are kept (ringback.app.http_connections).
 """
 
 from __future__ import annotations
 
 import socket
 from collections import OrderedDict
-from collections.abc import Iterator
-from itertools import chain
 from typing import Final, Protocol
 
 from .guard import Guard, Source
@@ -50,8 +52,10 @@ class _Strangers:
         self.heard: OrderedDict[int, Guest] = OrderedDict()
         self.count = 0  # with the proven ones
 
-    def in_turn(self) -> Iterator[Guest]:
-        return chain(self.silent.values(), self.heard.values())
+    def first(self) -> Guest | None:
+        """The one that gives way."""
+        more = self.silent if len(self.silent) >= len(self.heard) else self.heard
+        return next(iter(more.values()), None)
 
     def drop(self, number: int) -> None:
         self.silent.pop(number, None)
@@ -107,8 +111,7 @@ class StreamRoom:
             return None
         if everybody.count >= self._limits.streams and not self._cut(everybody, cut):
             return None
-        while len(everybody.silent) + len(everybody.heard) >= self._strangers:
-            self._cut_or_prove(next(everybody.in_turn()), cut)
+        cut += self._cut_beyond(self._strangers - 1)
         own = self._by_source.setdefault(source, _Strangers())
         for place in (own, everybody):
             place.count += 1
@@ -118,13 +121,13 @@ class StreamRoom:
 
     def _cut(self, among: _Strangers, cut: list[Guest]) -> bool:
         """Have the first stranger go; False when there is none."""
-        while (guest := next(among.in_turn(), None)) is not None:
+        while (guest := among.first()) is not None:
             if self._cut_or_prove(guest, cut):
                 return True
         return False
 
-    def _cut_or_prove(self, guest: Guest, cut: list[Guest]) -> bool:
-        if self.is_proven(guest):
+    def _cut_or_prove(self, guest: Guest | None, cut: list[Guest]) -> bool:
+        if guest is None or self.is_proven(guest):
             return False
         self.leave(guest)
         cut.append(guest)
@@ -147,6 +150,25 @@ class StreamRoom:
         if not self.is_proven(guest):
             self._all.hear(guest)
             self._by_source[source_of(guest.source[0])].hear(guest)
+
+    def keep(self, guest: Guest) -> None:
+        """A stream is worked for: it gives way to nobody until it is released."""
+        self._all.drop(guest.number)
+        self._by_source[source_of(guest.source[0])].drop(guest.number)
+
+    def release(self, guest: Guest) -> list[Guest]:
+        """A stream that was kept may give way again: it was heard now. Returns those that are to be cut for it."""
+        self._all.hear(guest)
+        self._by_source[source_of(guest.source[0])].hear(guest)
+        return self._cut_beyond(self._strangers)
+
+    def _cut_beyond(self, most: int) -> list[Guest]:
+        """Have strangers go until so many are left."""
+        cut: list[Guest] = []
+        everybody = self._all
+        while len(everybody.silent) + len(everybody.heard) > most:
+            self._cut_or_prove(everybody.first(), cut)
+        return cut
 
     def weigh(self, guest: Guest, held: int) -> bool:
         """A stream makes us hold so many bytes: False when strangers hold too much, and this one is to be cut."""

@@ -20,13 +20,13 @@ from typing import Any, Final, NamedTuple
 from ringback.sip.flow import Flow, Hop
 
 from .guard import Guard
+from .stream_accept import Acceptor
 from .stream_connection import Destination, Stream
 from .stream_room import Guest, StreamRoom, source_of
 from .stream_turns import Attention, Handshakes
 from .timers import Clock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
-ACCEPT_AGAIN_AFTER: Final = 1.0  # seconds, when the process has no file descriptors left
 SHUTDOWN_AFTER: Final = 3.0  # seconds for the peer's half of TLS's goodbye
 FORMER_KEPT: Final = 4_096  # streams of ours that are gone and may be opened again
 BACKLOG: Final = 1_024  # phones that come back all at once after a restart
@@ -64,7 +64,7 @@ class Streams:
         self.attention = Attention(loop, limits.turn)
         self._handshakes = Handshakes(loop, limits, clock)
         self._client_context = client_context
-        self._listeners: list[socket.socket] = []
+        self._acceptors: list[Acceptor] = []
         self._open: dict[int, Stream] = {}
         self._by_destination: dict[Destination, Stream] = {}
         self._opening: dict[Destination, list[Waiting]] = {}
@@ -111,45 +111,33 @@ class Streams:
         except BaseException:
             sock.close()
             raise
-        self._listeners.append(sock)
-        self.loop.add_reader(sock.fileno(), self._accept, sock, transport, context)
+        take = partial(self._accepted, transport, context)
+        self._acceptors.append(Acceptor(self.loop, sock, self.limits.accepts_per_turn, take))
         name = sock.getsockname()
         return name[0], name[1]
 
-    def _accept(self, listener: socket.socket, transport: str, context: ssl.SSLContext | None) -> None:
-        for _ in range(self.limits.accepts_per_turn):
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:  # no descriptors or no memory: the backlog holds the peers for a moment
-                self.loop.remove_reader(listener.fileno())
-                self.loop.call_later(ACCEPT_AGAIN_AFTER, self._accept_again, listener, transport, context)
-                return
-            self._accepted_number += 2
-            stream = Stream(self, self._accepted_number, Destination(transport, address[0], address[1], ""))
-            cut = self.room.enter(stream)
-            if cut is None:
-                self.counters.streams_refused += 1
-                sock.close()
-                continue
-            stream.counted = True
-            for guest in cut:
-                self._cut(guest)
-            sock.setblocking(False)
-            self._arriving.add(stream)
-            stream.welcome = self._spawn(self._welcome(sock, stream, context), self._welcomes)
-            stream.welcome.add_done_callback(partial(self._welcomed, sock, stream))
+    def _accepted(
+        self, transport: str, context: ssl.SSLContext | None, sock: socket.socket, address: tuple[Any, ...]
+    ) -> None:
+        self._accepted_number += 2
+        stream = Stream(self, self._accepted_number, Destination(transport, address[0], address[1], ""))
+        cut = self.room.enter(stream)
+        if cut is None:
+            self.counters.streams_refused += 1
+            sock.close()
+            return
+        stream.counted = True
+        for guest in cut:
+            self._cut(guest)
+        self._arriving.add(stream)
+        stream.welcome = self._spawn(self._welcome(sock, stream, context), self._welcomes)
+        stream.welcome.add_done_callback(partial(self._welcomed, sock, stream))
 
     def _cut(self, guest: Guest) -> None:
         """A stranger gives way to another."""
         guest.counted = False
         self.counters.streams_cut += 1
         guest.abort()
-
-    def _accept_again(self, listener: socket.socket, transport: str, context: ssl.SSLContext | None) -> None:
-        if listener.fileno() >= 0:
-            self.loop.add_reader(listener.fileno(), self._accept, listener, transport, context)
 
     async def _welcome(self, sock: socket.socket, stream: Stream, context: ssl.SSLContext | None) -> None:
         if context is not None:
@@ -310,10 +298,9 @@ class Streams:
 
     def stop_listening(self) -> None:
         """Accept nothing more; open streams stay."""
-        for listener in self._listeners:
-            self.loop.remove_reader(listener.fileno())
-            listener.close()
-        self._listeners.clear()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
 
     async def close(self, grace: float) -> None:
         """Close all streams when what was written is out, or after `grace` seconds."""

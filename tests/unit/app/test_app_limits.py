@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.app.limits import DESCRIPTORS_A_LEG, DESCRIPTORS_KEPT, most_calls, most_streams
+from ringback.app.limits import (
+    DESCRIPTORS_A_LEG,
+    DESCRIPTORS_KEPT,
+    HTTP_CONNECTIONS_KEPT,
+    most_calls,
+    most_http_connections,
+    most_streams,
+)
 
 PORTS = (10_000, 60_000)
 
@@ -12,7 +19,11 @@ PORTS = (10_000, 60_000)
 @pytest.mark.parametrize("descriptors", [600, 1_024, 4_096, 20_000, 1_048_576])
 def test_calls_and_streams_together_leave_descriptors_for_the_rest(descriptors: int) -> None:
     calls, streams = most_calls(0, PORTS, descriptors), most_streams(descriptors)
-    assert calls * DESCRIPTORS_A_LEG + streams + DESCRIPTORS_KEPT <= descriptors
+    http = most_http_connections(descriptors)
+    assert (
+        calls * DESCRIPTORS_A_LEG + streams + DESCRIPTORS_KEPT + http - HTTP_CONNECTIONS_KEPT <= descriptors
+    )
+    assert HTTP_CONNECTIONS_KEPT <= http <= 2_000
     assert calls >= 1 and 1 <= streams <= 20_000
 
 

@@ -95,6 +95,42 @@ def test_strangers_of_all_addresses_together_have_a_bound_and_proven_streams_are
     assert not any(room.is_proven(stream) for stream in strangers[490:])
 
 
+def test_who_has_just_come_has_time_to_speak_however_many_strangers_spoke_before() -> None:
+    room, _ = room_of(strangers=10)
+    spoke = [Stream(n, f"198.51.100.{n}") for n in range(10)]
+    enter(room, *spoke)
+    for stream in spoke:
+        room.hear(stream)
+    silent = [Stream(100 + n, f"203.0.113.{n}") for n in range(7)]
+    assert enter(room, *silent[:6]) == [*spoke[:5], silent[0]]
+    for stream in silent[1:6]:
+        room.hear(stream)
+    assert enter(room, silent[6]) == [spoke[5]]
+
+
+def test_who_is_worked_for_gives_way_to_nobody_until_it_is_released() -> None:
+    room, _ = room_of(streams_per_source=3)
+    own = [Stream(n) for n in range(6)]
+    enter(room, *own[:3])
+    for stream in own[:3]:
+        room.keep(stream)
+    assert enter(room, own[3]) == ["refused"]
+    assert room.release(own[1]) == []
+    assert enter(room, own[4]) == [own[1]]
+    room.leave(own[0])
+    assert enter(room, own[5]) == []
+    assert len(room) == 3
+
+
+def test_who_is_released_makes_others_give_way_as_one_does_who_comes() -> None:
+    room, _ = room_of(strangers=2)
+    known = [Stream(n, f"198.51.100.{n}") for n in range(4)]
+    for stream in known:
+        enter(room, stream)
+        room.keep(stream)
+    assert [room.release(stream) for stream in known] == [[], [], [known[0]], [known[1]]]
+
+
 def test_when_all_places_are_taken_only_strangers_go() -> None:
     room, guard = room_of(streams=4, strangers=4)
     known = [Stream(n, f"198.51.100.{n}") for n in range(4)]

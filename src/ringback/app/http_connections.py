@@ -1,0 +1,240 @@
+"""HTTP connections: who has a place, and for how long without asking anything or taking what was answered.
+
+    accepted --> waits --a request is whole--> served --the answer is out--> waits (keep-alive)
+                   ^                              \\--the peer does not take it--> waits
+                   \\--no place for another: of its address, or of all, the one goes that never asked and waited longest, or
+                      the one whose last answer is longest ago; of these two kinds, the more numerous
+
+Places are given by the rules for SIP's streams (ringback.shell.stream_room): each address has so many, those who wait have
+half of all, and who is served is not cut. So idle and slow connections keep out nobody, from however many addresses they come.
+uvicorn has no such bounds, and waits for ever for the rest of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from ringback.shell.guard import Guard, GuardLimits, Source
+from ringback.shell.stream_accept import Acceptor
+from ringback.shell.stream_room import Guest, StreamRoom
+from ringback.shell.tasks import Tasks
+from ringback.shell.timers import MonotonicClock
+from ringback.shell.transport_limits import TransportLimits
+
+REQUEST_WITHIN: Final = 15.0
+"""Seconds in which a request must have come in whole: what Twilio gives a whole webhook."""
+
+TAKEN_WITHIN: Final = 15.0
+"""Seconds in which a peer must take ``TAKEN`` bytes of an answer."""
+
+TAKEN: Final = 48 * 1024
+"""Bytes: what goes out between two times that asyncio asks uvicorn for more."""
+
+SECOND_LOOK: Final = 0.05
+"""Seconds from the end of an idle time until the connection is closed: an event loop that was busy meanwhile reads first."""
+
+SWEEP_EVERY: Final = 2.5
+"""Seconds between looks for connections that are too slow."""
+
+SHARE_OF_SOURCE: Final = 0.25
+"""Of all places, for one address: that may be a proxy's, or one of an office."""
+
+ACCEPTED: Final = GuardLimits(rate=500.0, burst=2_000.0, sources=8_192)
+"""Connections of one address: each costs a third of a millisecond, and programs without keep-alive make one a request."""
+
+
+class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's, and a guest of the room: it has its place until it is gone and nobody works for it any more."""
+
+    def __init__(self, room: StreamRoom, number: int, source: Source, **given: Any) -> None:
+        super().__init__(**given)
+        self._app: ASGIApp = self.config.loaded_app
+        self.app = self._serve
+        self.number = number
+        self.source = source
+        self.held = 0
+        self.counted = False
+        self._room = room
+        self._pauses = 0
+        self._is_unwanted = self._is_gone = self._is_served = False
+        self._working = 0
+
+    # -- as uvicorn calls it
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if self._is_unwanted:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._judge()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._judge()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._pauses += 1
+        self._judge()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._judge()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long. A late loop runs timers before it reads, and a request may lie there: it would be lost."""
+        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._working += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._working -= 1
+            self._leave()
+
+    @property
+    def taken(self) -> int:
+        """A number that changes as the peer takes what is answered."""
+        return self._pauses << 32 | int(self.transport.get_write_buffer_size()) // TAKEN
+
+    # -- as a guest
+
+    def abort(self) -> None:
+        """Close at once, also before it is open."""
+        self._is_unwanted = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def gone(self) -> None:
+        """The peer is; its place is free when the last work for it is done."""
+        self._is_gone = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._is_gone and self.counted and not self._working:
+            self.counted = False
+            self._room.leave(self)
+
+    def _judge(self) -> None:
+        """Whoever is served keeps the place."""
+        cycle = self.cycle
+        is_whole = cycle is not None and not cycle.response_complete and not cycle.more_body
+        is_served = is_whole and not self.flow.write_paused
+        if self.counted and is_served is not self._is_served:
+            self._is_served = is_served
+            if is_served:
+                self._room.keep(self)
+            else:
+                for guest in self._room.release(self):
+                    _cut(guest)
+
+
+class Slow:
+    """Finds connections that have owed the rest of the same request, or not taken the same answer, for too long."""
+
+    def __init__(self) -> None:
+        self._owing: dict[Any, tuple[Any, float]] = {}
+
+    def among(self, connections: Iterable[Any], now: float) -> list[Any]:
+        """Those of the connections (uvicorn's protocols) that are to be closed."""
+        owing = {}
+        for protocol in connections:
+            owed = self._owed(protocol)
+            if owed:
+                before, since = self._owing.get(protocol, (owed, now))
+                owing[protocol] = (owed, since if before == owed else now)
+        self._owing = owing
+        return [protocol for protocol, ((_, _, within), since) in owing.items() if now - since >= within]
+
+    @staticmethod
+    def _owed(protocol: Any) -> tuple[Any, int, float] | None:
+        """What is owed (of which request; how far it got), and for how many seconds it may be."""
+        cycle = protocol.cycle
+        if protocol.flow.write_paused or protocol.transport.is_closing():
+            return cycle, protocol.taken, TAKEN_WITHIN
+        if cycle is None:
+            return None, 0, REQUEST_WITHIN
+        if cycle.response_complete:
+            # Idle ones have uvicorn's own timer; without it another request has begun.
+            return (cycle, 0, REQUEST_WITHIN) if protocol.timeout_keep_alive_task is None else None
+        return (cycle, 0, REQUEST_WITHIN) if cycle.more_body else None
+
+
+class Door:
+    """Accepts connections at a listening socket, ``most`` at once, and closes the slow ones."""
+
+    def __init__(self, listener: socket.socket, server: uvicorn.Server, most: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        limits = TransportLimits(
+            streams=most, streams_per_source=max(1, int(most * SHARE_OF_SOURCE)), strangers=max(1, most // 2)
+        )
+        self._clock = MonotonicClock()
+        self._room = StreamRoom(limits, Guard(ACCEPTED), self._clock)
+        self._number = 0
+        self._tasks = Tasks("http")
+        self._tasks.start(self._sweep(), "slow connections")
+        self._acceptor = Acceptor(self._loop, listener, limits.accepts_per_turn, self._accepted)
+
+    def _accepted(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        self._number += 1
+        connection = Connection(
+            self._room,
+            self._number,
+            (address[0], address[1]),
+            config=self._server.config,
+            server_state=self._server.server_state,
+            app_state={},
+            _loop=self._loop,
+        )
+        cut = self._room.enter(connection)
+        if cut is None:
+            sock.close()
+            return
+        connection.counted = True
+        for guest in cut:
+            _cut(guest)
+        self._tasks.start(self._welcome(sock, connection), "welcome")
+
+    async def _welcome(self, sock: socket.socket, connection: Connection) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: connection, sock)
+        except OSError:  # the peer is gone
+            sock.close()
+        finally:
+            if connection.transport is None:
+                connection.gone()
+
+    async def _sweep(self) -> None:
+        slow = Slow()
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            for protocol in slow.among(self._server.server_state.connections, self._clock.now()):
+                protocol.transport.abort()
+
+    def close(self) -> None:
+        """Accept nothing more; connections stay."""
+        self._acceptor.close()
+
+    async def closed(self) -> None:
+        """To be called when the connections are gone."""
+        await self._tasks.close()
+
+
+def _cut(guest: Guest) -> None:
+    guest.counted = False
+    guest.abort()

@@ -1,0 +1,97 @@
+"""More connections than the HTTP port has places for, of each kind that costs one: programs and calls notice none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from adversity import burden, crowd
+from adversity.stage import pair, stage
+from adversity.talk import judge, records
+from live_scene import Scene
+
+from ringback.app.limits import HTTP_CONNECTIONS
+
+SECONDS = float(os.environ.get("RINGBACK_ADVERSITY_OVERLOAD_SECONDS", "4"))
+HELD = HTTP_CONNECTIONS + 500
+RATE = 2_000
+RATE_SERVED = 500
+"""Connections a second that are given files: many more would be work, and not a crowd that waits."""
+MEMORY = 200e6
+"""Bytes: 2,000 requests for files at once take some 60 kB each; what only waits takes 15 kB."""
+BIG = 8_000_000
+"""Bytes: more than the buffers of two sockets."""
+
+ENOUGH = resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= HELD + 200
+pytestmark = pytest.mark.skipif(not ENOUGH, reason=f"needs {HELD + 200} descriptors")
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    project = tmp_path / "project"
+    async with stage(project, log_level="error") as scene:
+        (project / "assets").mkdir(exist_ok=True)
+        (project / crowd.BIG_ASSET.strip("/")).write_bytes(bytes(BIG))
+        yield scene
+
+
+async def ask(scene: Scene) -> float:
+    """Seconds that a newcomer's requests take: one that is made by hand, and one of the official client."""
+    began_at = time.monotonic()
+    async with aiohttp.ClientSession() as session:
+        headers = {"Authorization": scene.authorization}
+        async with session.get(f"{scene.server.api}/ringback/v1/vitals", headers=headers) as response:
+            assert response.status == 200
+    assert len(await scene.do(scene.client.calls.list)) == 2
+    return time.monotonic() - began_at
+
+
+@pytest.mark.parametrize(
+    ("kind", "addresses"),
+    [
+        ("silent", 1),
+        ("http-head", 250),
+        ("http-body", 1),
+        ("http-idle", 250),
+        ("http-unread", 1),
+        ("http-unread", 250),
+    ],
+)
+async def test_a_crowd_at_the_http_port(scene: Scene, kind: str, addresses: int) -> None:
+    rate = RATE_SERVED if kind == "http-unread" else RATE
+    going = await pair(scene)
+    pid, api = scene.server.process.pid, urlsplit(scene.server.api)
+    memory, used = burden.resident(pid), burden.cpu(pid)
+    crowded = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "adversity.crowd", str(api.hostname), str(api.port), scene.server.domain),
+        *(str(SECONDS), str(rate), str(HELD), str(addresses), kind),
+        cwd=Path(crowd.__file__).parents[1],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    reading = asyncio.create_task(crowded.communicate())
+    waits = list[float]()
+    while not reading.done():
+        waits.append(await ask(scene))
+    opened, closed, most = map(int, (await reading)[0].split())
+    used = burden.cpu(pid) - used
+    grown = burden.resident(pid) - memory
+    await going.flows()
+    await going.hang_up()
+    print(
+        f"{kind} from {addresses}: {opened / SECONDS:,.0f} connections a second, {most:,} at once, {closed:,} closed by the "
+        f"server, {used:.1f} s of CPU; {len(waits)} times two requests, the slowest after {max(waits):.2f} s; "
+        f"{going.lost} packets lost in {going.ended.steady - going.began.steady:.0f} s, memory {grown / 1e6:+.0f} MB"
+    )
+    assert opened > SECONDS * rate / 2
+    assert closed > 0 or opened <= HTTP_CONNECTIONS
+    assert len(waits) > 1
+    assert grown < MEMORY
+    judge(await records(scene, 2), [going])
