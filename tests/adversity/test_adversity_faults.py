@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
 from adversity.burden import resident
 from adversity.stage import NEEDS_MOUNTS, PRIVATE, follow, logged, pair, stage
 from adversity.talk import Measured, judge, records
@@ -118,40 +119,47 @@ async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path
         await scene.program.hit("/back")
 
 
-HANGING_PROGRAMS = 30
-CALLS_TO_EACH = 8
-"""Together more than the server has connections to programs."""
-
-
-async def test_many_webhook_servers_that_hang_leave_connections_to_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("programs", "calls_to_each"), [(30, 8), (300, 1)])
+async def test_many_webhook_servers_that_hang_leave_connections_to_the_others(
+    tmp_path: Path, programs: int, calls_to_each: int
+) -> None:
+    """Together they would have more connections than there are for programs; 300 even with one each."""
     async with stage(tmp_path / "project") as scene:
         with ExitStack() as stack:
             going = await pair(scene)
             documents = []
-            for n in range(HANGING_PROGRAMS):  # the kernel takes the connections, and nobody answers
-                address = (f"127.6.0.{n + 1}", 0)
-                listener = stack.enter_context(socket.create_server(address, backlog=2 * CALLS_TO_EACH))
+            for n in range(programs):  # the kernel takes the connections, and nobody answers
+                address = (f"127.6.{n // 250}.{n % 250 + 1}", 0)
+                listener = stack.enter_context(socket.create_server(address, backlog=2 * calls_to_each))
                 url = f"http://{address[0]}:{listener.getsockname()[1]}/hang"
                 documents.append(twiml(f"<Redirect>{url}</Redirect>"))
-            count = HANGING_PROGRAMS * CALLS_TO_EACH
+            count = programs * calls_to_each
             crowd, alice = scene.phone("alice", calls=count + 20), scene.phone("alice")
             memory = resident(scene.server.process.pid)
-            await scene.home(voice_url=scene.program.on("/spread", *documents * CALLS_TO_EACH))
+            await scene.home(voice_url=scene.program.on("/spread", *documents * calls_to_each))
             hanging = []
-            for _ in range(count):
-                hanging.append(crowd.dial("x"))
-                await scene.program.hit("/spread")
+            for _ in range(count // 20):  # soon, because each waits for 15 s only
+                hanging += [crowd.dial("x") for _ in range(20)]
+                for _ in range(20):
+                    await scene.program.hit("/spread")
             reject = web.Response(
                 text=twiml("<Reject/>"), content_type="text/xml", headers={"Connection": "close"}
             )
-            await scene.home(voice_url=scene.program.on("/well", reject))  # on a new connection each time
-            waits = list[float]()
+            well = scene.program.on("/well", reject)  # on a new connection each time
+            waits, first_waits, answered_before = list[float](), list[float](), 0
             began_at = time.monotonic()
             while time.monotonic() < began_at + 3:
+                await scene.home(voice_url=well, voice_method="POST")
                 dialed_at = time.monotonic()
                 await over(alice.dial("x"))
                 waits.append(time.monotonic() - dialed_at)
-            assert sum(not call.ended.done() for call in hanging) > count / 2
+                other = _AnswerOnce()  # a program that was never asked before
+                await scene.home(voice_url=other.url, voice_method="GET")
+                dialed_at = time.monotonic()
+                await over(alice.dial("x"))
+                first_waits.append(time.monotonic() - dialed_at)
+                answered_before += other.has_answered
+            assert sum(not call.ended.done() for call in hanging) > count / 3
             for call in hanging:
                 call.hang_up()
             await asyncio.gather(*(over(call) for call in hanging))
@@ -159,14 +167,16 @@ async def test_many_webhook_servers_that_hang_leave_connections_to_the_others(tm
             await going.flows()
             await going.hang_up()
         print(
-            f"{count} calls to {HANGING_PROGRAMS} programs that hang; {len(waits)} calls of another program, the slowest "
-            f"after {max(waits):.2f} s; memory {grown / 1e6:+.0f} MB; {going.lost} packets lost"
+            f"{count} calls to {programs} programs that hang; {len(waits)} calls of another program, the slowest "
+            f"after {max(waits):.2f} s; of programs that were never asked before after {max(first_waits):.2f} s; memory {grown / 1e6:+.0f} MB; {going.lost} packets lost"
         )
         assert scene.program.waiting("/well") == len(waits)
+        assert answered_before == len(first_waits)
         assert max(waits) < 3
+        assert max(first_waits) < 5
         assert grown < 100e6
-        rows = await records(scene, count + len(waits) + 2)
-        assert len(rows) == count + len(waits) + 2
+        rows = await records(scene, count + 2 * len(waits) + 2)
+        assert len(rows) == count + 2 * len(waits) + 2
         judge([row for row in rows if going.sid in (row.sid, row.parent_call_sid)], [going])
 
 
@@ -176,6 +186,7 @@ class _AnswerOnce:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self.has_answered = False
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -183,6 +194,7 @@ class _AnswerOnce:
             sock.recv(65_536)
             body = twiml("<Hangup/>").encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+            self.has_answered = True
             sock.sendall(head.encode() + body)
 
 

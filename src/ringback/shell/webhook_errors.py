@@ -31,6 +31,10 @@ class Failure(NamedTuple):
     kind: str = ""
 
 
+GAVE_WAY: Final = Failure(HTTP_FAILURE, "no answer, and others waited for the connection", "rt")
+"""Too many programs hang at once: this request was one of the oldest (ringback.shell.webhook_shares)."""
+
+
 def from_client_error(error: aiohttp.ClientError | TimeoutError) -> Failure:
     """Twilio's words for an error of the HTTP client. Most special first, as the classes nest."""
     match error:

@@ -197,26 +197,28 @@ class WebhookClient:
         # What the whole may take ends a read, too; a timer of its own would be armed for nothing.
         read = overrides.read if overrides.read < overrides.total else None
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=overrides.connect, sock_read=read)
-        program = await self._shares.take(asked.target.origin)
-        asked_at, is_answered = time.monotonic(), False
+        place, is_answered = await self._shares.take(asked.target.origin), False
         try:
-            async with self._session.request(
-                asked.method,
-                URL(url, encoded=True),
-                data=body or None,
-                headers=headers,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
+            async with (
+                asyncio.timeout(None) as place.limit,
+                self._session.request(
+                    asked.method,
+                    URL(url, encoded=True),
+                    data=body or None,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=timeout,
+                ) as response,
+            ):
                 reply = await read_reply(response)
                 is_answered = True
                 return reply
         except (aiohttp.ClientError, TimeoutError) as error:
-            return codes.from_client_error(error)
+            return codes.GAVE_WAY if place.is_cut else codes.from_client_error(error)
         except ValueError as error:  # yarl: a host that cannot be one
             return Failure(codes.INVALID_URL, f"not a URL: {error}")
         finally:
-            self._shares.give_back(program, asked_at, is_answered=is_answered)
+            self._shares.give_back(place, is_answered=is_answered)
 
 
 def _loggable(url: str) -> str:
