@@ -10,11 +10,17 @@ import pytest
 from ringback.app.http_connections import REQUEST_WITHIN, TAKEN_WITHIN, Slow
 
 
+class Cycle:
+    """A request, whole and not answered yet."""
+
+    more_body = response_complete = False
+
+
 class Connection:
-    """uvicorn's, as far as it is looked at: its request is whole, and not answered yet."""
+    """uvicorn's, as far as it is looked at: with a request."""
 
     def __init__(self) -> None:
-        self.cycle: Any = SimpleNamespace(more_body=False, response_complete=False)
+        self.cycle: Any = Cycle()
         self.flow = SimpleNamespace(write_paused=False)
         self.transport = SimpleNamespace(is_closing=lambda: self.is_closing)
         self.is_closing = False
@@ -81,6 +87,7 @@ def test_another_request_has_its_own_time() -> None:
     slow, asking = Slow(), Connection()
     owes_the_body(asking)
     assert slow.among([asking], 0.0) == []
-    asking.cycle = SimpleNamespace(more_body=True, response_complete=False)
+    asking.cycle = Cycle()
+    owes_the_body(asking)
     assert slow.among([asking], REQUEST_WITHIN) == []
     assert slow.among([asking], 2 * REQUEST_WITHIN) == [asking]
