@@ -247,6 +247,22 @@ def test_rfc3261_13_3_1_4_an_ack_of_another_number_does_not_count(network: Netwo
 # -- 14 re-INVITE
 
 
+@pytest.mark.parametrize(
+    ("disposition", "answer"),
+    [
+        ("icon;handling=required", "415 INVITE"),
+        ("icon", "415 INVITE"),
+        ("icon; handling=optional", "100 INVITE"),
+        ("Session;handling=required", "100 INVITE"),
+    ],
+)
+def test_rfc3261_20_11_a_body_that_is_meant_otherwise_gets_415(
+    bob: Node, disposition: str, answer: str
+) -> None:
+    headers = [("Content-Disposition", disposition)]
+    assert line(bob.feed(make_request("INVITE", headers=headers, body=b"offer"))[0]) == answer
+
+
 def test_rfc3261_8_2_3_an_info_in_unknown_words_gets_415(network: Network) -> None:
     bob = network.node("bob", "192.0.2.2", info_types=("application/dtmf-relay", "application/dtmf"))
     bob.answering(lambda session, request: session.answer(b"answer", network.now))

@@ -196,7 +196,11 @@ def _number_caller(wanted: Wanted, directory: Directory) -> str:
 
 @lru_cache(maxsize=ADDRESSES_KEPT)
 def parse_sip_address(address: str) -> tuple[Uri, tuple[tuple[str, str], ...]]:
-    """A <Sip> noun's text: its URI without headers, and the headers to add. Raises Unroutable."""
+    """A <Sip> noun's text: its URI without headers, and the headers to add. Raises Unroutable.
+
+    Deviation: a SIPS URI becomes a SIP URI with transport=tls, as Twilio has it, where RFC 3261 section 26.2.2 would keep
+    the scheme up to the last hop. Pinned by test_sips_becomes_sip_over_tls.
+    """
     text = address.strip()
     if not re.match(r"sips?:", text, re.I):
         text = f"sip:{text}"

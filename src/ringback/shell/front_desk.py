@@ -63,7 +63,12 @@ class FrontDesk:
         self._log = log.bind()  # a logger that is made anew for each line costs more than the line
 
     def on_request(self, request: Request, flow: Flow) -> None:
-        """An unmatched request."""
+        """An unmatched request.
+
+        Deviation: OPTIONS gets 200 from everybody for any address, and not what an INVITE would get (RFC 3261 section
+        11.2), since carriers and phones ask so whether the server is there. Pinned by
+        test_methods_outside_a_dialog.
+        """
         match request.method:
             case "INVITE":
                 self._on_invite(request, flow)

@@ -72,6 +72,8 @@ class Admission:
         if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
             if request.content_type not in ("application/sdp", ""):
                 return 415, None, [("Accept", "application/sdp")]
+            if request.has("Content-Disposition") and not _is_offer(request):
+                return 415, None, [("Accept", "application/sdp")]  # section 20.11
             if (request.get("Content-Encoding") or "identity").lower() != "identity":
                 return 415, None, [("Accept-Encoding", "identity")]
         return None
@@ -132,3 +134,9 @@ def _takes_sdp(request: Request) -> bool:
     """Whether the caller can read our answer (RFC 4475 section 3.3.15)."""
     ranges = [value.partition(";")[0].strip().lower() for value in request.all("Accept")]
     return any(each in ("application/sdp", "application/*", "*/*") for each in ranges)
+
+
+def _is_offer(request: Request) -> bool:
+    """Whether a body is meant as SDP is, or may be misunderstood (Content-Disposition)."""
+    meant, _, handling = (request.get("Content-Disposition") or "").lower().partition(";")
+    return meant.strip() in ("", "session", "early-session") or "optional" in handling

@@ -23,7 +23,7 @@ from ringback.sip.hops import Hops
 from ringback.sip.message import Response
 from ringback.sip.reason import COMPLETED_ELSEWHERE
 from ringback.sip.reliable import EarlyDialogs, rseq_of
-from ringback.sip.routing import literal_hop
+from ringback.sip.routing import dialog_hop
 from ringback.sip.timers import FORKS_MAX, INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
 
 if TYPE_CHECKING:
@@ -282,8 +282,7 @@ class OutgoingCall:
             dialog = session.dialog.fork(response)
         except PeerError:
             return
-        uri = dialog.next_uri
-        hop = (uri and literal_hop(uri, flow)) or flow.hop()
+        hop = dialog_hop(dialog, flow) or flow.hop()
         request = transaction.request
         via = agent.via(hop, session.sent_by, agent.branch())
         credentials = credentials_of(request) if session.may_authorize(hop) else []

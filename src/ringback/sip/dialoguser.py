@@ -16,7 +16,7 @@ from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Effect, Resolve, Send
 from ringback.sip.message import Request, Response
-from ringback.sip.routing import literal_hop
+from ringback.sip.routing import dialog_hop
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import QUEUED_MAX
 
@@ -68,8 +68,7 @@ class Queued:
 class DialogUser:
     """What sends requests inside a dialog; InviteSession is built on it.
 
-    ``flow`` is where the peer last sent from; without a route set requests go there, whatever the Contact says,
-    because phones behind NAT write addresses there that nobody can reach.
+    ``flow`` is where the peer last sent from, and mostly where requests go (routing.dialog_hop).
     """
 
     __slots__ = (
@@ -160,9 +159,7 @@ class DialogUser:
         item = Queued(method, seq, headers, body, invite, dialog or self.dialog)
         if dialog is not None:
             assert self.flow is not None
-            uri = dialog.next_uri
-            way = None if uri is None else literal_hop(uri, self.flow)
-            return self._send(item, way or self.flow.hop(), now, out)
+            return self._send(item, dialog_hop(dialog, self.flow) or self.flow.hop(), now, out)
         hop = self._hop
         if hop is None:
             hop = self._find_hop(out)
@@ -203,16 +200,12 @@ class DialogUser:
             self._send(item, hop, now, out)
 
     def _find_hop(self, out: list[Effect]) -> Hop | None:
+        self._hop = dialog_hop(self.dialog, self.flow)
         uri = self.dialog.next_uri
-        if uri is None:
-            assert self.flow is not None
-            self._hop = self.flow.hop()
-        else:
-            self._hop = literal_hop(uri, self.flow)
-            if self._hop is None and not self._resolving:
-                self._resolving = True
-                self.agent.resolving[self.dialog.local_tag] = self
-                out.append(Resolve(self.dialog.local_tag, uri))
+        if self._hop is None and uri is not None and not self._resolving:
+            self._resolving = True
+            self.agent.resolving[self.dialog.local_tag] = self
+            out.append(Resolve(self.dialog.local_tag, uri))
         return self._hop
 
     def _send(self, item: Queued, hop: Hop, now: float, out: list[Effect]) -> ClientTransaction | None:

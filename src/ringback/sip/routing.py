@@ -6,13 +6,19 @@ Names are not looked up here; what is no IP literal has no hop yet (effect Resol
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from ringback.sip.flow import Flow, Hop
 
 if TYPE_CHECKING:
+    from ringback.sip.dialog import Dialog
     from ringback.sip.headers import Via
     from ringback.sip.uri import Uri
+
+HOSTS_KEPT: Final = 4_096
+"""Hosts whose kind is remembered."""
 
 _IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
@@ -67,3 +73,31 @@ def literal_hop(uri: Uri, flow: Flow | None) -> Hop | None:
         if not flow.connection:
             return Hop(transport, host, port, 0, "", flow.local)
     return Hop(transport, host, port)
+
+
+def dialog_hop(dialog: Dialog, flow: Flow | None) -> Hop | None:
+    """Where the requests of a dialog go, RFC 3261 section 12.2.1.1; None for a route whose name is to be looked up.
+
+    Deviation: without a route set they go where the peer last sent from, and not to its Contact, since phones behind
+    NAT write addresses there that nobody can reach. Over UDP the Contact counts where both addresses are public, so that
+    no NAT is between. Pinned by test_without_routes_requests_go_where_the_peer_sends_from.
+    """
+    uri = dialog.next_uri
+    if uri is not None:
+        return literal_hop(uri, flow)
+    assert flow is not None
+    target, source = dialog.target, flow.remote[0]
+    if target.host == source or flow.connection or not (is_public(target.host) and is_public(source)):
+        return flow.hop()
+    if "ob" in target.params or "maddr" in target.params:  # RFC 5626 section 4.3: by this flow
+        return flow.hop()
+    return literal_hop(target, flow)
+
+
+@lru_cache(maxsize=HOSTS_KEPT)
+def is_public(host: str) -> bool:
+    """Whether a host is an address that is reached from everywhere."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False

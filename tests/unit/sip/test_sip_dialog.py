@@ -183,6 +183,44 @@ def test_without_routes_requests_go_where_the_peer_sends_from() -> None:
     assert bye.raw_uri == "sip:eve@10.0.0.5"
 
 
+@pytest.mark.parametrize(
+    ("contact", "source", "host"),
+    [
+        ("sip:eve@8.8.4.4:5070", "8.8.8.8", "8.8.4.4"),
+        ("sip:eve@[2606:4700::2]:5070", "2606:4700::1", "2606:4700::2"),
+        ("sip:eve@8.8.4.4:5070;ob", "8.8.8.8", "8.8.8.8"),
+        ("sip:eve@8.8.4.4:5070;maddr=192.0.2.7", "8.8.8.8", "8.8.8.8"),
+        ("sip:eve@8.8.8.8:5070", "8.8.8.8", "8.8.8.8"),
+        ("sip:eve@10.0.0.5:5070", "8.8.8.8", "8.8.8.8"),
+        ("sip:eve@8.8.4.4:5070", "10.0.0.5", "10.0.0.5"),
+        ("sip:eve@name.example:5070", "8.8.8.8", "8.8.8.8"),
+    ],
+)
+def test_rfc3261_12_2_1_1_a_contact_counts_where_no_nat_is_between(
+    contact: str, source: str, host: str
+) -> None:
+    network = Network()
+    bob = network.node("bob", "192.0.2.2")
+    answer(bob)
+    flow = Flow("UDP", bob.address, (source, 40000))
+    bob.feed(make_request("INVITE", headers=[("Contact", f"<{contact}>")], body=b"offer"), flow)
+    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=bob.sent[-1].to.tag or ""), flow)
+    bob.run(bob.sessions[0].hangup(network.now))
+    port = 40000 if host == source else 5070
+    assert bob.hops[-1] == Hop("UDP", host, port, local=bob.address)
+
+
+def test_rfc3261_13_2_2_4_an_ack_goes_to_the_contact_where_no_nat_is_between() -> None:
+    network = Network()
+    alice = network.node("alice", "192.0.2.1")
+    alice.call(network.node("proxy", "8.8.8.8"))
+    invite = alice.sent[-1]
+    assert isinstance(invite, Request)
+    ok = invite.reply(200, to_tag="far", headers=[("Contact", "<sip:bob@8.8.4.4>")], body=b"answer")
+    alice.feed(ok, Flow("UDP", alice.address, ("8.8.8.8", 5060)))
+    assert (alice.trace[-1], alice.hops[-1].host) == ("ACK", "8.8.4.4")
+
+
 def test_an_accepted_reinvite_from_elsewhere_moves_the_dialog() -> None:
     network = Network()
     bob = network.node("bob", "192.0.2.2")
