@@ -44,7 +44,6 @@ class LegGone(Interrupted):
     """The call's own leg ended."""
 
     def __init__(self, event: LegEnded) -> None:
-        super().__init__(event.cause)
         self.event = event
 
 
@@ -52,7 +51,6 @@ class Redirected(Interrupted):
     """A program gave the call another document (REST: POST Calls/{Sid} with Url or Twiml)."""
 
     def __init__(self, event: Redirect) -> None:
-        super().__init__(event.url)
         self.event = event
 
 
@@ -60,7 +58,6 @@ class Completed(Interrupted):
     """A program ended the call (REST: Status=completed or canceled), or the server drains."""
 
     def __init__(self, event: Complete) -> None:
-        super().__init__(event.why)
         self.event = event
 
 
@@ -73,16 +70,15 @@ INTERRUPTING = frozenset({LegEnded, Redirect, Complete, Fired})
 
 def interrupt_of(event: Event) -> Interrupted | None:
     """What this event throws into a script; None if it is one to be waited for."""
-    kind = type(event)
-    if kind not in INTERRUPTING:
+    if type(event) not in INTERRUPTING:
         return None
-    if isinstance(event, LegEnded):
+    if type(event) is LegEnded:
         return LegGone(event)
-    if isinstance(event, Redirect):
+    if type(event) is Redirect:
         return Redirected(event)
-    if isinstance(event, Complete):
+    if type(event) is Complete:
         return Completed(event)
-    if isinstance(event, Fired) and event.token == CALL_LIMIT:
+    if type(event) is Fired and event.token == CALL_LIMIT:
         return Completed(Complete("completed", "the time limit of the call is up"))
     return None
 
@@ -209,7 +205,7 @@ def wait_for(token: str, kind: type[Answer]) -> Script[Answer]:
     """Wait for the event of this kind that carries this token; what else comes is not for us."""
     while True:
         event: Event = yield None
-        if isinstance(event, kind) and event.token == token:
+        if type(event) is kind and event.token == token:
             return event
 
 

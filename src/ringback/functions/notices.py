@@ -1,7 +1,11 @@
 """The system's notices of changes in folders (inotify): asking takes microseconds, so every request can ask."""
 
 import os
+from contextlib import suppress
+from fcntl import ioctl
 from pathlib import Path
+from termios import FIONREAD
+from typing import Final
 
 import structlog
 from asyncinotify import Inotify, Mask
@@ -18,6 +22,9 @@ _CHANGES = (
     | Mask.ONLYDIR
 )
 """A file counts once it is written and closed, so that nobody is served half of one."""
+
+_NOTHING: Final = bytes(4)
+"""An int of C: so many bytes of notices wait to be read."""
 
 
 class Notices:
@@ -48,13 +55,12 @@ class Notices:
         """Whether anything changed since this was asked before."""
         if self._inotify is None:
             return False
-        found = False
-        try:
+        if ioctl(self._inotify.fd, FIONREAD, _NOTHING) == _NOTHING:  # reading in vain costs ten times as much
+            return False
+        with suppress(BlockingIOError):
             while self._inotify.sync_get() is not None:
-                found = True
-        except BlockingIOError:
-            pass
-        return found
+                pass
+        return True
 
     def close(self) -> None:
         """Watch no more."""

@@ -81,7 +81,16 @@ def _run_page(
 ) -> Script[Outcome]:
     call.place = None
     try:
-        run = yield from _open(call, page, segment, extra, fetched)
+        document, url = page.document, ""
+        if document is None:
+            if fetched is None:
+                token = call.token("fetch")
+                yield Fetch(token, page.url, page.method, [*standard(call), *extra])
+                fetched = yield from wait_for(token, Fetched)
+            document, url = fetched.document, fetched.url
+            if document is None:
+                raise TwimlError(fetched.error_code, fetched.error_text)
+        run = Run(call, url, page.method, run_pages, document, segment=segment)
         return (yield from _run_document(run, start))
     except TwimlError as problem:
         call.place = None
@@ -97,18 +106,6 @@ def _run_page(
     return (yield from _run_page(call, fallback, segment, [*extra, *trouble]))
 
 
-def _open(call: Call, page: Page, segment: str, extra: Pairs, event: Fetched | None) -> Script[Run]:
-    if page.document is not None:
-        return Run(call, "", page.method, run_pages, page.document, segment=segment)
-    if event is None:
-        token = call.token("fetch")
-        yield Fetch(token, page.url, page.method, [*standard(call), *extra])
-        event = yield from wait_for(token, Fetched)
-    if event.document is None:
-        raise TwimlError(event.error_code, event.error_text)
-    return Run(call, event.url, page.method, run_pages, event.document, segment=segment)
-
-
 def _run_document(run: Run, start: Start) -> Script[Outcome]:
     place = None if run.segment else Place(run.url, run.method, run.document)
     run.call.place, run.replaces = place, start.replaces
@@ -119,8 +116,10 @@ def _run_document(run: Run, start: Start) -> Script[Outcome]:
             continue
         if place is not None:
             place.verb = count
-        verb = yield from _verb_of(run, element)
+        verb = _verb_of(run, element)
         if verb is None:
+            text = f"TwiML has no verb <{element.name[:60]}>; it is skipped"
+            yield from run.warn(warning("twiml", text, 12200))
             continue
         yield info("twiml", f"<{element.name}>")
         outcome = yield from verb(run, element)
@@ -132,14 +131,11 @@ def _run_document(run: Run, start: Start) -> Script[Outcome]:
     return None
 
 
-def _verb_of(run: Run, element: Element) -> Script[Callable[[Run, Element], Script[Outcome]] | None]:
+def _verb_of(run: Run, element: Element) -> Callable[[Run, Element], Script[Outcome]] | None:
     verb = VERBS.get(element.name)
     if verb is None:
         if element.name in LATER:
             raise NotYet(f"<{element.name}>")
-        yield from run.warn(
-            warning("twiml", f"TwiML has no verb <{element.name[:60]}>; it is skipped", 12200)
-        )
     elif run.segment == "whisper" and element.name not in WHISPER_VERBS:
         raise TwimlError(
             13201, f"<{element.name}> cannot be used in a document that a callee hears before the bridge"

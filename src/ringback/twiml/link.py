@@ -26,6 +26,7 @@ from ringback.call.effects import (
     Arm,
     Bridge,
     Disarm,
+    Effect,
     Fetch,
     NotifyReferral,
     Tell,
@@ -93,27 +94,26 @@ class Link:
         self.missed: list[Told] = []
         """Messages that came while a transfer was under way; to be taken before other events."""
 
-    def join(self, partner: str) -> Script[None]:
+    def join(self, partner: str) -> list[Effect]:
         """Be connected with another call from now on."""
         self.partner = self._call.partner = partner
         self.adopted = True
-        yield Bridge(partner)
-        yield Tell(partner, "linked", {})
-        yield info("call", f"connected with {partner} by a transfer")
+        return [
+            Bridge(partner),
+            Tell(partner, "linked", {}),
+            info("call", f"connected with {partner} by a transfer"),
+        ]
 
-    def next(self) -> Script[Event]:
-        """The next event of the connection."""
-        if self.missed:
-            return self.missed.pop(0)
-        return (yield None)
-
-    def close(self) -> Script[None]:
+    def close(self) -> list[Effect]:
         """The connection ends, in whatever way: nobody may wait for what does not come."""
         self._call.partner = ""
+        out: list[Effect] = []
         if self._asked and self._call.ended is None:
-            yield (NotifyReferral(self._asked, 487) if self._accepted else AnswerReferral(self._asked, 603))
+            asked = self._asked
+            out.append(NotifyReferral(asked, 487) if self._accepted else AnswerReferral(asked, 603))
         if self.adopted and not self.is_over:
-            yield Tell(self.partner, "parted", {})
+            out.append(Tell(self.partner, "parted", {}))
+        return out
 
     def on(self, event: Event) -> Script[Goto | End | None]:
         """Take an event of transfers: where this call goes on; None while it stays. Raises Completed if it leaves."""

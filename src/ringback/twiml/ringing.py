@@ -14,10 +14,21 @@ still tells its end to who started it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from ringback.call.effects import Arm, Bridge, Disarm, Play, Ring, Spawn, StopPlay, Tell, Unbridge, info
+from ringback.call.effects import (
+    Arm,
+    Bridge,
+    Disarm,
+    Effect,
+    Play,
+    Ring,
+    Spawn,
+    StopPlay,
+    Tell,
+    Unbridge,
+    info,
+)
 from ringback.call.events import Complete, Digit, Event, Fired, Played, PlayFailed, Told
 from ringback.call.outcome import dial_status
 from ringback.call.script import Call, Completed, Interrupted, LegGone, Refusal, Script
@@ -37,24 +48,44 @@ REPLACED = Refusal(487, "Request Terminated", "no-answer")
 """What it hears when its place was taken."""
 
 
-@dataclass(slots=True)
 class Child:
     """What is known of one child call."""
 
-    sid: str
-    shown: str
-    adopted: bool = False
-    """It was not rung: it took the place of who was."""
-    prepares: bool = False
-    """It sends digits or hears a whisper document between its answer and the bridge."""
-    answered_at: float | None = None
-    answer: dict[str, Any] = field(default_factory=dict)
-    """What a SIP far end said when it answered: sip_call_id, headers."""
-    released: str = ""
-    """The status it was let go with; "" if it was not."""
-    status: str = ""
-    """Its final status; "" while it lives."""
-    ending: dict[str, Any] = field(default_factory=dict)
+    __slots__ = (
+        "adopted",
+        "answer",
+        "answered_at",
+        "ending",
+        "prepares",
+        "released",
+        "shown",
+        "sid",
+        "status",
+    )
+
+    def __init__(
+        self,
+        sid: str,
+        shown: str,
+        *,
+        adopted: bool = False,
+        prepares: bool = False,
+        answered_at: float | None = None,
+    ) -> None:
+        self.sid = sid
+        self.shown = shown
+        self.adopted = adopted
+        """It was not rung: it took the place of who was."""
+        self.prepares = prepares
+        """It sends digits or hears a whisper document between its answer and the bridge."""
+        self.answered_at = answered_at
+        self.answer: dict[str, Any] = {}
+        """What a SIP far end said when it answered: sip_call_id, headers."""
+        self.released = ""
+        """The status it was let go with; "" if it was not."""
+        self.status = ""
+        """Its final status; "" while it lives."""
+        self.ending: dict[str, Any] = {}
 
     def end(self, data: dict[str, Any]) -> None:
         """It has told its end."""
@@ -76,15 +107,16 @@ class Ringing:
         self._early = False
         self.children: dict[str, Child] = {}
 
-    def start(self, callees: Iterable[tuple[Child, CallSetup]]) -> Script[None]:
+    def start(self, callees: Iterable[tuple[Child, CallSetup]]) -> list[Effect]:
         """Start the children; the caller hears ringing if the call is answered."""
         self.children = {}
         self._early = False
+        out: list[Effect] = []
         for child, setup in callees:
             self.children[child.sid] = child
-            yield info("call", f"Dial: ringing {child.shown} from {setup.from_}")
-            yield Spawn(setup)
-        yield from self._play_ringback()
+            out.append(info("call", f"Dial: ringing {child.shown} from {setup.from_}"))
+            out.append(Spawn(setup))
+        return out + self._play_ringback()
 
     def first_ready(self, patience: float) -> Script[Child | None]:
         """Wait until one child is ready to be bridged; None when all have ended.
@@ -111,15 +143,17 @@ class Ringing:
 
     def _wait(self, timer: str) -> Script[Child | None]:
         children = self.children
-        while any(not child.status for child in children.values()):
+        while "" in [child.status for child in children.values()]:
             event = yield None
-            match event:
-                case Told(sender, "ready", _) if sender in children and not children[sender].released:
-                    yield from self.release("canceled", [c for c in children.values() if c.sid != sender])
+            if type(event) is Told and (child := children.get(event.sender)) is not None:
+                if event.subject == "ready" and not child.released:
+                    if len(children) > 1:
+                        yield from self.release("canceled", [c for c in children.values() if c is not child])
                     self._early = False
-                    return children[sender]
-                case Told(sender, subject, data) if sender in children:
-                    yield from self._hear(children[sender], subject, data)
+                    return child
+                yield from self._hear(child, event.subject, event.data)
+                continue
+            match event:
                 case Told(_, "join", data):
                     yield from self.release("canceled", children.values())
                     self._early = False
@@ -137,67 +171,73 @@ class Ringing:
                     yield from self._hear_caller(event)
         return None
 
-    def _hear_caller(self, event: Event) -> Script[None]:
+    def _hear_caller(self, event: Event) -> list[Effect]:
         match event:
             case Digit("*") if self._hangs_up_on_star:
-                yield from self.release("canceled", self.children.values())
+                return self.release("canceled", self.children.values())
             case Played(token) | PlayFailed(token) if token == self._ringback:
                 self._ringback = ""
+        return []
 
-    def _hear(self, child: Child, subject: str, data: dict[str, Any]) -> Script[None]:
+    def _hear(self, child: Child, subject: str, data: dict[str, Any]) -> list[Effect]:
         call = self._call
-        alone = len(self.children) == 1
         if subject == "ended":
             child.end(data)
-            yield from self._end_early_media()
-        elif subject == "answered":
+            return self._end_early_media()
+        if subject == "answered":
             child.answered_at = call.elapsed
             child.answer = data
             if child.prepares and self._early:
-                yield from self._end_early_media()
-                yield from self._play_ringback()
-        elif subject == "ringing" and data["early_media"] and alone and not child.released:
-            # One far end that sends its own ringing or announcement: the caller hears that one.
-            if not self._early:
-                self._early = True
-                yield from self._stop_ringback()
-                if call.answered_at is None:
-                    yield Ring(True)
-                yield Bridge(child.sid)
-            yield from progressed(call, 183)
-        elif subject == "ringing" and call.answered_at is None:
-            yield Ring(False)
-        elif subject == "ringing" and not child.released:
-            yield from progressed(call, 180)
+                return self._end_early_media() + self._play_ringback()
+        elif subject == "ringing":
+            if data["early_media"] and len(self.children) == 1 and not child.released:
+                return self._hear_early_media(child)
+            if call.answered_at is None:
+                return [Ring(False)]
+            if not child.released:
+                return progressed(call, 180)
+        return []
 
-    def _end_early_media(self) -> Script[None]:
-        if self._early:
-            yield Unbridge()
-        self._early = False
+    def _hear_early_media(self, child: Child) -> list[Effect]:
+        """One far end that sends its own ringing or announcement: the caller hears that one."""
+        out: list[Effect] = []
+        if not self._early:
+            self._early = True
+            out += self._stop_ringback()
+            if self._call.answered_at is None:
+                out.append(Ring(True))
+            out.append(Bridge(child.sid))
+        return out + progressed(self._call, 183)
 
-    def _play_ringback(self) -> Script[None]:
-        if self._call.answered and not self._ringback:
-            self._ringback = self._call.token("ringback")
-            yield Play(self._ringback, ["tone", f"ringback:{self._ring_tone}"], 0)
+    def _end_early_media(self) -> list[Effect]:
+        was_early, self._early = self._early, False
+        return [Unbridge()] if was_early else []
 
-    def _stop_ringback(self) -> Script[None]:
-        if self._ringback:
-            self._ringback = ""
-            yield StopPlay()
+    def _play_ringback(self) -> list[Effect]:
+        if not self._call.answered or self._ringback:
+            return []
+        self._ringback = self._call.token("ringback")
+        return [Play(self._ringback, ["tone", f"ringback:{self._ring_tone}"], 0)]
 
-    def release(self, status: str, children: Iterable[Child]) -> Script[None]:
+    def _stop_ringback(self) -> list[Effect]:
+        ringback, self._ringback = self._ringback, ""
+        return [StopPlay()] if ringback else []
+
+    def release(self, status: str, children: Iterable[Child]) -> list[Effect]:
         """Let these go; a leg that was answered ends as completed, whatever ``status`` says."""
+        out: list[Effect] = []
         for child in children:
             if not child.status and not child.released:
                 child.released = status if child.answered_at is None else "completed"
-                yield Tell(child.sid, "release", {"status": status})
+                out.append(Tell(child.sid, "release", {"status": status}))
+        return out
 
-    def abort(self, status: str) -> Script[None]:
+    def abort(self, status: str) -> list[Effect]:
         """The ringing is aborted: let every child go, and wait for none."""
-        yield from self._stop_ringback()
-        yield from self.release(status, self.children.values())
+        out = self._stop_ringback() + self.release(status, self.children.values())
         if self._early and self._call.ended is None:
-            yield Unbridge()
+            out.append(Unbridge())
+        return out
 
     @property
     def status(self) -> str:
@@ -206,7 +246,7 @@ class Ringing:
 
     # -- another call takes the children over -----------------------------------------------------------
 
-    def _give(self, heir: str) -> Script[None]:
+    def _give(self, heir: str) -> list[Effect]:
         """Offer them. They tell their own minds to the heir; here they stay until they have ended."""
         living = [child for child in self.children.values() if not child.status and not child.released]
         given = [
@@ -219,20 +259,19 @@ class Ringing:
             for child in living
         ]
         left = max(self._ends_at - self._call.elapsed, 0.0)
-        yield Tell(heir, "given", {"children": given, "patience": left, "ring_tone": self._ring_tone})
-        if self._early:
-            yield from self._end_early_media()
-            yield from self._play_ringback()
+        offer = Tell(heir, "given", {"children": given, "patience": left, "ring_tone": self._ring_tone})
+        return [offer, *self._end_early_media(), *self._play_ringback()] if self._early else [offer]
 
-    def adopt(self, children: Iterable[dict[str, Any]]) -> Script[None]:
+    def adopt(self, children: Iterable[dict[str, Any]]) -> list[Effect]:
         """Take over what another call has given."""
+        out: list[Effect] = []
         for given in children:
-            child = Child(given["sid"], given["shown"], prepares=given["prepares"])
-            child.answered_at = self._call.elapsed if given["answered"] else None
+            since = self._call.elapsed if given["answered"] else None
+            child = Child(given["sid"], given["shown"], prepares=given["prepares"], answered_at=since)
             self.children[child.sid] = child
-            yield info("call", f"rings {child.shown} from here on")
-            yield Tell(child.sid, "adopt", {})
-        yield from self._play_ringback()
+            out.append(info("call", f"rings {child.shown} from here on"))
+            out.append(Tell(child.sid, "adopt", {}))
+        return out + self._play_ringback()
 
 
 def word_of(interrupt: Interrupted) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from ringback.call.effects import Answer, Fact, Note, Pairs, warning
+from ringback.call.effects import Answer, Effect, Fact, Note, Pairs, warning
 from ringback.call.events import Fetched, LegAnswered
 from ringback.call.script import Call, Script
 from ringback.twiml.document import Element
@@ -83,47 +83,48 @@ class Run:
     def attributes(self, element: Element) -> Script[dict[str, Any]]:
         """The element's attributes as values; what is odd about them goes into the timeline."""
         values, notes = read_attributes(element)
-        for note in notes:
-            yield from self.warn(note)
+        if notes:
+            yield from self.warn(*notes)
         return values
 
-    def warn(self, note: Note) -> Script[None]:
+    def warn(self, *notes: Note) -> list[Effect]:
         """Put what is odd about this document into the timeline, up to a bound."""
-        self.warnings += 1
-        if self.warnings < MAX_WARNINGS:
-            yield note
-        elif self.warnings == MAX_WARNINGS:
-            yield warning(
-                "twiml", f"over {MAX_WARNINGS} warnings in one document; the rest is left out", 12200
-            )
+        out: list[Effect] = []
+        for note in notes:
+            self.warnings += 1
+            if self.warnings < MAX_WARNINGS:
+                out.append(note)
+            elif self.warnings == MAX_WARNINGS:
+                text = f"over {MAX_WARNINGS} warnings in one document; the rest is left out"
+                out.append(warning("twiml", text, 12200))
+        return out
 
 
-def ensure_answered(call: Call) -> Script[None]:
+def ensure_answered(call: Call) -> list[Effect]:
     """Answer an incoming call that was not answered yet: sound is about to flow."""
     if call.answered_at is None and call.setup.kind == "inbound":
-        yield Answer()
-        yield from mark_answered(call)
+        return [Answer(), mark_answered(call)]
+    return []
 
 
-def ensure_ended_well(call: Call) -> Script[None]:
+def ensure_ended_well(call: Call) -> list[Effect]:
     """Answer a call that its document ends without having answered, unless it is to be refused.
 
     Twilio answers and bills a call whose document is empty or hangs up; Reject is the way not to.
     """
-    if call.refusal is None:
-        yield from ensure_answered(call)
+    return ensure_answered(call) if call.refusal is None else []
 
 
-def leg_answered(call: Call, event: LegAnswered) -> Script[None]:
+def leg_answered(call: Call, event: LegAnswered) -> Fact:
     """An outgoing leg was answered. What a SIP far end said goes with every later request of this call."""
     if call.setup.to.startswith("sip:"):
         call.parameters["SipCallId"] = event.sip_call_id
         call.parameters.update({f"SipHeader_{name}": value for name, value in event.headers.items()})
-    yield from mark_answered(call)
+    return mark_answered(call)
 
 
-def mark_answered(call: Call) -> Script[None]:
+def mark_answered(call: Call) -> Fact:
     """The call is in progress from now."""
     call.answered_at = call.elapsed
     call.status = "in-progress"
-    yield Fact({"status": "in-progress", "start_time": call.now})
+    return Fact({"status": "in-progress", "start_time": call.now})

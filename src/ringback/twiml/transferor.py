@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import Tell
-from ringback.call.script import Call, Script
+from ringback.call.effects import Effect, Tell
+from ringback.call.script import Call
 from ringback.call.unasked import refused
 
 
@@ -18,17 +18,19 @@ def progress(transferor: str, number: int, status: int, *, leave: bool = False) 
     return Tell(transferor, "referral", data)
 
 
-def progressed(call: Call, status: int) -> Script[None]:
+def progressed(call: Call, status: int) -> list[Effect]:
     """The target of a transfer rings: once told, with each status."""
     transfer = call.transfer
-    if transfer is not None and transfer.told != status:
-        transfer.told = status
-        yield progress(transfer.transferor, transfer.number, status)
+    if transfer is None or transfer.told == status:
+        return []
+    transfer.told = status
+    return [progress(transfer.transferor, transfer.number, status)]
 
 
-def reached(call: Call) -> Script[None]:
+def reached(call: Call) -> list[Effect]:
     """This call is about to be connected: who transferred it and waits for that may go."""
     transfer, call.transfer = call.transfer, None
-    if transfer is not None:
-        transfer.is_done = True
-        yield progress(transfer.transferor, transfer.number, 200, leave=True)
+    if transfer is None:
+        return []
+    transfer.is_done = True
+    return [progress(transfer.transferor, transfer.number, 200, leave=True)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.call.effects import Arm, Fact, Place, Tell, Unbridge, info
+from ringback.call.effects import Arm, Effect, Fact, Place, Tell, Unbridge, info
 from ringback.call.events import Event, LegAnswered, LegRinging, Told
 from ringback.call.script import (
     CALL_LIMIT,
@@ -44,12 +44,15 @@ class Parent:
         """A message to it."""
         return Tell(self.sid, subject, data)
 
-    def ended(self, status: str) -> Script[None]:
+    def ended(self, status: str) -> list[Effect]:
         """The end of this call, for its parent and the one that started it; nobody is its parent after that."""
-        for sid in dict.fromkeys((self.sid, self._call.setup.parent_sid)):
-            if self.sid:
-                yield Tell(sid, "ended", _ending(self._call, status))
+        parent, starter = self.sid, self._call.setup.parent_sid
         self.sid = ""
+        if not parent:
+            return []
+        ending = _ending(self._call, status)
+        told: list[Effect] = [Tell(parent, "ended", ending)]
+        return told if starter == parent else [*told, Tell(starter, "ended", ending)]
 
 
 class Released(Interrupted):
@@ -113,7 +116,7 @@ def _ring(call: Call, parent: Parent, progress: Progress) -> Script[None]:
             case LegAnswered():
                 call.partner = ""
                 yield Arm(CALL_LIMIT, setup.time_limit)
-                yield from leg_answered(call, event)
+                yield leg_answered(call, event)
                 yield from progress.tell("answered")
                 if waiting is not None:
                     raise waiting
@@ -179,13 +182,12 @@ def run_on(call: Call, goto: Goto) -> Script[str]:
 
 def _stay(link: Link, parent: str) -> Script[Goto | End | None]:
     while not link.is_over:
-        match (yield from link.next()):
-            case Told(sender, "release", data) if sender == parent == link.partner:
-                raise Released(data["status"])
-            case event:
-                outcome = yield from link.on(event)
-                if outcome is not None:
-                    return outcome
+        event = link.missed.pop(0) if link.missed else (yield None)
+        if type(event) is Told and event.subject == "release" and event.sender == parent == link.partner:
+            raise Released(event.data["status"])
+        outcome = yield from link.on(event)
+        if outcome is not None:
+            return outcome
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import AnswerReferral, Disarm, HangUp, NotifyReferral, Refuse, info
+from ringback.call.effects import AnswerReferral, Disarm, Effect, HangUp, NotifyReferral, Refuse, info
 from ringback.call.events import LegEnded
 from ringback.call.outcome import status_of
 from ringback.call.script import CALL_LIMIT, Call, Completed, LegGone, Redirected, Script
@@ -33,16 +33,14 @@ def hang_up(call: Call, why: str) -> Script[LegEnded]:
     return call.ended
 
 
-def close(call: Call, progress: Progress, override: str = "") -> Script[None]:
+def close(call: Call, progress: Progress, override: str = "") -> list[Effect]:
     """Close the record of a call whose leg has ended. ``override`` is a status known better, if unanswered."""
     ended = call.ended
     assert ended is not None
     answered = call.answered_at is not None
-    if answered or call.setup.kind == "inbound":
-        yield Disarm(CALL_LIMIT)
+    out: list[Effect] = [Disarm(CALL_LIMIT)] if answered or call.setup.kind == "inbound" else []
     found = status_of(ended, answered=answered, outgoing=call.setup.kind != "inbound")
     status = found if answered or not override else override
-    yield info(
-        "call", f"ended: {status} ({ended.cause}{f', {ended.status} {ended.reason}' if ended.status else ''})"
-    )
-    yield from progress.complete(status, ended.status)
+    why = f"{ended.cause}, {ended.status} {ended.reason}" if ended.status else ended.cause
+    out.append(info("call", f"ended: {status} ({why})"))
+    return out + progress.complete(status, ended.status)

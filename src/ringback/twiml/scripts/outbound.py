@@ -62,7 +62,7 @@ def _until_answered(call: Call, progress: Progress) -> Script[Page | None]:
             case LegAnswered():
                 yield Disarm(RING_TIMEOUT)
                 yield Arm(CALL_LIMIT, setup.time_limit)
-                yield from leg_answered(call, event)
+                yield leg_answered(call, event)
                 yield from progress.tell("answered")
                 return page
             case Fired(token) if token == RING_TIMEOUT:

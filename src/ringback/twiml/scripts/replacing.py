@@ -39,7 +39,7 @@ def _take(call: Call) -> Script[str]:
     setup = call.setup
     yield info("call", f"takes the place of {setup.replaces} (Replaces)")
     yield Answer()
-    yield from mark_answered(call)
+    yield mark_answered(call)
     link = Link(call, setup.partner, NO_POLICY, run_pages)
     if not setup.partner:
         outcome = yield from link.take_over(setup.replaces)

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from ringback.call.effects import Bridge, Pairs, Unbridge, info
+from ringback.call.effects import Bridge, Effect, Pairs, Unbridge, info
 from ringback.call.events import Digit, Told
 from ringback.call.script import Interrupted, Script
 from ringback.call.setup import CallSetup
 from ringback.twiml.link import NO_POLICY, Link, Policy
-from ringback.twiml.ringing import Child, Ringing
+from ringback.twiml.ringing import Child, Ringing, word_of
 from ringback.twiml.run import End, Goto, Run, ensure_answered
 from ringback.twiml.transferor import reached
 from ringback.twiml.verbs.nouns import Noun
@@ -60,17 +60,26 @@ class Callees:
         self._ringing = Ringing(run.call, values["ringTone"], values["hangupOnStar"])
         self._bridged: Child | None = None
 
-    def ring(self, nouns: list[Noun], patience: float) -> Script[Child | None]:
-        """Ring these nouns at once, for so many seconds; the first that is ready."""
-        yield from self._ringing.start(self._child(noun) for noun in nouns)
-        return (yield from self._ringing.first_ready(patience))
+    def ring(self, nouns: list[Noun], patience: float) -> Script[Result]:
+        """Ring these nouns at once, for so many seconds; after the first that is ready stay until that leg ends."""
+        yield from self._ringing.start([self._child(noun) for noun in nouns])
+        winner = yield from self._ringing.first_ready(patience)
+        if winner is None:
+            result = self._result()
+            yield info("call", f"Dial: {result.status}")
+            return result
+        try:
+            return (yield from self._connect(winner))
+        except Interrupted as interrupt:
+            yield from self._abort(word_of(interrupt))
+            raise
 
     def _child(self, noun: Noun) -> tuple[Child, CallSetup]:
         setup = noun.setup(self.run, self._values["timeLimit"])
         prepares = bool(noun.whisper.url or noun.send_digits)
         return Child(setup.sid, noun.shown, prepares=prepares), setup
 
-    def connect(self, child: Child) -> Script[Result]:
+    def _connect(self, child: Child) -> Script[Result]:
         """Bridge the caller with a child that is ready, until it ends; it keeps the time limit itself."""
         call = self.run.call
         yield from ensure_answered(call)
@@ -95,28 +104,29 @@ class Callees:
     def _stay(self, link: Link, child: Child) -> Script[Goto | End | None]:
         """Be connected until the child, or who took its place, ends, or a transfer takes this call elsewhere."""
         while not (link.is_over if link.adopted else child.status):
-            match (yield from link.next()):
-                case Told(sender, "ended", data) if sender == child.sid:
-                    child.end(data)
-                case Digit("*") if self._values["hangupOnStar"]:
-                    if link.adopted:
-                        break
-                    yield from self._ringing.release("completed", [child])
-                case event:
-                    outcome = yield from link.on(event)
-                    if outcome is not None:
-                        return outcome
+            event = link.missed.pop(0) if link.missed else (yield None)
+            if type(event) is Told and event.subject == "ended" and event.sender == child.sid:
+                child.end(event.data)
+            elif type(event) is Digit and event.digit == "*" and self._values["hangupOnStar"]:
+                if link.adopted:
+                    break
+                yield from self._ringing.release("completed", [child])
+            else:
+                outcome = yield from link.on(event)
+                if outcome is not None:
+                    return outcome
         if child.adopted and child.answered_at is not None:
             child.ending = {"duration": int(self.run.call.elapsed - child.answered_at + 0.5)}
         return None
 
-    def abort(self, status: str) -> Script[None]:
+    def _abort(self, status: str) -> list[Effect]:
         """The Dial is aborted while it was connected: let every child go, and wait for none."""
-        yield from self._ringing.abort(status)
+        out = self._ringing.abort(status)
         if self._bridged is not None and self.run.call.ended is None:
-            yield Unbridge()
+            out.append(Unbridge())
+        return out
 
-    def result(self) -> Result:
+    def _result(self) -> Result:
         """The result when nobody was bridged: of the first child whose status it is."""
         status = self._ringing.status
         children = self._ringing.children.values()

@@ -15,19 +15,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.call.effects import Notify, Ring, error, info, warning
+from ringback.call.effects import Notify, Ring, error, warning
 from ringback.call.limits import MAX_PARALLEL_NOUNS
-from ringback.call.script import Completed, Interrupted, LegGone, Script
+from ringback.call.script import Completed, LegGone, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
-from ringback.twiml.link import Policy
+from ringback.twiml.link import NO_POLICY, Policy
 from ringback.twiml.parameters import standard
-from ringback.twiml.ringing import REFUSALS, word_of
+from ringback.twiml.ringing import REFUSALS
 from ringback.twiml.run import Goto, Outcome, Run, ensure_answered
-from ringback.twiml.schema import LATER
+from ringback.twiml.schema import LATER, read_attributes
 from ringback.twiml.verbs.callees import Callees, Result
 from ringback.twiml.verbs.conference import conference
 from ringback.twiml.verbs.nouns import Noun, plan_noun
+
+NOUNS = frozenset(("Number", "Sip"))
+"""Those that are rung."""
 
 TIMEOUT_BUFFER = 5.0
 """Seconds that Twilio adds to a Dial's timeout (Dial, "timeout")."""
@@ -35,11 +38,14 @@ TIMEOUT_BUFFER = 5.0
 
 def dial(run: Run, element: Element) -> Script[Outcome]:
     """Dial what the element holds; give the action its result, or go on."""
-    values = yield from run.attributes(element)
+    values, odd = read_attributes(element)
+    if odd:
+        yield from run.warn(*odd)
     action = run.link(values["action"]) if values["action"] else ""
     rooms = [child for child in element.children if child.name == "Conference"]
     refer = run.link(values["referUrl"]) if values["referUrl"] else ""
-    callees = Callees(run, values, Policy(refer, values["referMethod"], values["answerOnBridge"]))
+    policy = Policy(refer, values["referMethod"], values["answerOnBridge"]) if refer else NO_POLICY
+    callees = Callees(run, values, policy)
     try:
         if rooms:
             yield from ensure_answered(run.call)
@@ -63,18 +69,9 @@ def dial(run: Run, element: Element) -> Script[Outcome]:
     return None
 
 
-def _nouns_of(run: Run, element: Element) -> Script[list[Element]]:
+def _nouns_of(element: Element) -> list[Element]:
     """The nouns of a Dial; its own text is a Number. Raises TwimlError."""
-    nouns = []
-    for child in element.children:
-        if child.name in ("Number", "Sip"):
-            nouns.append(child)
-        elif child.name in LATER:
-            raise NotYet(f"<Dial><{child.name}>")
-        else:
-            yield from run.warn(
-                warning("twiml", f"Dial cannot hold <{child.name[:60]}>; it is skipped", 13215)
-            )
+    nouns = [child for child in element.children if child.name in NOUNS]
     if not nouns and element.text:
         nouns.append(Element("Number", {}, (element.text,)))
     if len(nouns) > MAX_PARALLEL_NOUNS:
@@ -87,7 +84,13 @@ def _dial_nouns(callees: Callees, element: Element, values: dict[str, Any]) -> S
     if not values["answerOnBridge"]:
         yield from ensure_answered(run.call)
     nouns: list[Noun] = []
-    for child in (yield from _nouns_of(run, element)):
+    for child in element.children:
+        if child.name in LATER:
+            raise NotYet(f"<Dial><{child.name}>")
+        if child.name not in NOUNS:
+            text = f"Dial cannot hold <{child.name[:60]}>; it is skipped"
+            yield from run.warn(warning("twiml", text, 13215))
+    for child in _nouns_of(element):
         noun = yield from plan_noun(run, child, values["callerId"])
         if noun is not None:
             nouns.append(noun)
@@ -99,21 +102,7 @@ def _dial_nouns(callees: Callees, element: Element, values: dict[str, Any]) -> S
     rounds = [[noun] for noun in nouns] if values["sequential"] else [nouns]
     result = Result("failed")
     for together in rounds:
-        result = yield from _ring(callees, together, values["timeout"])
+        result = yield from callees.ring(together, values["timeout"] + TIMEOUT_BUFFER)
         if result.status in ("completed", "canceled"):  # picked up, or the caller pressed *
             break
     return result
-
-
-def _ring(callees: Callees, nouns: list[Noun], timeout: int) -> Script[Result]:
-    """Ring these nouns at once; after the first that is ready stay until that leg ends."""
-    winner = yield from callees.ring(nouns, timeout + TIMEOUT_BUFFER)
-    if winner is None:
-        result = callees.result()
-        yield info("call", f"Dial: {result.status}")
-        return result
-    try:
-        return (yield from callees.connect(winner))
-    except Interrupted as interrupt:
-        yield from callees.abort(word_of(interrupt))
-        raise

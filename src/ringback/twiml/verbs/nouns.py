@@ -14,6 +14,7 @@ from ringback.call.wanted import Wanted
 from ringback.twiml.document import Element
 from ringback.twiml.errors import TwimlError
 from ringback.twiml.run import Run
+from ringback.twiml.schema import read_attributes
 from ringback.twiml.verbs.sound import DTMF
 
 
@@ -31,33 +32,37 @@ class Noun(msgspec.Struct, frozen=True):
         """The setup of the child call that rings this noun."""
         call = run.call
         parent = call.setup
-        return CallSetup(
-            kind="child",
-            sid=call.new_sid("CA"),
-            account_sid=parent.account_sid,
-            seed=call.new_sid(""),
-            started_at=call.now,
-            direction="outbound-dial",
-            from_=self.plan["from"],
-            to=self.plan["to"],
-            parent_sid=parent.sid,
-            is_withheld=parent.is_withheld,
-            asserted=parent.asserted,
-            country=parent.country,
-            page=self.whisper,
-            status_callback=self.status_callback,
-            targets=tuple(self.plan["targets"]),
-            from_user=self.plan["from_user"],
-            from_domain=self.plan["from_domain"],
-            display_name=self.plan["display_name"],
-            time_limit=float(time_limit),  # as a journal reads it
-            send_digits=self.send_digits,
+        return (
+            CallSetup(  # of over 30 arguments, a name counting as one, Python would make a dictionary first
+                "child",
+                call.new_sid("CA"),
+                parent.account_sid,
+                call.new_sid(""),
+                call.now,
+                "outbound-dial",
+                from_=self.plan["from"],
+                to=self.plan["to"],
+                parent_sid=parent.sid,
+                is_withheld=parent.is_withheld,
+                asserted=parent.asserted,
+                country=parent.country,
+                page=self.whisper,
+                status_callback=self.status_callback,
+                targets=tuple(self.plan["targets"]),
+                from_user=self.plan["from_user"],
+                from_domain=self.plan["from_domain"],
+                display_name=self.plan["display_name"],
+                time_limit=float(time_limit),  # as a journal reads it
+                send_digits=self.send_digits,
+            )
         )
 
 
 def plan_noun(run: Run, element: Element, caller_id: str) -> Script[Noun | None]:
     """Ask how a Number or Sip is reached; None, with an error line, if it is not."""
-    values = yield from run.attributes(element)
+    values, odd = read_attributes(element)
+    if odd:
+        yield from run.warn(*odd)
     token = run.call.token("plan")
     setup = run.call.setup
     wanted: Wanted = {
@@ -81,7 +86,7 @@ def plan_noun(run: Run, element: Element, caller_id: str) -> Script[Noun | None]
         yield error("call", plan["error_text"], plan["error_code"])
         return None
     digits = values.get("sendDigits", "")
-    if not set(digits) <= DTMF:
+    if digits and not set(digits) <= DTMF:
         raise TwimlError(13222, f"sendDigits={digits!r:.60} holds more than 0-9 * # and w")
     whisper = Page(run.link(values["url"]), values["method"]) if values["url"] else Page()
     callback = StatusCallback()
