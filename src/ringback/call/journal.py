@@ -45,7 +45,7 @@ _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in EVENT_TYPES}
 
 def clock(elapsed: float) -> float:
     """A time of a call (never negative) as journals and scripts have it. `round` would cost twice as much."""
-    return int(elapsed * _CLOCK + 0.5) / _CLOCK
+    return (elapsed * _CLOCK + 0.5) // 1.0 / _CLOCK
 
 
 def plain(value: Datum) -> Plain:
@@ -110,12 +110,13 @@ class Journal:
         self._keep(("note", clock(elapsed), note.lane, text, note.level, note.code))
 
     def _keep(self, line: tuple[Any, ...]) -> None:
-        if self._count >= MAX_JOURNAL_ENTRIES:
+        count, lines = self._count, self._lines
+        if count >= MAX_JOURNAL_ENTRIES:
             self.truncated = True
             return
-        self._count += 1
-        self._lines.append(line)
-        if len(self._lines) >= WRITTEN_AT_ONCE:
+        self._count = count + 1
+        lines.append(line)
+        if len(lines) >= WRITTEN_AT_ONCE:
             self._write()
         if self.changed is not None:
             tell, self.changed = self.changed, None
@@ -123,7 +124,7 @@ class Journal:
 
     def _write(self) -> None:
         self._written += _json_lines(self._lines)
-        self._lines = []
+        self._lines.clear()
 
     def __len__(self) -> int:
         return self._count

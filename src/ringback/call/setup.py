@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 
-class Page(msgspec.Struct, frozen=True):
+class Page(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a document comes from: a URL with its fallback, or TwiML given in place.
 
     ``document`` is a parsed Element as plain data (see ringback.call.events.Fetched); with one, ``url``
@@ -21,7 +21,7 @@ class Page(msgspec.Struct, frozen=True):
     document: list[Any] | None = None
 
 
-class StatusCallback(msgspec.Struct, frozen=True):
+class StatusCallback(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who hears of a call's progress, and of which events: initiated ringing answered completed."""
 
     url: str = ""
@@ -29,7 +29,7 @@ class StatusCallback(msgspec.Struct, frozen=True):
     events: tuple[str, ...] = ("completed",)
 
 
-class CallSetup(msgspec.Struct, frozen=True):
+class CallSetup(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that a call's script is given at its start.
 
     ``started_at`` is seconds since the epoch; ``seed`` is hex, and all SIDs that the script makes come

@@ -36,7 +36,8 @@ class Notices:
         self._inotify: Inotify | None = None
         try:
             self._inotify = Inotify()
-            os.set_blocking(self._inotify.fd, False)  # InitFlags.NONBLOCK of 4.4 has the wrong value
+            self._descriptor = self._inotify.fd
+            os.set_blocking(self._descriptor, False)  # InitFlags.NONBLOCK of 4.4 has the wrong value
         except OSError as error:
             self._miss(error)
 
@@ -55,7 +56,7 @@ class Notices:
         """Whether anything changed since this was asked before."""
         if self._inotify is None:
             return False
-        if ioctl(self._inotify.fd, FIONREAD, _NOTHING) == _NOTHING:  # reading in vain costs ten times as much
+        if ioctl(self._descriptor, FIONREAD, _NOTHING) == _NOTHING:  # reading in vain costs ten times as much
             return False
         with suppress(BlockingIOError):
             while self._inotify.sync_get() is not None:

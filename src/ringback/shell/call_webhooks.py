@@ -13,7 +13,7 @@ from typing import Any
 
 from ringback.call.effects import Fetch, Note, Notify, info
 from ringback.call.events import Fetched
-from ringback.shell.documents import Documents
+from ringback.shell.documents import KEPT, Documents
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
 from ringback.shell.vault import Vault, public, with_login
@@ -38,6 +38,8 @@ class CallWebhooks:
         self._remark = remark
         self._tasks = Tasks("status callbacks")
         self._documents = Documents(vault)
+        self._constants: dict[tuple[str, str], tuple[WebhookAnswer, Note]] = {}
+        """Lines of the timeline about documents that are the same for every call."""
 
     def auth_token(self, account_sid: str) -> str:
         """The token that signs an account's webhooks."""
@@ -64,10 +66,22 @@ class CallWebhooks:
     def ask_constant(self, call: LiveCall, fetch: Fetch) -> Fetched | None:
         """The document of a bin that is the same for every call, at once; None where a program is to be asked."""
         answer = self._client.fetch_constant(fetch.method, fetch.url)
-        return None if answer is None else self._fetched(call, fetch, answer)
+        if answer is None:
+            return None
+        key = (fetch.method, fetch.url)
+        known = self._constants.get(key)
+        if known is None or known[0] is not answer:
+            if len(self._constants) >= KEPT:
+                self._constants.clear()
+            known = self._constants[key] = answer, _told(f"{fetch.method} {public(fetch.url)}", answer)
+        self._remark(call, known[1])
+        return self._read(fetch, answer)
 
     def _fetched(self, call: LiveCall, fetch: Fetch, answer: WebhookAnswer) -> Fetched:
         self._report(call, f"{fetch.method} {public(fetch.url)}", answer)
+        return self._read(fetch, answer)
+
+    def _read(self, fetch: Fetch, answer: WebhookAnswer) -> Fetched:
         if answer.error_code:
             return Fetched(fetch.token, answer.url, answer.status, None, answer.error_code, answer.error_text)
         try:
@@ -119,16 +133,18 @@ class CallWebhooks:
     def _report(self, call: LiveCall, what: str, answer: WebhookAnswer) -> None:
         for level, text in answer.lines:
             self._remark(call, Note("function", text, "error" if level == "error" else "info", 0))
-        took = f"{answer.elapsed * 1000:.0f} ms"
-        if answer.error_code:
-            self._remark(
-                call, Note("webhook", f"{what}: {answer.error_text}, {took}", "error", answer.error_code)
-            )
-        else:
-            kind = f" {answer.content_type}" if answer.content_type else ""
-            self._remark(call, info("webhook", f"{what}: {answer.status}{kind}, {took}"))
+        self._remark(call, _told(what, answer))
 
     async def close(self, within: float) -> None:
         """Let the callbacks that wait go out, ``within`` seconds at most."""
         await self._tasks.drain(within)
         await self._tasks.close()
+
+
+def _told(what: str, answer: WebhookAnswer) -> Note:
+    """What came of a request, for the timeline."""
+    took = f"{answer.elapsed * 1000:.0f} ms"
+    if answer.error_code:
+        return Note("webhook", f"{what}: {answer.error_text}, {took}", "error", answer.error_code)
+    kind = f" {answer.content_type}" if answer.content_type else ""
+    return info("webhook", f"{what}: {answer.status}{kind}, {took}")

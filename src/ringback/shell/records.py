@@ -70,14 +70,18 @@ class Records:
 
     def changed(self, call: LiveCall, changes: dict[str, Any], now: float) -> None:
         """Facts of a call changed; times are given in seconds since the epoch."""
-        row = {"sid": call.setup.sid, **changes, "date_updated": moment(now)}
+        row = {"sid": call.sid, **changes, "date_updated": moment(now)}
         for name in MOMENTS:
-            if name in changes:
-                row[name] = moment(changes[name])
+            if name in row:
+                row[name] = moment(row[name])
         call.row.update(row)
-        # What was refused at first, because too much waited for the disk, is put whole when there is room again.
-        recorded = self._store.facts.put("calls", row if call.recorded else call.row)
-        call.recorded = call.recorded or recorded
+        if not call.recorded:
+            # What was refused at first, because too much waited for the disk, is put whole when there is room again.
+            call.recorded = self._store.facts.put("calls", call.row)
+            return
+        if "end_time" in row:
+            row["dialogs"] = None  # nobody is to be hung up any more
+        self._store.facts.change("calls", call.sid, row)
 
     def failed(self, call: LiveCall, note: Note) -> None:
         """An error or warning with a code of Twilio's: a Notification of the call."""
@@ -102,7 +106,8 @@ class Records:
         """The call's dialog stands: keep it, so that the next run can hang up if this one dies."""
         session = call.leg.session
         if session is not None:
-            self._store.facts.put("calls", {"sid": call.sid, "dialogs": written([session.record()])})
+            row = {"sid": call.sid, "dialogs": written([session.record()])}
+            self._store.facts.change("calls", call.sid, row)
 
     def when_kept(self, told: Callable[[], None]) -> None:
         """Call back once everything so far is on disk."""
@@ -118,8 +123,7 @@ class Records:
         self._store.facts.is_late = True
 
     def closed(self, call: LiveCall) -> None:
-        """The call is over: keep its journal, and no dialog."""
-        self._store.facts.put("calls", {"sid": call.sid, "dialogs": None})
+        """The call is over, and its record closed: keep its journal."""
         call.actor.journal.is_closed = True
         body = packed(call.actor.journal.encode())
         if len(body) > JOURNAL_BYTES:

@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import aiohttp
@@ -20,14 +21,20 @@ from yarl import URL
 
 from ringback.shell import webhook_errors as codes
 from ringback.shell.http_names import HttpNames
-from ringback.shell.local_http import LocalDocuments, LocalHandler, LocalRequest
+from ringback.shell.local_http import LocalAnswer, LocalDocuments, LocalHandler, LocalRequest
 from ringback.shell.webhook_asked import Asked, without_userinfo
 from ringback.shell.webhook_cache import DocumentCache
 from ringback.shell.webhook_errors import Failure
 from ringback.shell.webhook_memory import Login, Memories
 from ringback.shell.webhook_pool import open_session, was_reused
 from ringback.shell.webhook_reply import DOCUMENT_SIZE, Reply, local_reply, media_type, read_reply
-from ringback.shell.webhook_request import InvalidUrl, WebhookAnswer, WebhookRequest, read_overrides
+from ringback.shell.webhook_request import (
+    TARGETS_KEPT,
+    InvalidUrl,
+    WebhookAnswer,
+    WebhookRequest,
+    read_overrides,
+)
 from ringback.shell.webhook_shares import Shares
 
 __all__ = ["WebhookAnswer", "WebhookClient", "WebhookRequest"]
@@ -58,6 +65,7 @@ class WebhookClient:
         self._base_domain = base_domain.lower()
         self._local = local
         self._constant = documents
+        self._constants: dict[str, tuple[LocalAnswer, WebhookAnswer]] = {}
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._names: HttpNames | None = None
@@ -89,16 +97,20 @@ class WebhookClient:
 
         Nobody reads the parameters or checks the signature of such a request, so none are made.
         """
-        if self._constant is None or "#" in url or not self._base_domain:
+        if self._constant is None or not _names_host(url, self._base_domain):
             return None
-        scheme, _, rest = url.partition("://")
-        if scheme != "http" or rest.partition("/")[0].partition(":")[0] != self._base_domain:
+        document = self._constant(method.upper(), url)
+        if document is None:
             return None
-        answer = self._constant(method.upper(), url)
-        if answer is None:
-            return None
-        kind, charset = media_type(answer.content_type)
-        return WebhookAnswer(answer.status, kind, answer.body, url, 0.0, charset=charset)
+        known = self._constants.get(url)
+        if known is not None and known[0] is document:
+            return known[1]
+        kind, charset = media_type(document.content_type)
+        answer = WebhookAnswer(document.status, kind, document.body, url, 0.0, charset=charset)
+        if len(self._constants) >= TARGETS_KEPT:
+            self._constants.clear()
+        self._constants[url] = document, answer
+        return answer
 
     async def fetch(self, request: WebhookRequest) -> WebhookAnswer:
         """Asks, and gives the answer or Twilio's error for why there is none."""
@@ -219,6 +231,14 @@ class WebhookClient:
             return Failure(codes.INVALID_URL, f"not a URL: {error}")
         finally:
             self._shares.give_back(place, is_answered=is_answered)
+
+
+@lru_cache(maxsize=TARGETS_KEPT)
+def _names_host(url: str, host: str) -> bool:
+    """Whether this is a plain URL of that host, whatever the port."""
+    scheme, _, rest = url.partition("://")
+    is_there = rest.partition("/")[0].partition(":")[0] == host
+    return is_there and scheme == "http" and "#" not in url and host != ""
 
 
 def _loggable(url: str) -> str:

@@ -150,6 +150,13 @@ class Facts:
         size = sum([len(values.get(name) or b"") for name in blobs]) if blobs else 0
         return self._add((table_name, key), values, False, size)
 
+    def change(self, table_name: str, key: str, row: Row) -> bool:
+        """As `put`, for some columns of a row that is there, its key among them, and no blob.
+
+        The row belongs to the writer from now on. What is known of it need not be asked, for each change of each call.
+        """
+        return self._add((table_name, key), row, False, 0)
+
     def remove(self, table_name: str, key: str) -> bool:
         """Delete a row soon; False when too much is waiting already."""
         if table_name not in FACTS:

@@ -36,6 +36,9 @@ class FakeFacts:
         self.rows.append((table, dict(row)))
         return True
 
+    def change(self, table: str, key: str, row: dict[str, Any]) -> bool:
+        return self.put(table, row)
+
     async def flush(self) -> bool:
         return True
 

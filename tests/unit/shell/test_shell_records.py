@@ -25,6 +25,10 @@ class Queue:
             self.rows.append(dict(row))
         return self.room
 
+    def change(self, table: str, key: str, row: dict[str, Any]) -> bool:
+        assert (table, key) == ("calls", SID)
+        return self.put(table, row)
+
 
 def opened() -> tuple[Records, Any, Queue]:
     queue = Queue()
@@ -41,6 +45,21 @@ def test_changes_of_a_call_are_put_alone_with_times_to_the_second() -> None:
     change = {"sid": SID, "status": "in-progress", "start_time": seventh, "date_updated": eighth}
     assert queue.rows[1] == change
     assert call.row == {**queue.rows[0], **change}
+
+
+def test_a_record_that_is_closed_has_no_dialog_to_hang_up_in() -> None:
+    records, call, queue = opened()
+    records.opened(call)
+    call.leg = SimpleNamespace(session=SimpleNamespace(record=lambda: {"call_id": "1"}))
+    records.talking(call)
+    records.changed(call, {"status": "in-progress", "start_time": 1_001.0}, 1_001.0)
+    records.changed(call, {"status": "completed", "end_time": 1_002.0}, 1_002.0)
+    assert [row.get("dialogs", "as before") for row in queue.rows[1:]] == [
+        b'[{"call_id":"1"}]',
+        "as before",
+        None,
+    ]
+    assert "dialogs" not in call.row
 
 
 def test_a_record_that_was_refused_is_put_whole_when_there_is_room_again() -> None:

@@ -53,6 +53,20 @@ async def test_many_puts_are_one_commit_and_later_values_win() -> None:
     assert [fact.values and fact.values["status"] for fact in batch.values()] == ["in-progress", "busy"]
 
 
+async def test_changes_of_a_row_that_waits_join_it_and_others_stand_alone() -> None:
+    disk = Disk()
+    async with running(disk) as facts:
+        facts.put("calls", {"sid": "CA1", "status": "queued", "to": "+1"})
+        assert facts.change("calls", "CA1", {"sid": "CA1", "status": "busy"})
+        assert facts.change("calls", "CA2", {"sid": "CA2", "dialogs": None})
+        assert await facts.flush()
+    (batch,) = disk.batches
+    assert [fact.values for fact in batch.values()] == [
+        {"sid": "CA1", "status": "busy", "to": "+1"},
+        {"sid": "CA2", "dialogs": None},
+    ]
+
+
 async def test_without_a_flush_rows_are_committed_soon_all_the_same() -> None:
     disk = Disk()
     async with running(disk) as facts:
