@@ -14,6 +14,7 @@ to whom, and the end). Python's side, py: values, owner (life and events), and t
 each a class on the one before.
 """
 
+import os
 import secrets
 import socket
 

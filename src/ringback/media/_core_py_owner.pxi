@@ -11,7 +11,7 @@ cdef class Owner:
     cdef dict taps
 
     def __cinit__(self, rtp_ports, *, double report_after=REPORT_AFTER, double silent_after=SILENT_AFTER):
-        self.pairs = PortPairs(rtp_ports)
+        self.pairs = PortPairs(rtp_ports, _bind_both)
         self.names = {}
         self.taps = {}
         self.s = <State*>calloc(1, sizeof(State))

@@ -7,11 +7,13 @@ cdef class Ports(Owner):
         cdef int index = 0
         cdef bint is_open = False
         self._check()
+        drawn = os.urandom(10 + CNAME_SIZE // 2)
         pair = self.pairs.bind(host)
         port = <Port*>calloc(1, sizeof(Port))
         if port == NULL:
+            c_close(pair.rtp)
+            c_close(pair.rtcp)
             raise MemoryError
-        drawn = secrets.token_bytes(10 + CNAME_SIZE // 2)
         port.out.ssrc = int.from_bytes(drawn[:4], "big")
         port.out.timestamp = int.from_bytes(drawn[4:8], "big")
         port.out.next_sequence = int.from_bytes(drawn[8:10], "big") >> 1  # not near its wrap, for the sake of SRTP
@@ -19,7 +21,7 @@ cdef class Ports(Owner):
         port.dtmf.event = -1
         cname = drawn[10:].hex().encode()
         memcpy(port.cname, <const char*>cname, CNAME_SIZE)
-        port.rtp, port.rtcp = pair.rtp.detach(), pair.rtcp.detach()
+        port.rtp, port.rtcp = pair.rtp, pair.rtcp
         port.is_wild = pair.host in ("0.0.0.0", "::")
         port.opened_at = port.quiet_since = port.idle_since = monotonic()
         with nogil:

@@ -28,6 +28,30 @@ cdef Endpoint endpoint_of(host, int port) except *:
     return made
 
 
+def _bind_both(host, int port):
+    """The descriptors of a pair of sockets: `ringback.media.sockets.bind_both`."""
+    cdef Endpoint at = endpoint_of(host, port)
+    cdef int rtp, rtcp
+    rtp = rb_bind(&at.address.any, at.size)
+    if rtp < 0:
+        return _not_bound(host, -rtp)
+    at.address.v4.sin_port = htons(<uint16_t>(port + 1))
+    rtcp = rb_bind(&at.address.any, at.size)
+    if rtcp < 0:
+        c_close(rtp)
+        return _not_bound(host, -rtcp)
+    return rtp, rtcp
+
+
+cdef object _not_bound(host, int error):
+    """None for a port that is in use; raises what else is wrong."""
+    if error in (EADDRINUSE, EACCES):
+        return None
+    if error == EADDRNOTAVAIL:
+        raise UsageError(f"{host} is no address of this machine")
+    raise OSError(error, os.strerror(error))
+
+
 cdef int payload_type_of(object number) except -2:
     if number is None:
         return -1
@@ -44,23 +68,23 @@ cdef object stats_of(const Port* port):
     remote = None
     if reports.has_remote:
         remote = RemoteReport(reports.fraction_lost / 256.0, reports.lost, reports.jitter / 8000.0)
-    return PortStats(
-        packets_in=port.packets_in,
-        bytes_in=port.bytes_in,
-        packets_out=port.out.packets,
-        bytes_out=port.out.octets,
-        lost=lost,
-        jitter=jitter,
-        mos=quality(lost=lost, received=port.packets_in, jitter=jitter, round_trip=rtt),
-        first_packet_at=port.first_at - port.opened_at if port.first_at >= 0 else None,
-        last_packet_at=port.last_at - port.opened_at if port.last_at >= 0 else None,
-        source=address_of(&port.lock.source),
-        rtt=rtt,
-        strangers=port.strangers,
-        malformed=port.malformed,
-        discarded=port.discarded,
-        remote=remote,
-    )
+    return PortStats._make((
+        port.packets_in,
+        port.bytes_in,
+        port.out.packets,
+        port.out.octets,
+        lost,
+        jitter,
+        quality(lost=lost, received=port.packets_in, jitter=jitter, round_trip=rtt) if port.packets_in else None,
+        port.first_at - port.opened_at if port.first_at >= 0 else None,
+        port.last_at - port.opened_at if port.last_at >= 0 else None,
+        address_of(&port.lock.source),
+        rtt,
+        port.strangers,
+        port.malformed,
+        port.discarded,
+        remote,
+    ))
 
 
 cdef object event_of(const Notice* notice):

@@ -15,6 +15,7 @@ cdef extern from *:
     #include <netinet/in.h>
     #include <string.h>
     #include <sys/socket.h>
+    #include <unistd.h>
 
     /* Let only datagrams of this source into the socket. A filter sees a datagram from its UDP header on, and the IP
        header from SKF_NET_OFF on (socket(7), SO_ATTACH_FILTER; RFC 791 section 3.1, RFC 8200 section 3). */
@@ -40,6 +41,22 @@ cdef extern from *:
         return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
     }
 
+    /* A bound UDP socket that does not block, with priority on its way (DSCP EF, RFC 4594 section 4.1) where the kernel
+       allows it; the error less than 0. Like ringback.media.sockets, of which each socket takes ten times as long. */
+    static int rb_bind(const struct sockaddr *at, socklen_t size) {
+        const int v6 = at->sa_family == AF_INET6, yes = 1, expedited = 0xB8;
+        const int fd = socket(at->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int error;
+        if (fd < 0) return -errno;
+        if (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) == 0) {
+            setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &expedited, sizeof expedited);
+            if (bind(fd, at, size) == 0) return fd;
+        }
+        error = errno;
+        close(fd);
+        return -error;
+    }
+
     static int rb_admit_all(int fd) {
         int unused = 0;
         return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
@@ -56,12 +73,16 @@ cdef extern from *:
         return connect(fd, &nobody, sizeof nobody);
     }
     """
+    int rb_bind(const sockaddr* at, socklen_t size) nogil
     int rb_admit_only(int fd, const sockaddr* source) nogil
     int rb_admit_all(int fd) nogil
     uint32_t rb_discarded(int fd) nogil
     int rb_disconnect(int fd) nogil
 
 cdef extern from "errno.h" nogil:
+    int EACCES
+    int EADDRINUSE
+    int EADDRNOTAVAIL
     int ECONNREFUSED
 
 cdef extern from "sys/socket.h" nogil:

@@ -20,7 +20,7 @@ from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Address, Codec, Even
 from ringback.media.pure_mixer import Member, PureMixer
 from ringback.media.pure_port import Configuration, PurePort
 from ringback.media.pure_sound import Playing, Tap
-from ringback.media.sockets import PortPairs, canonical
+from ringback.media.sockets import PortPairs, bind_both, canonical
 from ringback.rtp.dtmf import DtmfSender
 from ringback.rtp.errors import UsageError as RtpUsageError
 from ringback.rtp.limits import MAX_DATAGRAM
@@ -42,7 +42,7 @@ class PurePump:
         report_after: float = REPORT_AFTER,
         silent_after: float = SILENT_AFTER,
     ) -> None:
-        self._pairs = PortPairs(rtp_ports)
+        self._pairs = PortPairs(rtp_ports, bind_both)
         self._report_after = report_after
         self._silent_after = silent_after
         self._lock = threading.Lock()

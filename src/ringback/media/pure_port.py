@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
@@ -53,7 +54,7 @@ class PurePort:
     def __init__(
         self,
         port_id: int,
-        pair: Pair,
+        pair: Pair[socket.socket],
         stream: OutboundStream,
         cname: str,
         emit: Callable[[Event], None],

@@ -8,8 +8,9 @@ import random
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from ringback.media.errors import PortsExhausted, UsageError
 
@@ -18,31 +19,41 @@ _EXPEDITED: Final = 0xB8  # DSCP EF for telephony, RFC 4594 section 4.1
 _SO_MEMINFO: Final = 55  # the socket module has no name for it; nine numbers, SK_MEMINFO_DROPS the last
 
 
-class Pair(NamedTuple):
+Socket = TypeVar("Socket")
+"""A socket, or the descriptor of one."""
+
+
+class Pair(NamedTuple, Generic[Socket]):
     """Two bound sockets that do not block."""
 
     host: str
     port: int
-    rtp: socket.socket
-    rtcp: socket.socket
+    rtp: Socket
+    rtcp: Socket
 
 
-class PortPairs:
+class PortPairs(Generic[Socket]):
     """The ports of a pump. They are given out in turn, so that a late packet of a call that just ended hits
-    a port that nobody listens on."""
+    a port that nobody listens on.
 
-    def __init__(self, rtp_ports: tuple[int, int]) -> None:
+    `bind_both` gives the sockets of a host's port and the next, None when one of the two is in use.
+    """
+
+    def __init__(
+        self, rtp_ports: tuple[int, int], bind_both: Callable[[str, int], tuple[Socket, Socket] | None]
+    ) -> None:
         first, last = rtp_ports
         first += first % 2
         if not 0 < first < last <= 65535:
             raise UsageError(f"no pair of ports from {rtp_ports[0]} to {rtp_ports[1]}")
+        self._bind_both = bind_both
         self._first = first
         self._count = (last - first + 1) // 2
         self._next = random.randrange(self._count)
         self._taken: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
 
-    def bind(self, host: str) -> Pair:
+    def bind(self, host: str) -> Pair[Socket]:
         """The next free pair on the IP literal `host`; raises PortsExhausted."""
         literal = canonical(host)
         with self._lock:
@@ -51,11 +62,11 @@ class PortPairs:
                 port = self._first + 2 * index
                 if (literal, port) in self._taken:
                     continue
-                pair = _bind(literal, port)
-                if pair is not None:
+                sockets = self._bind_both(literal, port)
+                if sockets is not None:
                     self._next = (index + 1) % self._count
                     self._taken.add((literal, port))
-                    return pair
+                    return Pair(literal, port, *sockets)
         raise PortsExhausted(f"{self._count} pairs of ports, all taken")
 
     def release(self, host: str, port: int) -> None:
@@ -73,8 +84,8 @@ def canonical(host: str) -> str:
         raise UsageError(f"{host!r} is no IP address") from error
 
 
-def _bind(host: str, port: int) -> Pair | None:
-    """None when one of the two ports is in use."""
+def bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
+    """Python's sockets for `PortPairs`."""
     rtp = _udp(host, port)
     if rtp is None:
         return None
@@ -82,7 +93,7 @@ def _bind(host: str, port: int) -> Pair | None:
     if rtcp is None:
         rtp.close()
         return None
-    return Pair(host, port, rtp, rtcp)
+    return rtp, rtcp
 
 
 def _udp(host: str, port: int) -> socket.socket | None:

@@ -11,7 +11,7 @@ from ringback.media import CoreMissing, UsageError, create_pump
 from ringback.media import limits as media_limits
 from ringback.media.pump import quality
 from ringback.media.pure import PurePump
-from ringback.media.sockets import PortPairs, canonical
+from ringback.media.sockets import PortPairs, bind_both, canonical
 from ringback.rtp import limits as rtp_limits
 from ringback.rtp import playout, source
 
@@ -52,7 +52,7 @@ def test_a_core_of_other_sources_does_not_serve(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("rtp_ports", [(0, 0), (10, 5), (65535, 65536), (70000, 70010), (4001, 4001)])
 def test_impossible_ranges_are_refused(rtp_ports: tuple[int, int]) -> None:
     with pytest.raises(UsageError):
-        PortPairs(rtp_ports)
+        PortPairs(rtp_ports, bind_both)
 
 
 def test_hosts_are_ip_literals_in_the_kernels_form() -> None:
