@@ -11,6 +11,7 @@ from integration.transport_scene import OPTIONS, PATIENCE, Stations, event_loop_
 from ringback.shell.transport import TransportLimits
 from ringback.sip.flow import Hop
 from ringback.sip.message import Request, Response
+from ringback.sip.routing import response_hop
 
 __all__ = ["event_loop_policy", "station"]
 
@@ -109,6 +110,29 @@ async def test_tcp_dead_accepted_stream_is_not_opened_again(station: Stations) -
     a.send(flow.hop(), OPTIONS % 2, "t")
     assert await get(a.unreachable) == (flow.hop(), "t")
     assert a.counters.streams_opened == 0
+
+
+async def test_rfc3261_18_2_2_an_answer_goes_to_the_port_of_its_via_when_its_stream_is_gone(
+    station: Stations,
+) -> None:
+    a, phone = station(), station()
+    listens_at = phone.transports.listen_tcp("127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*a.transports.listen_tcp("127.0.0.1", 0))
+    writer.write((OPTIONS % 1).replace(b"127.0.0.1:5060", b"127.0.0.1:%d" % listens_at[1]))
+    request, flow = await get(a.messages)
+    assert isinstance(request, Request)
+    writer.close()
+    await get(a.closed)
+    hop = response_hop(request.via, flow)
+    a.send(hop, request.reply(200).render(), "taken")
+    answer, _ = await get(phone.messages)
+    assert isinstance(answer, Response)
+    assert answer.cseq.number == 1
+    stranger = Hop("TCP", *station().transports.listen_tcp("127.0.0.1", 0), flow.connection + 2)
+    a.send(
+        stranger, request.reply(200).render(), ""
+    )  # of no transaction: nobody without a password is called back
+    assert await get(a.unreachable) == (stranger, "")
 
 
 async def test_tcp_dead_stream_of_ours_is_opened_again(station: Stations) -> None:

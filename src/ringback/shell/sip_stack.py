@@ -23,6 +23,7 @@ from ringback.call.leg_effects import LegEffect
 from ringback.shell.guard import Guard
 from ringback.shell.pulse import Pulse
 from ringback.shell.resolver import ResolutionFailed, Resolver
+from ringback.shell.stream_transport import ANSWER
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import Timers
 from ringback.shell.tokens import tokens
@@ -35,7 +36,6 @@ from ringback.sip.message import Request, Response
 
 log = structlog.get_logger("ringback.sip")
 
-ANSWER = b"SIP/2.0 "
 DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported):[^\r\n]*\r\n")
 """What an answer to a stranger can do without."""
 OTHER_CHALLENGES = re.compile(rb"Proxy-Authenticate:[^\r\n]*\r\n(?=Proxy-Authenticate:)")

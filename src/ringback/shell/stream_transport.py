@@ -31,6 +31,9 @@ SHUTDOWN_AFTER: Final = 3.0  # seconds for the peer's half of TLS's goodbye
 FORMER_KEPT: Final = 4_096  # streams of ours that are gone and may be opened again
 BACKLOG: Final = 1_024  # phones that come back all at once after a restart
 
+ANSWER: Final = b"SIP/2.0 "
+"""What a response begins with."""
+
 
 class Waiting(NamedTuple):
     """A message that waits for its stream to open."""
@@ -186,15 +189,21 @@ class Streams:
                 stream.active_at = self.clock.now()
             else:
                 self._unreachable(hop, transaction)
-        elif self._closing or not self._may_open(hop):
+        elif self._closing or not self._may_open(
+            hop, is_answer=bool(transaction) and data.startswith(ANSWER)
+        ):
             self._unreachable(hop, transaction)
         else:
             self._open_for(destination, Waiting(hop, data, transaction))
 
-    def _may_open(self, hop: Hop) -> bool:
-        """Whether a stream to the hop can be opened, and would be verified as the one before was."""
+    def _may_open(self, hop: Hop, *, is_answer: bool) -> bool:
+        """Whether a stream to the hop can be opened, and would be verified as the one before was.
+
+        Where they had opened it, nobody listens at the port that it came from; the answers to a request that was taken
+        go to the port of its Via (RFC 3261 section 18.2.2).
+        """
         if hop.connection % 2:
-            return False  # they had opened it: nobody listens at the port that it came from
+            return is_answer and hop.transport == "TCP"
         return not hop.connection or hop.transport != "TLS" or hop.connection in self._former
 
     def _open_for(self, destination: Destination, waiting: Waiting) -> None:
