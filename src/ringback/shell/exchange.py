@@ -231,9 +231,9 @@ class Exchange:
         """An event of a leg, for its call's inbox."""
         call = self.calls.get(effect.leg.call_sid)
         if call is not None:
-            if isinstance(effect.event, LegAnswered):
+            if type(effect.event) is LegAnswered:
                 self.calls.records.talking(call)
-            elif isinstance(effect.event, LegEnded):
+            elif type(effect.event) is LegEnded:
                 self.calls.sound.drain()  # what was heard before the BYE is told before it
             self.calls.deliver(call, effect.event)
 
