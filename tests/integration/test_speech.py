@@ -94,12 +94,6 @@ async def test_a_second_start_speaks_from_the_disk_without_an_engine(
     await again.close()
 
 
-async def test_the_pieces_of_a_stream_are_the_whole(speaker: Speaker) -> None:
-    parts = [part async for part in speaker.stream("Hello. Press one.")]
-    assert len(parts) == 3
-    assert b"".join(parts) == (await speaker.say("Hello. Press one.")).mulaw
-
-
 async def test_breaks_bleeps_and_volume_are_heard(speaker: Speaker) -> None:
     plain = await speaker.say("Hello")
     broken = await speaker.say(("Say", (), ("Hello", ("break", (("time", "2s"),), ()), "Hello")))

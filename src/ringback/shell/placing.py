@@ -17,7 +17,7 @@ from ringback.shell.vault import Vault
 from ringback.sip.authorization import Login
 from ringback.sip.flow import Hop
 from ringback.sip.headers import NameAddr
-from ringback.sip.identity import ANONYMOUS, Caller, caller_headers
+from ringback.sip.identity import ANONYMOUS, asserting
 from ringback.sip.uri import Uri
 
 API_VERSION = "2010-04-01"
@@ -136,7 +136,7 @@ def _identity(target: dict[str, Any], domain: str) -> list[tuple[str, str]]:
     withheld, asserted = target["identity"]
     if not asserted:
         return []
-    return caller_headers(Caller(_caller("", asserted, domain), withheld), trusted=True)[1]
+    return asserting(_caller("", asserted, domain), withheld)
 
 
 def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:

@@ -19,30 +19,14 @@ Header = tuple[str, str]
 ANONYMOUS: Final = NameAddr("Anonymous", Uri(user="anonymous", host="anonymous.invalid"))
 """The From of a caller that stays unknown, RFC 3323 section 4.1.1.3."""
 
-_WITHHELD: Final = frozenset(("id", "user", "header", "session", "critical"))
-
-
-class Caller(NamedTuple):
-    """Who calls. ``is_withheld``: the number may be used to route and to bill, and shown to nobody."""
-
-    address: NameAddr
-    is_withheld: bool
+_WITHHELD: Final = frozenset(("id", "user", "header"))
 
 
 def asserted_identities(message: Message) -> tuple[NameAddr, ...]:
     """P-Asserted-Identity: one SIP and one tel: URI at most (RFC 3325 section 9.1); what is unreadable is left out."""
-    return _identities(message, "P-Asserted-Identity")
-
-
-def preferred_identities(message: Message) -> tuple[NameAddr, ...]:
-    """P-Preferred-Identity: what a user wants to be asserted (RFC 3325 section 9.2)."""
-    return _identities(message, "P-Preferred-Identity")
-
-
-def _identities(message: Message, name: str) -> tuple[NameAddr, ...]:
     found: dict[str, NameAddr] = {}
     try:
-        values = message.all(name)
+        values = message.all("P-Asserted-Identity")
     except SipSyntaxError:
         return ()
     for value in values[:MAX_IDENTITIES]:
@@ -88,7 +72,7 @@ def privacy(message: Message) -> frozenset[str]:
 def is_withheld(message: Message) -> bool:
     """Whether the caller's identity must not be shown."""
     wanted = privacy(message)
-    return "none" not in wanted and bool(wanted & (_WITHHELD - {"critical", "session"}))
+    return "none" not in wanted and bool(wanted & _WITHHELD)
 
 
 def is_anonymous(address: NameAddr) -> bool:
@@ -101,26 +85,9 @@ def is_anonymous(address: NameAddr) -> bool:
     )
 
 
-def caller_of(message: Message, *, trusted: bool) -> Caller:
-    """The caller of a request: what a trusted peer asserts, tel: or SIP, before what From says."""
-    shown = message.from_
-    if not trusted:
-        return Caller(shown.bare, is_anonymous(shown))
-    asserted = asserted_identities(message)
-    hidden = is_withheld(message) or is_anonymous(shown)
-    return Caller(asserted[0] if asserted else shown.bare, hidden)
-
-
-def caller_headers(caller: Caller, *, trusted: bool) -> tuple[NameAddr, list[Header]]:
-    """The From of a request of ours, and the fields beside it.
-
-    To a trusted peer the identity is asserted, and Privacy tells whether to withhold it; anybody else gets the
-    anonymous From and nothing more (RFC 3325 section 7).
-    """
-    from_ = ANONYMOUS if caller.is_withheld else caller.address
-    if not trusted:
-        return from_, []
-    headers = [("P-Asserted-Identity", str(caller.address.bare))]
-    if caller.is_withheld:
+def asserting(address: NameAddr, withheld: bool) -> list[Header]:
+    """What tells a trusted peer who calls, and whether to withhold it; for nobody else (RFC 3325 section 7)."""
+    headers = [("P-Asserted-Identity", str(address.bare))]
+    if withheld:
         headers.append(("Privacy", "id"))
-    return from_, headers
+    return headers

@@ -53,11 +53,6 @@ class Speaker:
             raise TextRejected(13520, "the voice can say nothing of this text")
         return Clip.of(mulaw, "; ".join(utterance.notes))
 
-    async def stream(self, text: ssml.Node, voice: str = "", language: str = "") -> AsyncIterator[bytes]:
-        """The same audio piece by piece, each as soon as it is there."""
-        async for part in self._parts(_prepare(text, voice, language)):
-            yield part
-
     async def warm(self, voice: str = "", language: str = "") -> float:
         """Starts the engine and loads a voice; the seconds that it took."""
         started_at = time.monotonic()

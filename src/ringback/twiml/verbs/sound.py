@@ -58,6 +58,11 @@ def play_to_end(call: Call, source: list[Any], loops: int) -> Script[None]:
     """Play a clip and wait for its end. One that cannot be had is an error line, and the call goes on."""
     token = call.token("play")
     yield Play(token, source, loops)
+    yield from _to_its_end(token)
+
+
+def _to_its_end(token: str) -> Script[None]:
+    """Wait until a sound is over, and stop it for what interrupts; one that failed is an error line."""
     try:
         event = yield from wait_for_sound(token)
     except Interrupted:
@@ -71,13 +76,7 @@ def send_digits(call: Call, digits: str) -> Script[None]:
     """Send DTMF and wait until the last digit is out."""
     token = call.token("digits")
     yield SendDigits(token, digits)
-    try:
-        event = yield from wait_for_sound(token)
-    except Interrupted:
-        yield StopPlay()
-        raise
-    if isinstance(event, PlayFailed):
-        yield error("media", event.message, event.code)
+    yield from _to_its_end(token)
 
 
 def _repeat_digits(call: Call, digits: str, loops: int) -> Script[None]:
