@@ -3,7 +3,7 @@
     start --> hop known?  yes --> transaction
                           no  --> queue, Resolve --> on_resolved --> transactions, in order
 
-Effects: Resolve, and those of the transactions.
+Effects: Resolve, HopFailed, and those of the transactions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ringback.sip.authorization import Authorizations
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, Header
-from ringback.sip.effects import Effect, Resolve, Send
+from ringback.sip.effects import Effect, HopFailed, Resolve, Send
 from ringback.sip.message import Request, Response
-from ringback.sip.routing import dialog_hop
+from ringback.sip.routing import dialog_hop, is_public, literal_hop
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.timers import QUEUED_MAX
 
@@ -75,6 +75,7 @@ class DialogUser:
         "_hop",
         "_queue",
         "_resolving",
+        "_spare",
         "agent",
         "authorizations",
         "contact",
@@ -93,6 +94,7 @@ class DialogUser:
         self._hop: Hop | None = None
         self._queue: list[Queued] = []
         self._resolving = False
+        self._spare: tuple[Hop, ...] = ()
 
     # -- for the session
 
@@ -184,11 +186,12 @@ class DialogUser:
         """The resolver's answer for the first route."""
         self._resolving = False
         queue, self._queue = self._queue, []
-        hop = next(iter(hops), None)
+        found = tuple(hops)
         flow = self.flow
-        if hop is None:
+        if not found:
             self.on_unroutable(now, out)
             return
+        hop, self._spare = found[0], found[1:]
         if (
             flow is not None
             and flow.connection
@@ -199,8 +202,37 @@ class DialogUser:
         for item in queue:
             self._send(item, hop, now, out)
 
+    def goes_on(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> bool:
+        """Send a request that got no answer to another place; False where there is none.
+
+        That is the next address of the first route, RFC 3263 section 4.3, or the peer's Contact when its stream is gone.
+        """
+        failed = transaction.hop
+        hop = self._hop
+        if hop == failed:
+            if self._spare:
+                out.append(HopFailed(failed, kind, 0))
+                hop, self._spare = self._spare[0], self._spare[1:]
+            else:
+                hop = self._contact_hop() if failed.connection and kind == "unreachable" else None
+        if hop is None:
+            return False
+        self._hop = hop
+        self._send_again(transaction, hop, transaction.tried, self.dialog, now, out)
+        return True
+
+    def _contact_hop(self) -> Hop | None:
+        """The Contact where it may be one that we can reach; a peer leads us to no other machine of our own network."""
+        target, flow = self.dialog.target, self.flow
+        if self.dialog.next_uri is not None or flow is None:
+            return None
+        if target.host != flow.remote[0] and not is_public(target.host):
+            return None
+        return literal_hop(target, None)
+
     def _find_hop(self, out: list[Effect]) -> Hop | None:
         self._hop = dialog_hop(self.dialog, self.flow)
+        self._spare = ()
         uri = self.dialog.next_uri
         if self._hop is None and uri is not None and not self._resolving:
             self._resolving = True
@@ -254,9 +286,21 @@ class DialogUser:
         tried = authorizations.challenged(response, transaction.tried)
         if tried is None:
             return False
+        self._send_again(transaction, transaction.hop, tried, dialog or self.dialog, now, out)
+        return True
+
+    def _send_again(
+        self,
+        transaction: ClientTransaction,
+        hop: Hop,
+        tried: tuple[tuple[str, str], ...],
+        dialog: Dialog,
+        now: float,
+        out: list[Effect],
+    ) -> None:
+        """The same request by a number and a transaction of its own."""
         request = transaction.request
         kept = [header for header in request.headers if header[0] not in _WRITTEN_ANEW]
-        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None, dialog or self.dialog)
+        item = Queued(request.method, self.dialog.next_seq(), kept, request.body, None, dialog)
         item.tried = tried
-        self._send(item, transaction.hop, now, out)
-        return True
+        self._send(item, hop, now, out)

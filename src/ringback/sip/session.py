@@ -218,8 +218,12 @@ class InviteSession(SessionCommands):
         return True
 
     def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
-        """No answer to a request inside the dialog: it is gone (12.2.1.2)."""
-        method = transaction.request.method
+        """No answer to a request inside the dialog: elsewhere, or it is gone (12.2.1.2)."""
+        method, number = transaction.request.method, transaction.request.cseq.number
+        if (self.state is _CONFIRMED or method == "BYE") and self.goes_on(transaction, kind, now, out):
+            if method == "REFER":
+                self.referrals.retried(number, self.dialog.local_seq)
+            return
         if method == "BYE":
             self.forget()
             return

@@ -13,6 +13,7 @@ from ringback.sip.effects import (
     Effect,
     Ended,
     Established,
+    HopFailed,
     InfoAnswered,
     InfoReceived,
     Reanswered,
@@ -621,6 +622,58 @@ def test_a_route_with_a_name_is_resolved_before_requests_go_out() -> None:
     assert bob.hops[-1] == Hop("UDP", "192.0.2.99", 5070)
     assert [each.cseq.number for each in bob.sent[-2:]] == [1, 2]
     network.run()
+    network.assert_idle()
+
+
+def test_rfc3263_4_3_inside_a_dialog_the_next_address_of_a_route_is_tried() -> None:
+    network = Network()
+    bob = network.node("bob", "192.0.2.2")
+    dead, other = Hop("UDP", "192.0.2.98", 5070), Hop("UDP", "192.0.2.97", 5070)
+    bob.names["edge.example"] = [dead, other]
+    network.unreachable.add((dead.host, dead.port))
+    bob.answering(lambda session, request: session.answer(b"answer", network.now))
+    routes = [("Record-Route", "<sip:edge.example;lr>")]
+    bob.feed(make_request("INVITE", body=b"offer", headers=routes))
+    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=bob.sent[-1].to.tag or ""))
+    bob.run(bob.sessions[0].info(b"1", "text/plain", network.now))
+    network.run(0.1)
+    assert (bob.trace[-2:], bob.hops[-2:]) == (["INFO", "INFO"], [dead, other])
+    assert bob.sent[-1].cseq.number > bob.sent[-2].cseq.number
+    assert HopFailed(dead, "unreachable", 0) in bob.all(HopFailed)
+    bob.run(bob.sessions[0].hangup(network.now))
+    assert bob.hops[-1] == other
+    network.run()
+    network.assert_idle()
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "reached"),
+    [
+        ("sip:eve@8.8.4.4:5070;transport=tcp", "8.8.8.8", ["8.8.8.8", "8.8.4.4"]),
+        ("sip:eve@10.0.0.5:5070;transport=tcp", "10.0.0.5", ["10.0.0.5", "10.0.0.5"]),
+        ("sip:eve@10.0.0.5:6379;transport=tcp", "8.8.8.8", ["8.8.8.8"]),
+        ("sip:eve@name.example;transport=tcp", "8.8.8.8", ["8.8.8.8"]),
+    ],
+)
+def test_rfc3261_12_2_1_1_a_bye_goes_to_the_contact_when_the_stream_is_gone(
+    contact: str, source: str, reached: list[str]
+) -> None:
+    """Never to an address of our own network that a peer from elsewhere names."""
+    network = Network()
+    bob = network.node("bob", "192.0.2.2")
+    bob.answering(lambda session, request: session.answer(b"answer", network.now))
+    flow = Flow("TCP", bob.address, (source, 40000), 7)
+    fields = [("Contact", f"<{contact}>")]
+    bob.feed(make_request("INVITE", transport="TCP", headers=fields, body=b"offer"), flow)
+    ack = make_request("ACK", transport="TCP", branch="z9hG4bKack", to_tag=bob.sent[-1].to.tag or "")
+    bob.feed(ack, flow)
+    network.unreachable.add((source, 40000))
+    bob.run(bob.sessions[0].hangup(network.now))
+    network.run()
+    assert [hop.host for hop, sent in zip(bob.hops, bob.sent, strict=True) if line(sent) == "BYE"][
+        : len(reached)
+    ] == reached
+    assert bob.hops[-1].connection == (0 if len(reached) == 2 else 7)
     network.assert_idle()
 
 
