@@ -43,8 +43,12 @@ FIRST_RTP = 20_000 + os.getpid() * 400 % 9_600
 
 MAIN_NUMBER = "+16505550100"
 ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
-COUNTRIES = frozenset({"FromCountry", "ToCountry", "CallerCountry", "CalledCountry"})
-STANDARD = COUNTRIES | set("CallSid AccountSid From To Caller Called CallStatus ApiVersion Direction".split())
+PLACES = frozenset(
+    f"{who}{what}"
+    for who in ("From", "To", "Caller", "Called")
+    for what in ("City", "State", "Zip", "Country")
+)
+STANDARD = PLACES | set("CallSid AccountSid From To Caller Called CallStatus ApiVersion Direction".split())
 """What a webhook of a call between two numbers has."""
 
 Params = MultiDictProxy[str]

@@ -30,7 +30,7 @@ def heard(world: World) -> dict[str, tuple[bool, bool]]:
     for effect in world.mixer:
         if isinstance(effect, room.Mix):
             found[effect.call_sid] = (effect.muted, effect.deaf)
-        elif isinstance(effect, room.Unmix):
+        elif isinstance(effect, room.Unmix | room.Hold):
             found.pop(effect.call_sid, None)
     return found
 
@@ -295,3 +295,88 @@ def test_twiml_start_holds_four_streams_at_most() -> None:
     assert call.codes("error") == [12400]
     assert call.streams == []
     world.assert_over()
+
+
+# -- hold
+
+MUSIC = "http://app.test/music"
+
+
+def holding(music: str | int, dial: str = 'action="/done"') -> tuple[World, Leg, room.Conference]:
+    """One of two members is put on hold."""
+    world = World({MUSIC: music})
+    one, two = join(world, dial=dial), join(world)
+    (conference,) = world.conferences.values()
+    world.conduct(conference, conference.on_hold(one.sid, True, MUSIC, "GET", 0.0))
+    assert set(heard(world)) == {two.sid}
+    return world, one, conference
+
+
+def unhold(world: World, one: Leg, conference: room.Conference) -> None:
+    world.conduct(conference, conference.on_hold(one.sid, False, "", "GET", 0.0))
+    assert one.sid in heard(world)
+    assert not one.playing
+
+
+def test_twiml_conference_hold_runs_its_document_again_and_again() -> None:
+    world, one, conference = holding("<Response><Say>Wait</Say></Response>")
+    world.run(2.5)
+    assert one.said == ["Wait"] * 3
+    asked = world.asked(MUSIC)
+    assert [(request.method, request["ConferenceSid"]) for request in asked] == [("GET", conference.sid)] * 3
+    unhold(world, one, conference)
+    world.run(3)
+    assert len(world.asked(MUSIC)) == 3
+    one.hang_up()
+    assert action(world, one)["DialCallStatus"] == "answered"
+    world.end()
+
+
+@pytest.mark.parametrize(
+    ("music", "codes"),
+    [(404, [11200]), ("<Response><Dial>1</Dial></Response>", [13238]), ("<Response/>", [])],
+)
+def test_twiml_conference_hold_without_sound_is_silent(music: str | int, codes: list[int]) -> None:
+    world, one, conference = holding(music)
+    world.run(5)
+    assert (one.said, one.codes("error")) == ([], codes)
+    assert len(world.asked(MUSIC)) <= 6
+    unhold(world, one, conference)
+    world.end()
+
+
+@pytest.mark.parametrize("how", ["star", "limit", "kick", "end", "redirect"])
+def test_twiml_conference_hold_ends_with_the_dial(how: str) -> None:
+    world, one, conference = holding(
+        "<Response><Say>Wait</Say></Response>", 'action="/done" hangupOnStar="true" timeLimit="20"'
+    )
+    world.run(0.5)
+    if how == "star":
+        one.press("1*")
+    elif how == "limit":
+        world.run(20)
+    elif how == "kick":
+        world.conduct(conference, conference.on_kick(one.sid, 0.0))
+    elif how == "end":
+        world.conduct(conference, conference.on_end(0.0))
+    else:
+        one.redirect(twiml="<Response><Hangup/></Response>")
+    world.run(1)
+    assert one.over
+    assert one.sid not in heard(world)
+    world.end()
+
+
+def test_twiml_conference_hold_that_ends_with_the_dial_leaves_the_call_in_its_document() -> None:
+    world = World({MUSIC: "<Response><Say>Wait</Say></Response>"})
+    one = world.inbound('<Dial><Conference>Room 1</Conference></Dial><Pause length="9"/>')
+    world.run(0.5)
+    (conference,) = world.conferences.values()
+    world.conduct(conference, conference.on_hold(one.sid, True, MUSIC, "GET", 0.0))
+    world.run(0.5)
+    assert one.actor.call.place is None
+    world.conduct(conference, conference.on_kick(one.sid, 0.0))
+    assert one.actor.call.place is not None
+    assert one.actor.call.place.verb == 2
+    one.hang_up()
+    world.end()

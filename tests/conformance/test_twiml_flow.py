@@ -31,6 +31,11 @@ def test_twiml_first_request_has_the_standard_parameters() -> None:
         "ToCountry": "US",
         "CallerCountry": "GB",
         "CalledCountry": "US",
+        **{
+            f"{who}{what}": ""
+            for who in ("From", "To", "Caller", "Called")
+            for what in ("City", "State", "Zip")
+        },
         "SipDomain": "office.example",
     }
     world.end()

@@ -234,3 +234,31 @@ def test_twiml_whisper_of_a_sip_callee_has_its_headers() -> None:
     assert asked["SipCallId"] == f"call-id-{child.sid[-4:]}"
     assert call.bridged is child
     world.end()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("sip:agent@example.com:5070;transport=tcp", "example.com"),
+        ("sip:agent@[2001:db8::9]:5070", "2001:db8::9"),
+        ("sip:example.com", "example.com"),
+    ],
+)
+def test_twiml_whisper_of_a_sip_callee_says_where_it_is(address: str, host: str) -> None:
+    world = World({WHISPER: ACCEPT})
+    call = world.inbound(f'<Dial><Sip url="/whisper">{address}</Sip></Dial>')
+    world.run(0.5)
+    world.child(call).answer()
+    world.run(0.5)
+    (asked,) = world.asked(WHISPER)
+    assert (asked["SipDomain"], asked["SipSourceIp"]) == (host, "192.0.2.9")
+    world.end()
+
+
+def test_twiml_whisper_of_a_number_says_nothing_of_sip() -> None:
+    world, call = dial()
+    world.child(call).answer()
+    world.run(0.5)
+    (asked,) = world.asked(WHISPER)
+    assert not [name for name in asked.params if name.startswith("Sip")]
+    world.end()

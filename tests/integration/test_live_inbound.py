@@ -8,7 +8,7 @@ import wave
 
 import pytest
 from aiohttp import web
-from live_scene import COUNTRIES, ENDED, STANDARD, Hit, Scene, answered, basic, hears, over, twiml
+from live_scene import ENDED, PLACES, STANDARD, Hit, Scene, answered, basic, hears, over, twiml
 
 from ringback.media import g711, tones
 from ringback.sandbox.endpoint import CallEnded
@@ -237,7 +237,7 @@ async def test_a_users_call_tells_the_domain_and_the_custom_headers(scene: Scene
     assert hit["SipHeader_x-lower"] == "yes"
     assert hit["SipHeader_User-to-User"] == "48656c6c6f;encoding=hex"
     assert hit.get("SipHeader_Subject") is None
-    assert set(hit.params) == (STANDARD - COUNTRIES) | {
+    assert set(hit.params) == (STANDARD - PLACES) | {
         "SipDomain",
         "SipDomainSid",
         "SipCallId",

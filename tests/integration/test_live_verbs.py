@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 from typing import Any
 
 import av
@@ -200,7 +201,9 @@ async def test_a_whisper_that_accepts_connects_and_the_loser_is_cancelled(scene:
     leg = await bob.pick_up()
     other = await pbx.rung()
     other.ring()
-    await scene.program.hit("/whisper")
+    hit = await scene.program.hit("/whisper")
+    assert (hit["SipDomain"], hit["SipSourceIp"]) == (scene.server.domain, "127.0.0.1")
+    assert hit["SipCallId"] == leg.request.call_id
     await leg.send_digits("1")
     assert (await scene.program.hit("/accept"))["Digits"] == "1"
     assert (await over(other)).cause == "cancelled"
@@ -211,6 +214,69 @@ async def test_a_whisper_that_accepts_connects_and_the_loser_is_cancelled(scene:
 
 
 # -- conferences --------------------------------------------------------------------------------------------------
+
+
+async def hears_silence(call: EndpointCall) -> bool:
+    """Whether sound comes that is silent: half a second of it, after what was under way."""
+    for _ in range(12):
+        if tones.level(await call.hear(0.5)) < -60:
+            return True
+    return False
+
+
+async def test_a_participant_on_hold_hears_its_document_and_an_ended_conference_can_be_read(
+    scene: Scene,
+) -> None:
+    where = scene.program.on("/room")
+    noun = (
+        f'<Conference beep="false" statusCallback="{where}" statusCallbackEvent="hold end">desk</Conference>'
+    )
+    legs, sids = [], []
+    for seat in ("one", "two"):
+        phone = scene.phone(seat)
+        call = await scene.do(
+            scene.client.calls.create,
+            to=phone.address,
+            from_=MAIN_NUMBER,
+            twiml=twiml(f"<Dial>{noun}</Dial>"),
+        )
+        sids.append(call.sid)
+        legs.append(await phone.pick_up())
+    for leg, frequency in zip(legs, (500, 800), strict=True):
+        await leg.play(tones.sine(frequency, 1.0), loops=0)
+    assert await hears(legs[0], 800)
+    assert await hears(legs[1], 500)
+    (room,) = await scene.do(scene.client.conferences.list, friendly_name="desk", status="in-progress")
+    held = scene.client.conferences(room.sid).participants(sids[0])
+    tone = web.Response(body=encoded(tones.sine(1200, 2.0), "wav"), content_type="audio/wav")
+    scene.program.on("/tone.wav", tone)
+    music = scene.program.on("/music", twiml('<Play loop="0">/tone.wav</Play>'))
+    changed = await scene.do(held.update, hold=True, hold_url=music, hold_method="POST")
+    assert changed.hold is True
+    asked = await scene.program.hit("/music")
+    assert (asked.method, asked["CallSid"], asked["ConferenceSid"]) == ("POST", sids[0], room.sid)
+    told = await scene.program.hit("/room")
+    assert (told["StatusCallbackEvent"], told["Hold"]) == ("participant-hold", "true")
+    assert await hears(legs[0], 1200)
+    assert await hears_silence(legs[1])
+    (person,) = await scene.do(scene.client.conferences(room.sid).participants.list, hold=True)
+    assert person.call_sid == sids[0]
+    assert (await scene.do(held.update, hold=False)).hold is False
+    assert (await scene.program.hit("/room"))["StatusCallbackEvent"] == "participant-unhold"
+    assert await hears(legs[0], 800)
+    assert await hears(legs[1], 500)
+    legs[1].hang_up()
+    await over(legs[1])
+    legs[0].hang_up()
+    await over(legs[0])
+    assert (await scene.program.hit("/room"))["ReasonConferenceEnded"] == "last-participant-left"
+    ended = await scene.do(scene.client.conferences(room.sid).fetch)
+    assert (ended.status, ended.reason_conference_ended) == ("completed", "last-participant-left")
+    assert ended.call_sid_ending_conference == sids[0]
+    assert await scene.do(scene.client.conferences(room.sid).participants.list) == []
+    assert room.sid in {
+        each.sid for each in await scene.do(scene.client.conferences.list, status="completed")
+    }
 
 
 async def test_three_in_a_conference_and_one_muted_over_rest_is_no_longer_heard(scene: Scene) -> None:
@@ -348,6 +414,24 @@ async def test_a_stream_carries_the_phones_sound_and_outlives_its_document(scene
         stopped = await far.next("stop")
         assert stopped["stop"] == {"accountSid": scene.server.account_sid, "callSid": sid}
         assert (await scene.program.hit("/stream"))["StreamEvent"] == "stream-stopped"
+        call.hang_up()
+        await over(call)
+
+
+async def test_a_stream_of_a_phone_that_sends_nothing_is_silence(scene: Scene) -> None:
+    alice = await scene.registered("alice")
+    far = StreamServer(scene.server.auth_token)
+    began = time.monotonic()
+    async with serve(far.talk, "127.0.0.1", 0) as listening:
+        far.url = f"ws://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}/audio"
+        call, _ = await dialed(
+            scene, alice, twiml(f'<Start><Stream url="{far.url}"/></Start>', '<Pause length="30"/>')
+        )
+        for index in range(25):
+            media = (await far.next("media"))["media"]
+            assert (media["chunk"], media["timestamp"]) == (str(index + 1), str(20 * index))
+            assert base64.b64decode(media["payload"]) == b"\xff" * 160
+        assert time.monotonic() - began > 0.5, "sound is not sent before its time"
         call.hang_up()
         await over(call)
 

@@ -93,7 +93,7 @@ async def test_a_call_that_fails_tells_why(scene: Scene, to: str, status: str, s
     assert (hit["CallDuration"], hit["SipResponseCode"]) == ("0", sip)
     found = await scene.do(scene.client.calls(call.sid).fetch)
     (number,) = await scene.do(scene.client.incoming_phone_numbers.list, phone_number=MAIN_NUMBER)
-    assert (found.status, found.phone_number_sid) == (status, number.sid)
+    assert (found.status, found.phone_number_sid, found.duration) == (status, number.sid, None)
     assert found.start_time <= found.end_time, "it was dialed"
 
 
@@ -351,6 +351,13 @@ async def test_send_digits_are_pressed_at_the_answer_before_the_document(scene: 
         assert [await leg.digits.get() for _ in range(3)] == ["1", "2", "#"]
     await scene.program.hit("/voice")
     await over(leg)
+
+
+async def test_a_browser_gets_a_page_and_a_program_an_error_at_the_root(scene: Scene) -> None:
+    status, body = await scene.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (status, b"<h1>Ringback</h1>" in body) == (200, True)
+    status, body = await scene.get("/", headers={"Accept": "application/json"})
+    assert (status, b"20404" in body) == (404, True)
 
 
 async def test_the_clients_other_domains_say_that_there_is_nothing_here(scene: Scene) -> None:

@@ -51,6 +51,7 @@ from ringback.shell.tls import CertificateError, CertificateFiles, ensure_certif
 from ringback.shell.transport_limits import TransportLimits
 from ringback.shell.vitals import vital_routes
 from ringback.shell.webhooks import WebhookClient
+from ringback.shell.welcome import WELCOME
 from ringback.store import SchemaTooNew, Store, StoreError, derived_sid
 from ringback.store.journal_log import JournalLog
 from ringback.store.seed import Starter, sandbox_port, seed
@@ -290,6 +291,7 @@ class Server:
             *timeline_routes(self.store, self.exchange.calls, self.call_from_sandbox),
             *vital_routes(self.exchange),
             *create_project_routes(self._handler),
+            WELCOME,
         ]
         unserved: dict[Any, Any] = {404: nothing_here, 405: nothing_here, ClientDisconnect: client_gone}
         app = Starlette(routes=routes, exception_handlers=unserved)

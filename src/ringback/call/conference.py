@@ -31,6 +31,12 @@ class Unmix(NamedTuple):
     call_sid: str
 
 
+class Hold(NamedTuple):
+    """Take a member's sound out of the mixer for a while: it hears what its own call plays."""
+
+    call_sid: str
+
+
 class Beep(NamedTuple):
     """Play the beep to all."""
 
@@ -41,7 +47,7 @@ class Close(NamedTuple):
     reason: str
 
 
-ConferenceEffect = Mix | Unmix | Beep | Close | Tell | Notify
+ConferenceEffect = Mix | Unmix | Hold | Beep | Close | Tell | Notify
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class Member:
     end_on_exit: bool
     beep: str
     joined_at: float
+    held: bool = False
 
 
 class Conference:
@@ -126,7 +133,9 @@ class Conference:
     def _may_start(self) -> bool:
         return len(self.members) >= 2 and any(member.start_on_enter for member in self.members.values())
 
-    def _mixed(self, member: Member) -> Mix:
+    def _mixed(self, member: Member) -> Mix | Hold:
+        if member.held:
+            return Hold(member.call_sid)
         waiting = self.status == "init"
         return Mix(member.call_sid, member.muted or waiting, waiting)
 
@@ -176,6 +185,17 @@ class Conference:
         event = "participant-mute" if muted else "participant-unmute"
         return [self._mixed(member), *self._notify("mute", event, now, member)]
 
+    def on_hold(self, call_sid: str, held: bool, url: str, method: str, now: float) -> list[ConferenceEffect]:
+        """The REST API puts a member on hold, where its call runs the document of ``url``, or takes it back."""
+        member = self.members.get(call_sid)
+        if member is None or member.held == held:
+            return []
+        member.held = held
+        self.updated_at = now
+        told = Tell(call_sid, "held" if held else "unheld", {"url": url, "method": method} if held else {})
+        event = "participant-hold" if held else "participant-unhold"
+        return [self._mixed(member), *self._notify("hold", event, now, member), told]
+
     def on_kick(self, call_sid: str, now: float) -> list[ConferenceEffect]:
         """The REST API takes a member out; its call goes on behind the Dial."""
         if call_sid not in self.members:
@@ -204,7 +224,7 @@ class Conference:
             params += [
                 ("CallSid", member.call_sid),
                 ("Muted", str(member.muted).lower()),
-                ("Hold", "false"),
+                ("Hold", str(member.held).lower()),
                 ("Coaching", "false"),
                 ("EndConferenceOnExit", str(member.end_on_exit).lower()),
                 ("StartConferenceOnEnter", str(member.start_on_enter).lower()),

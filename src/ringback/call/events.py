@@ -26,10 +26,11 @@ class LegRinging(Datum, frozen=True):
 
 
 class LegAnswered(Datum, frozen=True):
-    """The outgoing leg was answered with 200. ``headers`` are its X- headers, name to value."""
+    """The outgoing leg was answered with 200. ``headers`` are its X- headers, name to value; ``source_ip`` sent it."""
 
     sip_call_id: str
     headers: dict[str, str]
+    source_ip: str = ""
 
 
 class LegEnded(Datum, frozen=True):

@@ -189,7 +189,7 @@ class OutgoingLeg(Leg):
                 out.append(Wire(self, True, "CANCEL (another answered first)"))
                 out += other.hangup(now, headers=[COMPLETED_ELSEWHERE.header])
         out.append(Configure(self, negotiated, host_of(session)))
-        out.append(Happened(self, LegAnswered(session.call_id, custom_headers(response))))
+        out.append(Happened(self, LegAnswered(session.call_id, custom_headers(response), host_of(session))))
         return out
 
     def _on_redirected(self, session: InviteSession, contacts: Iterable[NameAddr]) -> list[LegEffect]:

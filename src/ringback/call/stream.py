@@ -4,7 +4,8 @@
 
     connecting --opened--> streaming --stop, call over, socket closed--> stopped
 
-All counters are strings, as Twilio sends them. Effects: SendText, CloseSocket, and Notify for its callback.
+Each track is a frame every 20 ms; where the call has no sound, because a far end sends none or nothing plays, it is
+silence. All counters are strings, as Twilio sends them. Effects: SendText, CloseSocket, and Notify for its callback.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ TRACKS = {
 }
 
 
+FRAME_MS = 20
+
+SILENCE = b"\xff" * 160
+"""A frame of it, in mu-law."""
+
+LATE_MS = 200
+"""Milliseconds that sound may be late before silence takes its place: what a jitter buffer holds."""
+
+MAX_GAP = 50
+"""Frames of silence that are sent at once: who was held up for longer has lost that second."""
+
+
 class MediaStream:
     """One stream (MZ...) of one call. Times are seconds since the epoch."""
 
@@ -51,6 +64,8 @@ class MediaStream:
         self._callback = (options["status_callback"], options["status_callback_method"])
         self._sequence = 0
         self._chunks = dict.fromkeys(self.tracks, 0)
+        self._until = dict.fromkeys(self.tracks, 0)
+        """Milliseconds of each track that were sent."""
 
     def on_opened(self, now: float) -> list[StreamEffect]:
         """The WebSocket is open: introduce ourselves."""
@@ -74,14 +89,32 @@ class MediaStream:
         """20 ms of sound: 160 bytes of mu-law, ``timestamp_ms`` after the stream's start."""
         if self.status != "in-progress" or track not in self._chunks:
             return []
+        effects = self._silence(track, timestamp_ms)
+        return [*effects, self._media(track, mulaw, max(timestamp_ms, self._until[track]))]
+
+    def on_clock(self, elapsed_ms: int) -> list[StreamEffect]:
+        """So much time has passed since the stream's start: silence for what has none to show for it."""
+        if self.status != "in-progress":
+            return []
+        return [effect for track in self.tracks for effect in self._silence(track, elapsed_ms - LATE_MS)]
+
+    def _silence(self, track: str, until_ms: int) -> list[StreamEffect]:
+        missing = (until_ms - self._until[track]) // FRAME_MS
+        if missing > MAX_GAP:
+            self._until[track] += (missing - MAX_GAP) * FRAME_MS
+            missing = MAX_GAP
+        return [self._media(track, SILENCE, self._until[track]) for _ in range(missing)]
+
+    def _media(self, track: str, mulaw: bytes, timestamp_ms: int) -> StreamEffect:
         self._chunks[track] += 1
+        self._until[track] = timestamp_ms + FRAME_MS
         media = {
             "track": track,
             "chunk": str(self._chunks[track]),
             "timestamp": str(timestamp_ms),
             "payload": b64encode(mulaw).decode("ascii"),
         }
-        return [self._message("media", {"media": media})]
+        return self._message("media", {"media": media})
 
     def on_stop(self, now: float) -> list[StreamEffect]:
         """The call is over, or a program stops the stream."""

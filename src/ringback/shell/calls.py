@@ -292,8 +292,9 @@ class Calls:
         """What the script would have written at its end, had it come there."""
         script = call.actor.call
         script.elapsed = self._now() - call.started
-        status = "completed" if script.answered_at is not None else "failed"
-        changes = {"status": status, "end_time": script.now, "duration": str(script.duration)}
+        answered = script.answered_at is not None
+        status, duration = ("completed", str(script.duration)) if answered else ("failed", None)
+        changes = {"status": status, "end_time": script.now, "duration": duration}
         self.records.changed(call, changes, time.time())
 
     def work(self, call: LiveCall, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ringback.shell.calls import Calls
 
 
+ENDED = 1_000
+"""Conferences that are over and can still be read."""
+
+
 class _Room:
     __slots__ = ("conference", "mixer")
 
@@ -37,6 +41,7 @@ class Conferences:
         self._notify = notify
         self._by_name: dict[tuple[str, str], _Room] = {}
         self._by_sid: dict[str, _Room] = {}
+        self._ended: dict[str, Conference] = {}
         self._play_ids = count(1)
 
     def join(self, call: LiveCall, name: str, options: dict[str, Any]) -> None:
@@ -60,18 +65,25 @@ class Conferences:
             self._carry_out(found, found.conference.on_leave(call.sid, time.time()))
 
     def of_account(self, account_sid: str) -> list[Conference]:
-        """The account's conferences that are up."""
-        return [r.conference for r in self._by_sid.values() if r.conference.account_sid == account_sid]
+        """The account's conferences: those that are up, and the last ones that ended."""
+        found = [*self._ended.values(), *(room.conference for room in self._by_sid.values())]
+        return [conference for conference in found if conference.account_sid == account_sid]
 
     def get(self, account_sid: str, sid: str) -> Conference | None:
-        """A conference that is up, by its SID."""
+        """A conference that is up or has ended, by its SID."""
         found = self._by_sid.get(sid)
-        return found.conference if found and found.conference.account_sid == account_sid else None
+        conference = self._ended.get(sid) if found is None else found.conference
+        return conference if conference and conference.account_sid == account_sid else None
 
     def mute(self, sid: str, call_sid: str, muted: bool) -> None:
         """Mute or unmute a member."""
         found = self._by_sid[sid]
         self._carry_out(found, found.conference.on_mute(call_sid, muted, time.time()))
+
+    def hold(self, sid: str, call_sid: str, held: bool, url: str, method: str) -> None:
+        """Put a member on hold, or take it back."""
+        found = self._by_sid[sid]
+        self._carry_out(found, found.conference.on_hold(call_sid, held, url, method, time.time()))
 
     def kick(self, sid: str, call_sid: str) -> None:
         """Take a member out."""
@@ -79,9 +91,10 @@ class Conferences:
         self._carry_out(found, found.conference.on_kick(call_sid, time.time()))
 
     def end(self, sid: str) -> None:
-        """End a conference."""
-        found = self._by_sid[sid]
-        self._carry_out(found, found.conference.on_end(time.time()))
+        """End a conference, unless it is over."""
+        found = self._by_sid.get(sid)
+        if found is not None:
+            self._carry_out(found, found.conference.on_end(time.time()))
 
     def _carry_out(self, found: _Room, effects: list[ConferenceEffect]) -> None:
         """What members are told comes last: they may come back at once, and the room must be closed by then."""
@@ -97,6 +110,10 @@ class Conferences:
                     if call is not None:
                         call.conference_sid = ""
                         self._pump.unmix(found.mixer, call.port.id)
+                case room.Hold(call_sid):
+                    call = self._calls.get(call_sid)
+                    if call is not None:
+                        self._pump.unmix(found.mixer, call.port.id)
                 case room.Beep():
                     self._pump.play_mixer(found.mixer, next(self._play_ids), beep())
                 case Tell():
@@ -106,4 +123,7 @@ class Conferences:
                 case room.Close():
                     self._pump.close_mixer(found.mixer)
                     del self._by_sid[sid]
+                    self._ended[sid] = found.conference
+                    if len(self._ended) > ENDED:
+                        del self._ended[next(iter(self._ended))]
                     del self._by_name[(found.conference.account_sid, found.conference.name)]

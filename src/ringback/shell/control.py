@@ -184,7 +184,7 @@ class LiveControl:
     # -- conferences --------------------------------------------------------------------------------------------
 
     async def conferences(self, account_sid: str) -> Sequence[Row]:
-        """Those that are up."""
+        """Those that are up, and the last ones that ended."""
         return [_conference_row(room) for room in self._calls.conferences.of_account(account_sid)]
 
     async def update_conference(
@@ -208,23 +208,24 @@ class LiveControl:
     async def update_participant(
         self, account_sid: str, conference_sid: str, call_sid: str, changes: ParticipantUpdate
     ) -> Row | None:
-        """Mute or unmute somebody."""
+        """Mute or unmute somebody, put him on hold or take him back."""
         room = self._calls.conferences.get(account_sid, conference_sid)
         if room is None or call_sid not in room.members:
             return None
         if any(
             value is not None
             for value in (
-                changes.hold,
-                changes.hold_url,
                 changes.announce_url,
                 changes.coaching,
                 changes.wait_url,
             )
         ):
-            raise RestError(400, INVALID_PARAMETER, "Only Muted can be changed yet")
+            raise RestError(400, INVALID_PARAMETER, "Only Muted and Hold can be changed yet")
         if changes.muted is not None:
             self._calls.conferences.mute(conference_sid, call_sid, changes.muted)
+        if changes.hold is not None:
+            url, method = self._exchange.vault.mask(changes.hold_url or ""), changes.hold_method or "GET"
+            self._calls.conferences.hold(conference_sid, call_sid, changes.hold, url, method)
         return _participant_row(room, room.members[call_sid])
 
     async def remove_participant(self, account_sid: str, conference_sid: str, call_sid: str) -> bool:
@@ -272,7 +273,7 @@ def _participant_row(room: Conference, member: Member) -> dict[str, Any]:
         "start_conference_on_enter": member.start_on_enter,
         "end_conference_on_exit": member.end_on_exit,
         "muted": member.muted,
-        "hold": False,
+        "hold": member.held,
         "status": "connected",
         "queue_time": None,
     }

@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 CONNECT_WITHIN = 5.0
 """Seconds for the WebSocket's handshake (error 31901 after it)."""
 
+CLOCK = 0.02
+"""Seconds between looks for streams without sound."""
+
 MAX_WAITING = 500
 """Messages that a slow receiver may leave unsent: ten seconds of one track (error 31931)."""
 
 
 class _Running:
-    __slots__ = ("call", "name", "stream", "taps", "waiting")
+    __slots__ = ("call", "name", "since", "stream", "taps", "waiting")
 
     def __init__(self, call: LiveCall, stream: MediaStream) -> None:
         self.call = call
         self.stream = stream
         self.name = stream.name
         self.taps: list[int] = []
+        self.since = 0.0
         self.waiting: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
 
 
@@ -52,6 +56,7 @@ class MediaStreams:
         self._auth_token = auth_token
         self._vault = vault
         self._running: dict[str, _Running] = {}
+        self._clock: asyncio.TimerHandle | None = None
 
     def start(self, call: LiveCall, sid: str, options: dict[str, Any]) -> None:
         """Start a stream of a call's sound."""
@@ -128,12 +133,25 @@ class MediaStreams:
             await asyncio.gather(listening, speaking, return_exceptions=True)
 
     def _tap(self, running: _Running) -> None:
+        loop = asyncio.get_running_loop()
+        running.since = loop.time()
+        if self._clock is None:
+            self._clock = loop.call_later(CLOCK, self._tick)
         for track in running.stream.tracks:
 
             def frame(mulaw: bytes, ms: int, track: str = track) -> None:
                 self._carry_out(running, running.stream.on_frame(track, mulaw, ms))
 
             running.taps.append(self._calls.sound.tap(running.call, track, frame))
+
+    def _tick(self) -> None:
+        """Let silence take the place of sound that does not come."""
+        loop = asyncio.get_running_loop()
+        now, self._clock = loop.time(), None
+        for running in list(self._running.values()):
+            if running.taps:
+                self._clock = self._clock or loop.call_later(CLOCK, self._tick)
+                self._carry_out(running, running.stream.on_clock(int(1000 * (now - running.since))))
 
     def _untap(self, running: _Running) -> None:
         for tap in running.taps:

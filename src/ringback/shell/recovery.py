@@ -81,11 +81,11 @@ def _keep_timeline(store: Store, row: dict[str, Any], lines: bytes) -> None:
 def _close(store: Store, row: dict[str, Any]) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     answered = row["status"] == "in-progress"
-    seconds = int((now - row["start_time"]).total_seconds()) if answered else 0
+    seconds = int((now - row["start_time"]).total_seconds()) if answered else None
     changes = {
         "status": "completed" if answered else "failed",
         "end_time": now,
-        "duration": str(max(0, seconds)),
+        "duration": None if seconds is None else str(max(0, seconds)),
         "date_updated": now,
         "dialogs": None,
     }

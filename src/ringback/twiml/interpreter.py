@@ -26,6 +26,7 @@ from ringback.twiml.parameters import standard
 from ringback.twiml.run import End, Goto, Outcome, Run, Start, ensure_answered, ensure_ended_well
 from ringback.twiml.schema import LATER
 from ringback.twiml.verbs import VERBS
+from ringback.twiml.verbs.hold import HOLD
 from ringback.twiml.verbs.sound import play_to_end
 
 DOCUMENT_ENDED = "the document ended"
@@ -36,6 +37,9 @@ APOLOGY = "An application error has occurred. Goodbye."
 
 WHISPER_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Hangup", "Redirect", "Start", "Stop"})
 """What a callee may be given before the bridge; a Dial there is error 13201."""
+
+HOLD_VERBS = frozenset({"Say", "Play", "Pause", "Redirect"})
+"""What somebody on hold may be given (Participant resource, HoldUrl)."""
 
 
 def run_pages(
@@ -96,8 +100,9 @@ def _run_page(
         call.place = None
         yield error("twiml", problem.text, problem.code)
         if not page.fallback_url:
-            yield from ensure_answered(call)
-            yield from play_to_end(call, ["say", [APOLOGY], "man", "en-US"], 1)
+            if segment != HOLD:
+                yield from ensure_answered(call)
+                yield from play_to_end(call, ["say", [APOLOGY], "man", "en-US"], 1)
             return End(f"application error {problem.code}")
         code = problem.code
     fallback = Page(page.fallback_url, page.fallback_method)
@@ -136,6 +141,8 @@ def _verb_of(run: Run, element: Element) -> Callable[[Run, Element], Script[Outc
     if verb is None:
         if element.name in LATER:
             raise NotYet(f"<{element.name}>")
+    elif run.segment == HOLD and element.name not in HOLD_VERBS:
+        raise TwimlError(13238, f"<{element.name}> cannot be used in a document for a participant on hold")
     elif run.segment == "whisper" and element.name not in WHISPER_VERBS:
         raise TwimlError(
             13201, f"<{element.name}> cannot be used in a document that a callee hears before the bridge"

@@ -25,7 +25,7 @@ def standard(call: Call, status: str | None = None) -> Pairs:
         ("CallStatus", status or call.status),
         ("ApiVersion", API_VERSION),
         ("Direction", setup.direction),
-        *_countries(setup.from_, setup.to),
+        *_places(setup.from_, setup.to),
     ]
     if setup.parent_sid:
         pairs.append(("ParentCallSid", setup.parent_sid))
@@ -34,11 +34,15 @@ def standard(call: Call, status: str | None = None) -> Pairs:
 
 
 @lru_cache(maxsize=4096)
-def _countries(from_: str, to: str) -> tuple[tuple[str, str], ...]:
-    """The countries of those who are phone numbers; a SIP address has none."""
+def _places(from_: str, to: str) -> tuple[tuple[str, str], ...]:
+    """Where those are who are phone numbers, as far as it is known: their countries. A SIP address is nowhere."""
     named = (("From", from_), ("To", to), ("Caller", from_), ("Called", to))
-    known = ((f"{name}Country", country_of(number)) for name, number in named if number.startswith("+"))
-    return tuple(pair for pair in known if pair[1])
+    return tuple(
+        (f"{name}{what}", country_of(number) if what == "Country" else "")
+        for name, number in named
+        if number.startswith("+")
+        for what in ("City", "State", "Zip", "Country")
+    )
 
 
 def rfc2822(at: float) -> str:

@@ -27,7 +27,10 @@ class Progress:
         return self._notify(event, EVENT_STATUS[event], [])
 
     def complete(self, status: str, sip_status: int) -> list[Effect]:
-        """Close the call's record with its final status and send the last callback."""
+        """Close the call's record with its final status and send the last callback.
+
+        The record of a call that nobody answered has no duration (Call resource, "duration"); a callback says 0.
+        """
         call = self._call
         call.status = status
         seconds = call.duration
@@ -36,7 +39,7 @@ class Progress:
                 {
                     "status": status,
                     "end_time": call.now,
-                    "duration": str(seconds),
+                    "duration": str(seconds) if call.answered_at is not None else None,
                     "sip_response_code": sip_status,
                 }
             )

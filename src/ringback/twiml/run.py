@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -119,8 +120,17 @@ def leg_answered(call: Call, event: LegAnswered) -> Fact:
     """An outgoing leg was answered. What a SIP far end said goes with every later request of this call."""
     if call.setup.to.startswith("sip:"):
         call.parameters["SipCallId"] = event.sip_call_id
+        call.parameters["SipDomain"] = _host_of(call.setup.to)
+        if event.source_ip:
+            call.parameters["SipSourceIp"] = event.source_ip
         call.parameters.update({f"SipHeader_{name}": value for name, value in event.headers.items()})
     return mark_answered(call)
+
+
+def _host_of(uri: str) -> str:
+    """The host of a SIP address as records show it, without what follows it; an IPv6 address has no brackets."""
+    host = re.split("[;?]", uri.removeprefix("sip:").rpartition("@")[2], maxsplit=1)[0]
+    return re.sub(r":\d+\Z", "", host).strip("[]") if host.count(":") == 1 or "]" in host else host
 
 
 def mark_answered(call: Call) -> Fact:

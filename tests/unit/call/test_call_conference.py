@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringback.call.conference import Beep, Close, Conference, Mix, Unmix
+from ringback.call.conference import Beep, Close, Conference, Hold, Mix, Unmix
 from ringback.call.effects import Notify, Tell
 from ringback.call.stream import CloseSocket, MediaStream, SendText
 
@@ -216,6 +216,44 @@ def test_stream_counts_chunks_by_track_in_strings() -> None:
     assert b64decode(frames[0]["media"]["payload"]) == b"\xff" * 160
 
 
+def test_stream_of_a_far_end_without_sound_is_silence() -> None:
+    both = stream("both_tracks")
+    assert both.on_clock(1000) == []
+    both.on_opened(NOW)
+    assert both.on_clock(219) == []
+    sent = texts(both.on_clock(240))
+    assert [(each["media"]["track"], each["media"]["timestamp"]) for each in sent] == [
+        (track, ms) for track in ("inbound", "outbound") for ms in ("0", "20")
+    ]
+    assert b64decode(sent[0]["media"]["payload"]) == b"\xff" * 160
+    # Sound comes back, 30 ms after the end of a frame: what lies between is silence, too.
+    given = texts(both.on_frame("inbound", b"\x00" * 160, 110))
+    assert [(each["media"]["timestamp"], each["media"]["chunk"]) for each in given] == [
+        ("40", "3"),
+        ("60", "4"),
+        ("80", "5"),
+        ("110", "6"),
+    ]
+    assert both.on_clock(250) == []
+
+
+def test_stream_keeps_the_order_of_sound_that_comes_too_late() -> None:
+    one = stream()
+    one.on_opened(NOW)
+    one.on_clock(300)
+    times = [texts(one.on_frame("inbound", b"", ms))[-1]["media"]["timestamp"] for ms in (60, 80, 300)]
+    assert times == ["100", "120", "300"]
+
+
+def test_stream_leaves_out_what_lies_too_long_ago() -> None:
+    one = stream()
+    one.on_opened(NOW)
+    sent = texts(one.on_clock(10_200))
+    assert (len(sent), sent[-1]["media"]["timestamp"]) == (50, "9980")
+    one.on_stop(NOW)
+    assert one.on_clock(20_000) == []
+
+
 def test_stream_ignores_sound_before_and_after_and_of_other_tracks() -> None:
     one = stream()
     assert one.on_frame("inbound", b"", 0) == []
@@ -254,3 +292,17 @@ def test_stream_closed_by_the_far_end() -> None:
     one.on_opened(NOW)
     assert events(one.on_closed("", NOW)) == ["stream-stopped"]
     assert one.status == "stopped"
+
+
+def test_a_member_on_hold_is_out_of_the_mixer_until_it_is_taken_back() -> None:
+    conference = room({"muted": True, "status_callback": "u", "status_callback_events": ["hold"]}, {})
+    held, notify, told = conference.on_hold("CA1", True, "http://h", "GET", NOW)
+    assert isinstance(notify, Notify)
+    assert dict(notify.params)["StatusCallbackEvent"] == "participant-hold"
+    assert dict(notify.params)["Hold"] == "true"
+    assert (held, told) == (Hold("CA1"), Tell("CA1", "held", {"url": "http://h", "method": "GET"}))
+    assert conference.on_hold("CA1", True, "", "GET", NOW) == []
+    assert Hold("CA1") in conference.on_mute("CA1", False, NOW)
+    back, notify, told = conference.on_hold("CA1", False, "", "GET", NOW)
+    assert (back, told) == (Mix("CA1", False, False), Tell("CA1", "unheld", {}))
+    assert conference.on_hold("CA9", True, "", "GET", NOW) == []

@@ -280,7 +280,7 @@ def test_outgoing_leg_is_answered_and_hung_up_by_the_callee() -> None:
     bob.answering(headers=[("X-Agent", "7"), ("P-Other", "8")])
     exchange.do(leg.place, [bob.branch(headers=(("X-Twilio-CallSid", "CA1"),))])
     (answered,) = exchange.events()
-    assert answered == LegAnswered(bob.session.call_id, {"X-Agent": "7"})
+    assert answered == LegAnswered(bob.session.call_id, {"X-Agent": "7"}, "192.0.2.11")
     assert bob.node.got[0].get("X-Twilio-CallSid") == "CA1"
     assert exchange.configured()[0].remote == ("192.0.2.11", 10_022)
     bob.do(bob.session.hangup, headers=[("x-bye", "1")])

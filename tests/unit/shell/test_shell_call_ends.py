@@ -256,7 +256,10 @@ def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
     conferences = Conferences(pump, calls, lambda *given: None)
     conferences.join(call, "room", options(1))
     conferences.end("CF1")
-    (room,) = conferences.of_account(ACCOUNT)
+    ended, room = conferences.of_account(ACCOUNT)
+    assert (ended.sid, ended.status, ended.reason) == ("CF1", "completed", "conference-ended-via-api")
+    assert conferences.get(ACCOUNT, "CF1") is ended
+    conferences.end("CF1")  # again: nothing comes of it
     assert (room.sid, list(room.members), call.conference_sid) == ("CF2", [SID], "CF2")
     assert closed == [1]
 

@@ -130,7 +130,7 @@ class Leg:
         """The answer of the far end, not yet delivered."""
         assert self.state == "placed", self.state
         self.state = "up"
-        return ev.LegAnswered(f"call-id-{self.sid[-4:]}", headers or {})
+        return ev.LegAnswered(f"call-id-{self.sid[-4:]}", headers or {}, "192.0.2.9")
 
     def reject(self, status: int, headers: dict[str, str] | None = None) -> Leg:
         return self._end("rejected", status, "Rejected", headers)

@@ -1,4 +1,4 @@
-"""Conferences in progress and the people in them."""
+"""Conferences, and the people in them."""
 
 from __future__ import annotations
 

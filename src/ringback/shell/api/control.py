@@ -46,15 +46,15 @@ class CallControl(Protocol):
         """The row of a call that is live on this server, as it is now."""
 
     async def conferences(self, account_sid: str) -> Sequence[Row]:
-        """The account's conferences in progress."""
+        """The account's conferences in progress, and those that ended lately."""
 
     async def update_conference(
         self, account_sid: str, conference_sid: str, changes: ConferenceUpdate
     ) -> Row | None:
-        """Ends a conference or announces something in it; None when it is not in progress."""
+        """Ends a conference or announces something in it; None when there is none."""
 
     async def participants(self, account_sid: str, conference_sid: str) -> Sequence[Row] | None:
-        """Who is in a conference; None when it is not in progress."""
+        """Who is in a conference; None when there is none."""
 
     async def update_participant(
         self, account_sid: str, conference_sid: str, call_sid: str, changes: ParticipantUpdate

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ringback.call.effects import Arm, Disarm, JoinConference, LeaveConference, Tell, error, info
-from ringback.call.events import Digit, Fired, Told
+from ringback.call.events import Digit, Event, Fired, Told
 from ringback.call.script import Interrupted, Script
 from ringback.twiml.document import Element
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.run import Run
 from ringback.twiml.transferor import reached
 from ringback.twiml.verbs.callees import Result
+from ringback.twiml.verbs.hold import hold
 
 
 def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
@@ -37,9 +38,15 @@ def conference(run: Run, noun: Element, dial: dict[str, Any]) -> Script[Result]:
     limit = run.call.token("conference-limit")
     yield JoinConference(noun.text[:128], options)
     sid = ""
+    missed: list[Event] = []
     try:
         while True:
-            match (yield None):
+            event = missed.pop() if missed else (yield None)
+            match event:
+                case Told(sender, "held", data) if sender == sid:
+                    after = yield from hold(run, sid, data, limit, star=dial["hangupOnStar"])
+                    if after is not None:
+                        missed.append(after)
                 case Told(sender, "joined", _):
                     sid = sender
                     yield Arm(limit, dial["timeLimit"])
