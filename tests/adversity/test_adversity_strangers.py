@@ -15,9 +15,11 @@ from live_scene import WITHIN
 from ringback.shell.front_desk import FrontDesk
 from ringback.shell.guard import Guard, GuardLimits
 from ringback.sip.agent import UserAgent
+from ringback.sip.authenticator import Authenticator
 from ringback.sip.effects import Send
 from ringback.sip.flow import Flow
 from ringback.sip.message import Response, parse
+from ringback.sip.registrar import Registrar
 
 
 class Stranger:
@@ -158,8 +160,8 @@ def test_a_late_server_puts_new_work_off_and_says_for_how_long() -> None:
     desk = FrontDesk(
         store=_Store(),  # type: ignore[arg-type]
         agent=agent,
-        registrar=None,  # type: ignore[arg-type]
-        authenticator=None,  # type: ignore[arg-type]
+        registrar=Registrar(),
+        authenticator=Authenticator(b"k" * 32, "y"),
         calls=None,  # type: ignore[arg-type]
         carry_out=carry_out,
         mask=str,

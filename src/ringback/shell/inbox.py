@@ -29,8 +29,8 @@ _HEAD: Final = 2_048
 """Bytes in which To is looked for; where it comes later, the request waits a little longer."""
 
 
-Received = tuple[bytes, Source]
-"""A datagram and where it came from."""
+Received = tuple[bytes, Source, float]
+"""A datagram, where it came from, and when, in seconds of the clock that the guard is told."""
 
 
 class _Queue:
@@ -67,9 +67,9 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._dialogs.items) + len(self._vouched.items) + len(self._strangers.items)
 
-    def put(self, received: Received, now: float) -> bool:
+    def put(self, received: Received) -> bool:
         """Keep a datagram; False when it is dropped."""
-        whose = self._guard.admit(received[1], now)
+        whose = self._guard.admit(received[1], received[2])
         if whose == VOUCHED:
             queue = self._dialogs if is_of_dialog(received[0]) else self._vouched
         elif whose:
@@ -80,6 +80,11 @@ class Inbox:
             return True
         self._guard.counters.backlog += 1
         return False
+
+    def waited(self, now: float) -> float:
+        """Seconds that the oldest new call or registration of a vouched source waits."""
+        items = self._vouched.items
+        return now - items[0][2] if items else 0.0
 
     def take(self) -> Received | None:
         """The next to read."""

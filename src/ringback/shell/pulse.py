@@ -1,4 +1,4 @@
-"""How late the event loop is: looked at ten times a second while messages come, each second while none do.
+"""How late the exchange is, the event loop or what waits to be read: looked at ten times a second while messages come, each second while none do.
 
     AWAKE --a beat without a message since the one before, in time--> RESTING
     AWAKE <--a message, or a beat that comes late------------------- RESTING
@@ -20,14 +20,22 @@ IN_TIME: Final = 0.01
 
 
 class Pulse:
-    """Tells `late` how late each beat is; `lateness` gives the mean of that."""
+    """Tells `late` how late each beat is, or for how long new work has `waited` by then; `lateness` gives the mean of that.
+
+    The loop takes its turns in time, however much waits: each reads messages for some milliseconds only.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, late: Callable[[float], None], lateness: Callable[[], float]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        late: Callable[[float], None],
+        lateness: Callable[[], float],
+        waited: Callable[[], float],
     ) -> None:
         self._loop = loop
         self._late = late
         self._lateness = lateness
+        self._waited = waited
         self._is_resting = False
         self.heard = False
         """A message came since the last beat; who sees that it is not set calls `hear`."""
@@ -47,7 +55,7 @@ class Pulse:
         self._timer.cancel()
 
     def _beat(self) -> None:
-        self._late(max(0.0, self._loop.time() - self._due))
+        self._late(max(0.0, self._loop.time() - self._due, self._waited()))
         self._is_resting = not self.heard and self._lateness() < IN_TIME
         self.heard = False
         self._beat_in(RESTING_BEAT if self._is_resting else BEAT)

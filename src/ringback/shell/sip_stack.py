@@ -140,7 +140,11 @@ class SipStack:
         )
         self._loop = asyncio.get_running_loop()
         self.timers: Timers[Any] = Timers(self._loop, self._fire)
-        self._pulse = Pulse(self._loop, guard.late, lambda: guard.lateness) if guard is not None else None
+        self._pulse = (
+            None
+            if guard is None
+            else Pulse(self._loop, guard.late, lambda: guard.lateness, self.transports.waited)
+        )
         self._steps: dict[type[Any], Callable[[Any], None]] = {
             sip.Send: self._send if guard is None else self._send_guarded,
             sip.Arm: lambda effect: self.timers.arm(effect.key, effect.at),

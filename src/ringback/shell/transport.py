@@ -132,6 +132,13 @@ class SipTransports:
         self.counters.unreachable += 1
         self._loop.call_soon(self._callbacks.on_unreachable, hop, transaction)
 
+    def waited(self) -> float:
+        """Seconds that the oldest datagram with new work of a vouched source waits to be read."""
+        longest = 0.0
+        for udp in self._udp.values():
+            longest = max(longest, udp.waited())
+        return longest
+
     def local_address_for(self, hop: Hop) -> tuple[str, int]:
         """Host and port for Via and Contact of what goes to `hop`: where the peer can send to.
 

@@ -106,6 +106,10 @@ class UdpSocket:
             self._wait((hop, data, transaction))
             self._loop.add_writer(self._sock.fileno(), self._writable)
 
+    def waited(self) -> float:
+        """Seconds that the oldest new call or registration waits to be read."""
+        return 0.0 if self._inbox is None else self._inbox.waited(self._clock.now())
+
     async def flush(self) -> None:
         """Until nothing waits."""
         await self._flushed.wait()
@@ -177,7 +181,7 @@ class UdpSocket:
             if size <= 4:
                 self._counters.keep_alives += 1
             elif address[1]:
-                inbox.put((bytes(view[:size]), address[:2]), now)
+                inbox.put((bytes(view[:size]), address[:2], now))
         if not self._working:
             self._work()
 
@@ -193,7 +197,7 @@ class UdpSocket:
             received = inbox.take()
             if received is None:
                 return
-            self._datagram(*received)
+            self._datagram(received[0], received[1])
             if self._sock.fileno() < 0:
                 return
             if now() > until:

@@ -151,28 +151,43 @@ def test_dialogs_go_before_new_calls_and_both_before_strangers() -> None:
     guard.vouch(PHONE, 0.0)
     stranger = ("198.51.100.1", 5060)
     for data, source in ((INVITE, stranger), (b"BYE ", stranger), (INVITE, PHONE), (b"BYE ", PHONE)):
-        assert inbox.put((data, source), 0.0)
+        assert inbox.put((data, source, 0.0))
     order = [inbox.take() for _ in range(4)]
     assert order == [
-        (b"BYE ", PHONE),
-        (INVITE, PHONE),
-        (INVITE, stranger),
-        (b"BYE ", stranger),
+        (b"BYE ", PHONE, 0.0),
+        (INVITE, PHONE, 0.0),
+        (INVITE, stranger, 0.0),
+        (b"BYE ", stranger, 0.0),
     ]
     assert inbox.take() is None
+
+
+def test_the_inbox_tells_how_long_new_work_of_the_vouched_waits() -> None:
+    guard = Guard()
+    inbox = Inbox(guard)
+    guard.vouch(PHONE, 0.0)
+    inbox.put((INVITE, ("198.51.100.1", 5060), 1.0))
+    inbox.put((b"BYE ", PHONE, 1.0))
+    assert inbox.waited(9.0) == 0.0
+    inbox.put((INVITE, PHONE, 2.0))
+    inbox.put((INVITE, PHONE, 3.0))
+    assert inbox.waited(9.0) == 7.0
+    inbox.take()
+    inbox.take()
+    assert inbox.waited(9.0) == 6.0
 
 
 def test_what_waits_is_bounded_in_number_and_bytes() -> None:
     guard = Guard()
     inbox = Inbox(guard)
     for n in range(inboxes.MAX_STRANGERS + 100):
-        inbox.put((INVITE, (f"10.0.{n // 250}.{n % 250}", 5060)), 0.0)
+        inbox.put((INVITE, (f"10.0.{n // 250}.{n % 250}", 5060), 0.0))
     assert len(inbox) == inboxes.MAX_STRANGERS
     assert guard.counters.backlog == 100
     guard.vouch(PHONE, 0.0)
     large = b"x" * 65_000
-    taken = sum(inbox.put((large, PHONE), 0.0) for _ in range(1000))
+    taken = sum(inbox.put((large, PHONE, 0.0)) for _ in range(1000))
     assert taken == inboxes.MAX_BYTES // len(large)
     while inbox.take() is not None:
         pass
-    assert inbox.put((large, PHONE), 0.0)
+    assert inbox.put((large, PHONE, 0.0))

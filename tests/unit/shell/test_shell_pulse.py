@@ -27,7 +27,8 @@ class World:
         self.guard = Guard()
         self.told: list[float] = []
         self.handle = Handle(0.0, lambda: None)
-        self.pulse = Pulse(cast(Any, self), self.late, lambda: self.guard.lateness)
+        self.waited = 0.0
+        self.pulse = Pulse(cast(Any, self), self.late, lambda: self.guard.lateness, lambda: self.waited)
 
     def time(self) -> float:
         return self.now
@@ -105,3 +106,12 @@ def test_overload_without_messages_is_seen_and_ends(world: World) -> None:
 def test_a_stopped_one_beats_no_more(world: World) -> None:
     world.pulse.stop()
     assert world.handle.cancelled
+
+
+def test_new_work_that_waits_makes_it_late_though_the_loop_is_in_time(world: World) -> None:
+    world.waited = 0.8
+    for _ in range(5):
+        world.beat(0.001)
+    assert world.told == [0.8] * 5
+    assert world.guard.is_overloaded
+    assert world.next_in() == BEAT
