@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,10 +33,14 @@ def main() -> None:
     parser.add_argument("lines", nargs="*", choices=[*every, []], metavar="LINE", help=" ".join(every))
     parser.add_argument("--rounds", type=int, default=3, choices=range(1, 11), metavar="N", help="default 3")
     given = parser.parse_args()
-    subprocess.run(["sh", str(Path(__file__).parent / "install.sh")], check=False, timeout=600)
+    install = ["sh", str(Path(__file__).parent / "install.sh")]
+    subprocess.run(install, check=False, timeout=600, env={**os.environ, "PYTHON": sys.executable})
     console = Console(width=130)
     busy = os.getloadavg()[0]
-    console.print(f"{os.cpu_count()} cores, load {busy:.1f} before the start; {given.rounds} rounds.")
+    console.print(
+        f"{os.cpu_count()} cores, load {busy:.1f} before the start; {given.rounds} rounds. "
+        f"Python {platform.python_version()} of {sys.base_prefix}."
+    )
     rows: list[Row] = []
     facts: list[Fact] = []
     for lines, measure in GROUPS:
