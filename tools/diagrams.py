@@ -63,7 +63,7 @@ PARTS = {
 }
 """Modules that stand for others: what is not drawn alone."""
 
-OF_THE_CLOCK = {"_beat", "_run", "_sweep", "fire", "on_timer"}
+OF_THE_CLOCK = {"_beat", "_run", "_sweep", "fire", "on_timer", "waited"}
 """Functions that run when their time has come, and so are in a trace now and then."""
 
 WITHIN = 60.0
