@@ -22,7 +22,7 @@ from tests.live import free_port
 USERS = 1_000
 REALM = "sip.twilio.com"
 REGISTER_RATE, CALL_RATE, SPARSE_RATE = 1_500.0, 200.0, 60.0
-"""A second. Our server's core has a quarter of its time to do: nothing queues, at peers neither. Sparse calls are those
+"""A second. Our server's core has a fifth of its time to do: nothing queues, at peers neither. Sparse calls are those
 of a server that mostly sleeps: each pays for a core that wakes up with cold caches."""
 ROUND = 6.0
 """Seconds of load in a round."""

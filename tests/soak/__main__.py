@@ -189,6 +189,8 @@ async def main() -> bool:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--load", type=float, default=0.5, metavar="SHARE", help="of one core; default 0.5")
     given = parser.parse_args()
+    if given.minutes < 1:
+        parser.error("--minutes: at least 1, since less has no slope")
     console = Console(width=140)
     settle()  # the phones of this process are not to stand still either
     with tempfile.TemporaryDirectory() as folder:
