@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 
+import aiohttp
 import pytest
 import uvloop
 from starlette.applications import Starlette
@@ -70,3 +71,15 @@ def test_a_request_that_came_while_the_loop_was_busy_is_answered(monkeypatch: py
     monkeypatch.setattr(http, "IDLE", 0.1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(late_requests())
+
+
+async def _kept_by_aiohttp() -> float:
+    async with aiohttp.ClientSession() as session:
+        assert session.connector is not None
+        return float(session.connector._keepalive_timeout)  # type: ignore[attr-defined]
+
+
+def test_it_is_the_program_that_closes_first() -> None:
+    """A request that meets the server's close is lost, and a program may not send it again (RFC 9110 9.2.2)."""
+    nginx = 60.0  # keepalive_timeout of an upstream
+    assert max(asyncio.run(_kept_by_aiohttp()), nginx) < http.IDLE
