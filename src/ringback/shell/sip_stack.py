@@ -224,8 +224,13 @@ class SipStack:
             self.carry_out(self.agent.on_timer(key, now))
 
     def _session(self, effect: Any) -> None:
-        owner: SessionOwner | None = effect.session.owner
+        session = effect.session
+        owner: SessionOwner | None = session.owner
         if owner is not None:
+            if type(effect) is sip.Ended:
+                session.owner = (
+                    None  # the last that is said of it: who owns a session holds it, and both would stay
+                )
             self.carry_out(owner.on(effect, time.monotonic()))
 
     def _resolve(self, effect: sip.Resolve) -> None:

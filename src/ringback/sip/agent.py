@@ -163,11 +163,11 @@ class UserAgent(Dispatch):
         session.owner = owner
         session.flow = flow
         server = self.serve(request, flow)
-        session.invited = IncomingInvite(session, server)
-        server.user = session
+        session.invited = IncomingInvite(server)
+        server.user, server.to_tag = session, tag
         self.sessions[tag] = session
         server.respond(request.reply(100), now, out)
-        session.invited.watch(now, out)
+        session.invited.watch(session, now, out)
         return session, out
 
     # -- requests of our own ----------------------------------------------------------------------------
@@ -285,7 +285,7 @@ class UserAgent(Dispatch):
     def resume(self, session: InviteSession, now: float) -> list[Effect]:
         """Start the session timer of a restored session."""
         out: list[Effect] = []
-        session.timer.resume(now, out)
+        session.timer.resume(session, now, out)
         return out
 
     # -- for sessions and requests ----------------------------------------------------------------------

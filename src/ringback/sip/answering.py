@@ -43,12 +43,10 @@ class IncomingInvite:
         "reliable",
         "requires",
         "seq",
-        "session",
         "transaction",
     )
 
-    def __init__(self, session: InviteSession, transaction: ServerTransaction) -> None:
-        self.session = session
+    def __init__(self, transaction: ServerTransaction) -> None:
         self.transaction = transaction
         self.seq = transaction.request.cseq.number
         self.offerless = not transaction.request.body
@@ -61,16 +59,16 @@ class IncomingInvite:
         self._interval = 0.0
         self._deadline = 0.0
 
-    def watch(self, now: float, out: list[Effect]) -> None:
+    def watch(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """Read what the first INVITE says of its answers: 100rel, and how long it may ring (Expires)."""
         request = self.transaction.request
-        if self.session.agent.is_reliable:
+        if session.agent.is_reliable:
             self.requires = EXTENSION in request.tokens("Require")
             self.prefers = self.requires or EXTENSION in request.tokens("Supported")
         expires = request.expires if request.has("Expires") else None
         if expires is not None:
             self._expires = True
-            out.append(Arm(("expires", self.session.dialog.local_tag), now + expires))
+            out.append(Arm(("expires", session.dialog.local_tag), now + expires))
 
     @property
     def is_held(self) -> bool:
@@ -84,6 +82,7 @@ class IncomingInvite:
 
     def ring(
         self,
+        session: InviteSession,
         status: int,
         headers: Iterable[Header],
         body: bytes,
@@ -92,39 +91,53 @@ class IncomingInvite:
         out: list[Effect],
     ) -> None:
         """Answer provisionally: reliably when the caller asks for it, or can take it and there is early media."""
-        session = self.session
         if status > 100 and (self.requires or (self.prefers and body) or self.reliable is not None):
             if self.reliable is None:
                 if self.offerless and not body:
                     return  # RFC 3261 13.2.1: the first reliable answer would have to make an offer
-                self.reliable = ReliableAnswers(self)
-            self.reliable.send(Provisional(status, tuple(headers), body, content_type), now, out)
+                self.reliable = ReliableAnswers(session.agent)
+            self.reliable.send(
+                session, self, Provisional(status, tuple(headers), body, content_type), now, out
+            )
         else:
             session.reply(self.transaction, status, None, headers, body, content_type, now, out)
         if status > 100:
             self._is_ringing = True
             out.append(Arm(("ringing", session.dialog.local_tag), now + RINGING_REFRESH))
 
-    def ring_again(self, now: float, out: list[Effect]) -> None:
+    def ring_again(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """Repeat the last provisional answer, so that no proxy gives the call up (13.3.1.1)."""
         transaction = self.transaction
         if self.reliable is not None:
             if not self.reliable.is_waiting:
-                self.reliable.send(Provisional(180, (), b"", ""), now, out)  # with a number of its own
+                again = Provisional(180, (), b"", "")  # with a number of its own
+                self.reliable.send(session, self, again, now, out)
         else:
             out.append(Send(transaction.hop, transaction.last, transaction.key))
-        out.append(Arm(("ringing", self.session.dialog.local_tag), now + RINGING_REFRESH))
+        out.append(Arm(("ringing", session.dialog.local_tag), now + RINGING_REFRESH))
 
     def refuse(
-        self, status: int, reason: str | None, headers: Iterable[Header], now: float, out: list[Effect]
+        self,
+        session: InviteSession,
+        status: int,
+        reason: str | None,
+        headers: Iterable[Header],
+        now: float,
+        out: list[Effect],
     ) -> Response:
         """Answer 300..699."""
         self._held = None
-        self._stop_ringing(out)
-        return self.session.reply(self.transaction, status, reason, headers, b"", "", now, out)
+        self._stop_ringing(session, out)
+        return session.reply(self.transaction, status, reason, headers, b"", "", now, out)
 
     def accept(
-        self, headers: Iterable[Header], body: bytes, content_type: str, now: float, out: list[Effect]
+        self,
+        session: InviteSession,
+        headers: Iterable[Header],
+        body: bytes,
+        content_type: str,
+        now: float,
+        out: list[Effect],
     ) -> None:
         """Answer 200, to be repeated until the ACK; after the PRACK if SDP is still on its way."""
         if self.reliable is not None:
@@ -133,13 +146,12 @@ class IncomingInvite:
                 return
             if self.reliable.has_sent_sdp:
                 body = b""  # it was agreed on for good
-        self._stop_ringing(out)
-        session = self.session
+        self._stop_ringing(session, out)
         if body:
             session.local_sdp = body
         headers = (*headers, *session.agent.capabilities)
         if session.agent.session_expires:
-            headers = (*headers, *session.timer.agree(self.transaction.request, now, out))
+            headers = (*headers, *session.timer.agree(session, self.transaction.request, now, out))
         session.reply(self.transaction, 200, None, headers, body, content_type, now, out)
         timers = session.agent.timers
         self._interval = timers.t1
@@ -147,33 +159,34 @@ class IncomingInvite:
         session.unacknowledged = self
         out.append(Arm(("answer", session.dialog.local_tag), now + timers.t1))
 
-    def on_prack(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+    def on_prack(
+        self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
+    ) -> None:
         """A PRACK: let the next answer out."""
         if self.reliable is None:
-            self.session.agent.answer(transaction, 481, now, out)
-        elif self.reliable.on_prack(transaction, now, out) and self._held is not None:
+            session.agent.answer(transaction, 481, now, out)
+        elif self.reliable.on_prack(session, self, transaction, now, out) and self._held is not None:
             held, self._held = self._held, None
-            self.accept(*held, now, out)
+            self.accept(session, *held, now, out)
 
-    def repeat_provisional(self, now: float, out: list[Effect]) -> bool:
+    def repeat_provisional(self, session: InviteSession, now: float, out: list[Effect]) -> bool:
         """Timer ``reliable``; False when the caller never acknowledged."""
-        return self.reliable is None or self.reliable.repeat(now, out)
+        return self.reliable is None or self.reliable.repeat(session, self, now, out)
 
-    def repeat(self, now: float, out: list[Effect]) -> bool:
+    def repeat(self, session: InviteSession, now: float, out: list[Effect]) -> bool:
         """Send the 2xx again; False when 64*T1 have passed without an ACK."""
         if now + SOON >= self._deadline:
             return False
-        session = self.session
         transaction = self.transaction
         out.append(Send(transaction.hop, transaction.last, transaction.key))
         self._interval = min(2 * self._interval, session.agent.timers.t2)
         out.append(Arm(("answer", session.dialog.local_tag), min(now + self._interval, self._deadline)))
         return True
 
-    def _stop_ringing(self, out: list[Effect]) -> None:
-        tag = self.session.dialog.local_tag
+    def _stop_ringing(self, session: InviteSession, out: list[Effect]) -> None:
+        tag = session.dialog.local_tag
         if self.reliable is not None:
-            self.reliable.stop(out)
+            self.reliable.stop(session, out)
         if self._is_ringing:
             self._is_ringing = False
             out.append(Disarm(("ringing", tag)))

@@ -14,36 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ringback.sip.client_transaction import ClientTransaction
+from ringback.sip.client_transaction import SILENT, ClientTransaction
 from ringback.sip.dialog import Header
-from ringback.sip.dialoguser import credentials_of
-from ringback.sip.effects import Arm, Disarm, Effect, Established, Redirected, Ringing, Send
+from ringback.sip.effects import Arm, Disarm, Effect, Established, Redirected, Ringing
 from ringback.sip.errors import PeerError
+from ringback.sip.forks import Forks
 from ringback.sip.hops import Hops
 from ringback.sip.message import Response
-from ringback.sip.reason import COMPLETED_ELSEWHERE
 from ringback.sip.reliable import EarlyDialogs, rseq_of
-from ringback.sip.routing import dialog_hop
-from ringback.sip.timers import FORKS_MAX, INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
+from ringback.sip.timers import INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
     from ringback.sip.session import InviteSession
-
-
-class Silent:
-    """Nobody: user of transactions whose answer does not matter (CANCEL, BYE to a losing fork)."""
-
-    def on_response(
-        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
-    ) -> None:
-        """Nothing to do."""
-
-    def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
-        """Nothing to do."""
-
-
-SILENT = Silent()
 
 
 class OutgoingCall:
@@ -53,16 +36,15 @@ class OutgoingCall:
         "_body",
         "_cancel_headers",
         "_expires",
+        "_forks",
         "_has_others",
         "_headers",
         "_hops",
-        "_losers",
         "_max_forwards",
         "_raised",
         "_seq",
         "_session",
         "_tried",
-        "_won",
         "early",
         "ringing_tag",
         "transaction",
@@ -88,9 +70,8 @@ class OutgoingCall:
         self._seq = 0
         self._raised = 0
         self._tried: tuple[tuple[str, str], ...] = ()
-        self._won: str | None = None
-        self._losers: dict[str, Send] = {}
-        self._cancel_headers: list[Header] = []
+        self._forks = Forks(session.agent, session.sent_by)
+        self._cancel_headers: Sequence[Header] = ()
         self.early: EarlyDialogs | None = None
         self.ringing_tag = ""
         self.transaction: ClientTransaction | None = None
@@ -109,7 +90,7 @@ class OutgoingCall:
         dialog = session.dialog
         headers = self._headers
         if agent.session_expires:
-            headers = headers + session.timer.headers()
+            headers = headers + session.timer.headers(session)
         if session.authorizations is not None:
             headers = headers + session.authorizations.headers("INVITE", dialog.request_uri, self._body)
         branch = agent.branch()
@@ -131,7 +112,7 @@ class OutgoingCall:
 
     def cancel(self, headers: Iterable[Header], now: float, out: list[Effect]) -> None:
         """Withdraw. Before a 1xx nothing can be sent; the CANCEL goes out when one comes."""
-        self._cancel_headers = list(headers)
+        self._cancel_headers = tuple(headers)
         if self.transaction is not None:
             self.transaction.cancel(SILENT, now, out, self._cancel_headers)
 
@@ -140,6 +121,12 @@ class OutgoingCall:
         assert self.transaction is not None
         headers = [("Content-Type", "application/sdp")] if body else []
         self._session.start("ACK", headers, body, now, out, invite=self.transaction)
+
+    def leave(self) -> None:
+        """Its session is forgotten."""
+        transaction = self.transaction
+        if transaction is not None and transaction.is_accepted:
+            self._forks.take_over(transaction, self._session.dialog.local_seq)
 
     def stop(self, out: list[Effect]) -> None:
         """It was answered, or is withdrawn."""
@@ -181,12 +168,12 @@ class OutgoingCall:
     ) -> None:
         session = self._session
         tag = response.to.tag or ""
-        if tag == self._won and transaction is self.transaction:
+        if tag == self._forks.won and transaction is self.transaction:
             if transaction.ack is not None:
                 out.append(transaction.ack)
             return
-        if self._won is not None or session.is_over or transaction is not self.transaction:
-            self._lose(tag, transaction, response, flow, now, out)
+        if self._forks.won is not None or session.is_over or transaction is not self.transaction:
+            self._forks.lose(transaction, response, flow, session.dialog.local_seq, now, out)
             return
         try:
             session.dialog.establish(response)
@@ -194,12 +181,12 @@ class OutgoingCall:
             session.end("rejected", 502, error.reason, response, now, out)
             session.forget()
             return
-        self._won = tag
+        self._forks.won = tag
         session.flow = flow
         session.reroute()
         self.stop(out)
         if session.agent.session_expires:
-            session.timer.on_accepted(response, now, out)
+            session.timer.on_accepted(session, response, now, out)
         early = None if self.early is None else self.early.get(tag)
         agreed = b"" if early is None else early.remote_sdp
         if self._body or agreed:
@@ -259,38 +246,3 @@ class OutgoingCall:
             return False
         self._send(now, out)
         return True
-
-    def _lose(
-        self,
-        tag: str,
-        transaction: ClientTransaction,
-        response: Response,
-        flow: Flow,
-        now: float,
-        out: list[Effect],
-    ) -> None:
-        """ACK and BYE for a 2xx that is not wanted; only ACK when it comes again."""
-        ack = self._losers.get(tag)
-        if ack is not None:
-            out.append(ack)
-            return
-        if len(self._losers) >= FORKS_MAX:
-            return
-        session = self._session
-        agent = session.agent
-        try:
-            dialog = session.dialog.fork(response)
-        except PeerError:
-            return
-        hop = dialog_hop(dialog, flow) or flow.hop()
-        request = transaction.request
-        via = agent.via(hop, session.sent_by, agent.branch())
-        credentials = credentials_of(request) if session.may_authorize(hop) else []
-        data = dialog.request("ACK", request.cseq.number, via, 70, credentials, b"").render()
-        ack = self._losers[tag] = Send(hop, data, "")
-        out.append(ack)
-        branch = agent.branch()
-        via = agent.via(hop, session.sent_by, branch)
-        fields = agent.signature if self._won is None else [COMPLETED_ELSEWHERE.header, *agent.signature]
-        bye = dialog.request("BYE", session.dialog.next_seq(), via, 70, fields, b"")
-        agent.client(bye, branch, hop, SILENT).start(now, out)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ringback.sip.effects import Arm, Disarm, Effect, Send
+from ringback.sip.headers import Via, parse_via
 from ringback.sip.message import Request, Response
 from ringback.sip.timers import RELIABLE, SOON, Timers
-from ringback.sip.transactions import State, Tables, client_key
+from ringback.sip.transactions import FORGOTTEN, State, Tables, client_key
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
-    from ringback.sip.headers import Via
 
 _BESIDE = frozenset(("Via", "Route", "Max-Forwards", "From", "Call-ID"))
 """What CANCEL, and the ACK of a refusal, copy from their INVITE besides Request-URI, To and CSeq number."""
@@ -37,6 +37,21 @@ class ClientUser(Protocol):
         """Take the news that no answer will come: ``"timeout"`` or ``"unreachable"``."""
 
 
+class Silent:
+    """Nobody: user of transactions whose answer does not matter (CANCEL, BYE to a losing fork), or was given."""
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        """Nothing to do."""
+
+    def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
+        """Nothing to do."""
+
+
+SILENT: Final = Silent()
+
+
 class ClientTransaction:
     """A request that we sent. ``patience``: seconds after which silence is reported (default 64*T1)."""
 
@@ -46,12 +61,14 @@ class ClientTransaction:
         "_retransmit_at",
         "_tables",
         "_timers",
+        "_way",
         "ack",
         "cancelled",
         "data",
         "hop",
         "invite",
         "key",
+        "method",
         "reliable",
         "request",
         "state",
@@ -67,9 +84,11 @@ class ClientTransaction:
         self.hop = hop
         self.user = user
         self.reliable = hop.transport in RELIABLE
-        self.invite = request.method == "INVITE"
+        self.method = request.method
+        self.invite = self.method == "INVITE"
         self.state = _CALLING if self.invite else _TRYING
         self.data = request.render()
+        self._way = request.headers[0][1].partition(";")[0]
         self._tables = tables
         self._timers = timers
         self._interval = timers.t1
@@ -97,17 +116,16 @@ class ClientTransaction:
 
     def is_sent_by(self, via: Via, text: str) -> bool:
         """Whether a response's Via, parsed and as ``text``, names us (18.1.2); mostly it is our very text."""
-        ours = self.request.headers[0][1].partition(";")[0]
-        return text.startswith(ours + ";") or via.sent_by == self.request.via.sent_by
+        return text.startswith(self._way + ";") or via.sent_by == parse_via(self._way).sent_by
 
     def on_timer(self, now: float, out: list[Effect]) -> None:
         """Retransmit (A, E), give up (B, F), or forget (D, K, M)."""
         state = self.state
         if state is _COMPLETED or state is _ACCEPTED:
             self._drop()
+            self.user = SILENT
         elif now + SOON >= self._deadline:
-            self._drop()
-            self.user.on_failure(self, "timeout", now, out)
+            self._fail("timeout", now, out)
         elif not (self.invite and state is _PROCEEDING):
             if not self.reliable and now + SOON >= self._retransmit_at:
                 out.append(Send(self.hop, self.data, self.key))
@@ -117,6 +135,11 @@ class ClientTransaction:
                 if state is _PROCEEDING:
                     self._interval = self._timers.t2  # 17.1.2.2
             self._schedule(now, out)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether a 2xx to this INVITE came, and others still may."""
+        return self.state is _ACCEPTED
 
     def on_response(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
         """Take a response that matched."""
@@ -135,6 +158,7 @@ class ClientTransaction:
         else:
             out.append(Arm(("client", self.key), now + self._timers.t4))  # timer K
         self.user.on_response(self, response, flow, now, out)
+        self.settle(SILENT)
 
     def _on_invite_response(self, response: Response, flow: Flow, now: float, out: list[Effect]) -> None:
         status = response.status
@@ -163,6 +187,7 @@ class ClientTransaction:
             else:
                 out.append(Arm(("client", self.key), now + self._timers.d))  # timer D
             self.user.on_response(self, response, flow, now, out)
+            self.settle(SILENT)
         elif state is _COMPLETED and self.ack is not None:
             out.append(self.ack)
 
@@ -211,10 +236,22 @@ class ClientTransaction:
     def on_unreachable(self, now: float, out: list[Effect]) -> None:
         """The transport could not send (17.1.4)."""
         if self.state is _CALLING or self.state is _TRYING:
-            self._drop(out)
-            self.user.on_failure(self, "unreachable", now, out)
+            out.append(Disarm(("client", self.key)))
+            self._fail("unreachable", now, out)
         elif self.state is _COMPLETED:
             self._drop(out)  # the ACK did not go out; there is no answer to wait for
+
+    def settle(self, user: ClientUser) -> None:
+        """Its answer was given: nothing is left to do but what ``user`` does, and the request is not read again."""
+        self.user = user
+        self.request = FORGOTTEN
+
+    def _fail(self, kind: str, now: float, out: list[Effect]) -> None:
+        user = self.user
+        self._drop()
+        user.on_failure(self, kind, now, out)
+        if self.state is _GONE:
+            self.settle(SILENT)
 
     def _drop(self, out: list[Effect] | None = None) -> None:
         self.state = _GONE

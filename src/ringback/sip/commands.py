@@ -53,11 +53,11 @@ class SessionCommands(DialogUser):
     __slots__ = (
         "_bye_headers",
         "_referrals",
+        "_reoffers",
         "call",
         "invited",
         "local_sdp",
         "owner",
-        "reoffers",
         "role",
         "state",
         "timer",
@@ -75,9 +75,8 @@ class SessionCommands(DialogUser):
         self.invited: IncomingInvite | None = None
         self.unacknowledged: IncomingInvite | None = None
         self.local_sdp = b""
-        whole = self._whole
-        self.reoffers = Reoffers(whole)
-        self.timer = SessionTimer(whole)
+        self.timer = SessionTimer(agent.min_se)
+        self._reoffers: Reoffers | None = None
         self._referrals: Referrals | None = None
         self._bye_headers: list[Header] = []
 
@@ -159,10 +158,17 @@ class SessionCommands(DialogUser):
         return None if call is None or call.early is None else call.early.last
 
     @property
+    def reoffers(self) -> Reoffers:
+        """Offers after the first."""
+        if self._reoffers is None:
+            self._reoffers = Reoffers()
+        return self._reoffers
+
+    @property
     def referrals(self) -> Referrals:
         """Transfers asked for in this dialog."""
         if self._referrals is None:
-            self._referrals = Referrals(self._whole)
+            self._referrals = Referrals()
         return self._referrals
 
     # -- commands of a callee ---------------------------------------------------------------------
@@ -179,7 +185,7 @@ class SessionCommands(DialogUser):
         """Answer provisionally (180, 183 with early media); repeated every minute (13.3.1.1)."""
         out: list[Effect] = []
         if self.state is _INCOMING and self.invited is not None:
-            self.invited.ring(status, headers, body, content_type, now, out)
+            self.invited.ring(self._whole, status, headers, body, content_type, now, out)
         return out
 
     def answer(
@@ -192,7 +198,7 @@ class SessionCommands(DialogUser):
         out: list[Effect] = []
         if self.state is _INCOMING and self.invited is not None:
             self.state = _ANSWERED
-            self.invited.accept(headers, body, content_type, now, out)
+            self.invited.accept(self._whole, headers, body, content_type, now, out)
         return out
 
     def reject(
@@ -201,7 +207,7 @@ class SessionCommands(DialogUser):
         """Refuse the call with 300..699."""
         out: list[Effect] = []
         if self.state is _INCOMING and self.invited is not None:
-            response = self.invited.refuse(status, reason, headers, now, out)
+            response = self.invited.refuse(self._whole, status, reason, headers, now, out)
             self.end("local", status, response.reason, None, now, out)
             self.forget()
         return out
@@ -223,7 +229,7 @@ class SessionCommands(DialogUser):
             self.call.cancel(headers, now, out)
             self.forget()
         elif state is _ANSWERED and self.invited is not None and self.invited.is_held:
-            self.invited.refuse(603, None, headers, now, out)
+            self.invited.refuse(self._whole, 603, None, headers, now, out)
             self.end("local", 603, "Decline", None, now, out)
             self.forget()
         elif state is _ANSWERED or self.unacknowledged is not None:
@@ -244,7 +250,7 @@ class SessionCommands(DialogUser):
             self.local_sdp = body
             self.call.acknowledge(body, now, out)
         elif self.state is _CONFIRMED:
-            self.reoffers.acknowledge(body, now, out)
+            self.reoffers.acknowledge(self._whole, body, now, out)
         elif self.state is _CALLING and self.call is not None and self.call.early is not None:
             self.local_sdp = body
             self.call.early.answer(body, now, out)
@@ -257,7 +263,7 @@ class SessionCommands(DialogUser):
         another offer is open.
         """
         out: list[Effect] = []
-        self.reoffers.offer(body, now, out)
+        self.reoffers.offer(self._whole, body, now, out)
         return out
 
     def update(self, body: bytes, now: float) -> list[Effect]:
@@ -267,21 +273,22 @@ class SessionCommands(DialogUser):
         """
         out: list[Effect] = []
         if body:
-            self.reoffers.offer(body, now, out, "UPDATE")
+            self.reoffers.offer(self._whole, body, now, out, "UPDATE")
         elif self.state is _CONFIRMED:
-            self.start("UPDATE", self.timer.headers() if self.timer.interval else [], body, now, out)
+            headers = self.timer.headers(self._whole) if self.timer.interval else []
+            self.start("UPDATE", headers, body, now, out)
         return out
 
     def accept_reoffer(self, body: bytes, now: float) -> list[Effect]:
         """Answer the last Reoffered with 200."""
         out: list[Effect] = []
-        self.reoffers.accept(body, now, out)
+        self.reoffers.accept(self._whole, body, now, out)
         return out
 
     def refuse_reoffer(self, status: int, now: float) -> list[Effect]:
         """Refuse the last Reoffered (488); the session goes on as it was."""
         out: list[Effect] = []
-        self.reoffers.refuse(status, now, out)
+        self.reoffers.refuse(self._whole, status, now, out)
         return out
 
     def info(self, body: bytes, content_type: str, now: float) -> list[Effect]:
@@ -313,13 +320,13 @@ class SessionCommands(DialogUser):
     def accept_referral(self, referral: int, now: float) -> list[Effect]:
         """Agree to a Referred: 202, and NOTIFY "100 Trying"."""
         out: list[Effect] = []
-        self.referrals.accept(referral, now, out)
+        self.referrals.accept(self._whole, referral, now, out)
         return out
 
     def refuse_referral(self, referral: int, status: int, now: float) -> list[Effect]:
         """Refuse a Referred (603); the call goes on."""
         out: list[Effect] = []
-        self.referrals.refuse(referral, status, now, out)
+        self.referrals.refuse(self._whole, referral, status, now, out)
         return out
 
     def refer_progress(
@@ -327,7 +334,7 @@ class SessionCommands(DialogUser):
     ) -> list[Effect]:
         """Tell who referred us what the new call has met, also after the BYE; a final status is the last."""
         out: list[Effect] = []
-        self.referrals.progress(referral, status, reason, now, out)
+        self.referrals.progress(self._whole, referral, status, reason, now, out)
         return out
 
     # -- given by session.py ------------------------------------------------------------------------
@@ -349,8 +356,13 @@ class SessionCommands(DialogUser):
         raise NotImplementedError
 
     def forget(self) -> None:
-        """No request inside the dialog is expected any more."""
+        """No request inside the dialog is expected any more; transactions that go on hold nothing of the session."""
         self.agent.forget(self._whole)
+        if self.invited is not None:
+            self.invited.transaction.forget_request()
+        if self.call is not None:
+            self.call.leave()
+            self.call = None
 
     # -- moving to another machine --------------------------------------------------------------------
 

@@ -69,6 +69,14 @@ class Dialog:
         dialog.set_routes(tuple(request.all("Record-Route")))
         return dialog
 
+    @classmethod
+    def of_own(cls, request: Request) -> Dialog:
+        """What an INVITE of ours begins, as ``establish`` wants it: once more for each branch that answers."""
+        own = request.from_.tag or ""
+        dialog = cls(request.call_id, request.get("From") or "", own, request.get("To") or "", request.uri)
+        dialog.local_seq = request.cseq.number
+        return dialog
+
     def establish(self, response: Response) -> None:
         """The UAC side (12.1.2): take tag, target and routes of a 1xx or 2xx. Raises PeerError."""
         self.remote = response.get("To") or self.remote

@@ -154,7 +154,7 @@ class Dispatch:
             return
         method = response.cseq.method
         client = self.tables.clients.get(client_key(vias[0].branch or "", method))
-        if client is None or client.request.method != method:
+        if client is None or client.method != method:
             return
         if not client.is_sent_by(vias[0], response.get("Via") or ""):  # 18.1.2
             return
@@ -206,6 +206,8 @@ class Dispatch:
         except PeerError as error:
             # What was done before it stands, and the transaction must not wait for ever.
             self.answer(transaction, error.status, now, out, reason=error.reason)
+        if not transaction.invite:
+            transaction.forget_request()
 
     def _find(self, request: Request, tag: str) -> InviteSession | None:
         session = self.sessions.get(tag)
@@ -230,24 +232,14 @@ class Dispatch:
 
     def _on_cancel(self, request: Request, via: Via, flow: Flow, now: float, out: list[Effect]) -> None:
         server = self.tables.servers.get(server_key(request, via, "INVITE"))
-        if server is None or not _is_of(request, server.request):
+        if server is None or not server.is_meant_by(request):
             out += self.reply_statelessly(request, flow, 481)  # 9.2
             return
-        user = server.user
-        tag = user.dialog.local_tag if isinstance(user, InviteSession) else self.token()
+        tag = server.to_tag or self.token()
         self.answer(self.serve(request, flow), 200, now, out, to_tag=tag)
         if server.answered:
             return
-        if user is not None:
-            user.on_cancel(server, request, now, out)
+        if server.user is not None:
+            server.user.on_cancel(server, request, now, out)
         else:
             self.answer(server, 487, now, out, to_tag=tag)
-
-
-def _is_of(cancel: Request, invite: Request) -> bool:
-    """Whether a CANCEL names the request that it has the branch of (9.1): some phones' branches can be guessed."""
-    return (
-        cancel.call_id == invite.call_id
-        and cancel.cseq.number == invite.cseq.number
-        and cancel.from_.tag == invite.from_.tag
-    )

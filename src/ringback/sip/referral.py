@@ -60,19 +60,20 @@ def event_of(request: Request) -> tuple[str, int | None]:
 class Referrals:
     """The referrals of one session."""
 
-    __slots__ = ("_first", "_ours", "_session", "_theirs")
+    __slots__ = ("_first", "_ours", "_theirs")
 
-    def __init__(self, session: InviteSession) -> None:
-        self._session = session
+    def __init__(self) -> None:
         self._theirs: dict[int, TheirReferral] = {}
         self._first: int | None = None  # of theirs, whose id may be left out
         self._ours: dict[int, bool] = {}  # number -> whether it was accepted
 
     # -- theirs -------------------------------------------------------------------------------------
 
-    def on_refer(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+    def on_refer(
+        self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
+    ) -> None:
         """A REFER in order."""
-        session, request = self._session, transaction.request
+        request = transaction.request
         agent = session.agent
         values = request.raw("Refer-To")
         problem = 0
@@ -100,39 +101,53 @@ class Referrals:
         transaction.await_user(now, out)
         out.append(Referred(session, request, refer_to, number))
 
-    def accept(self, number: int, now: float, out: list[Effect]) -> None:
+    def accept(self, session: InviteSession, number: int, now: float, out: list[Effect]) -> None:
         """202, and the first NOTIFY at once (section 2.4.4)."""
         referral = self._theirs.get(number)
         if referral is None or referral.asked is None:
             return
         asked, referral.asked = referral.asked, None
         headers: list[Header] = [("Refer-Sub", "false")] if referral.silent else []
-        self._stop_waiting(out)
-        self._session.reply(asked, 202, None, headers, b"", "", now, out)
+        self._stop_waiting(session, out)
+        session.reply(asked, 202, None, headers, b"", "", now, out)
         referral.ends_at = now + REFERRAL_LIFE
         referral.is_over = referral.silent
-        self._notify(number, referral, now, out)
+        self._notify(session, number, referral, now, out)
 
-    def refuse(self, number: int, status: int, now: float, out: list[Effect]) -> None:
+    def refuse(self, session: InviteSession, number: int, status: int, now: float, out: list[Effect]) -> None:
         """Refuse it; the call goes on."""
         referral = self._theirs.get(number)
         if referral is not None and referral.asked is not None:
             del self._theirs[number]
-            self._stop_waiting(out)
-            self._session.agent.answer(referral.asked, status, now, out)
+            self._stop_waiting(session, out)
+            session.agent.answer(referral.asked, status, now, out)
 
-    def progress(self, number: int, status: int, reason: str | None, now: float, out: list[Effect]) -> None:
+    def progress(
+        self,
+        session: InviteSession,
+        number: int,
+        status: int,
+        reason: str | None,
+        now: float,
+        out: list[Effect],
+    ) -> None:
         """Tell what the call that they asked for has met; a final status ends the referral."""
         referral = self._theirs.get(number)
         if referral is None or referral.asked is not None or referral.is_over:
             return
         referral.line = f"SIP/2.0 {status} {reason_phrase(status) if reason is None else reason}"
         final = status >= 200
-        self._notify(number, referral, now, out, "noresource" if final else "")
+        self._notify(session, number, referral, now, out, "noresource" if final else "")
         referral.is_over = final
 
     def _notify(
-        self, number: int, referral: TheirReferral, now: float, out: list[Effect], ended: str = ""
+        self,
+        session: InviteSession,
+        number: int,
+        referral: TheirReferral,
+        now: float,
+        out: list[Effect],
+        ended: str = "",
     ) -> None:
         if referral.silent:
             return
@@ -140,11 +155,12 @@ class Referrals:
         left = max(round(referral.ends_at - now), 0)
         state = f"terminated;reason={ended}" if ended else f"active;expires={left}"
         headers = [("Event", event), ("Subscription-State", state), ("Content-Type", SIPFRAG)]
-        self._session.start("NOTIFY", headers, f"{referral.line}\r\n".encode(), now, out)
+        session.start("NOTIFY", headers, f"{referral.line}\r\n".encode(), now, out)
 
-    def on_subscribe(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+    def on_subscribe(
+        self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
+    ) -> None:
         """A SUBSCRIBE in the dialog: it prolongs or ends a referral of theirs (section 2.4.4), nothing else."""
-        session = self._session
         package, number = event_of(transaction.request)
         if package != "refer":
             session.agent.answer(transaction, 489, now, out, headers=(("Allow-Events", "refer"),))
@@ -159,16 +175,16 @@ class Referrals:
         referral.ends_at = now + granted
         session.reply(transaction, 200, None, (("Expires", str(granted)),), b"", "", now, out)
         referral.is_over = not granted
-        self._notify(number, referral, now, out, "" if granted else "timeout")
+        self._notify(session, number, referral, now, out, "" if granted else "timeout")
 
-    def on_timer(self, now: float, out: list[Effect]) -> None:
+    def on_timer(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """Nobody decided."""
         for number in [key for key, each in self._theirs.items() if each.asked is not None]:
-            self.refuse(number, 603, now, out)
+            self.refuse(session, number, 603, now, out)
 
-    def _stop_waiting(self, out: list[Effect]) -> None:
+    def _stop_waiting(self, session: InviteSession, out: list[Effect]) -> None:
         if not any(each.asked is not None for each in self._theirs.values()):
-            out.append(Disarm(("refer", self._session.dialog.local_tag)))
+            out.append(Disarm(("refer", session.dialog.local_tag)))
 
     # -- ours ---------------------------------------------------------------------------------------
 
@@ -181,32 +197,38 @@ class Referrals:
         """Whether another one may be sent."""
         return len(self._ours) < MAX_REFERRALS
 
-    def on_response(self, transaction: ClientTransaction, response: Response, out: list[Effect]) -> None:
+    def on_response(
+        self, session: InviteSession, transaction: ClientTransaction, response: Response, out: list[Effect]
+    ) -> None:
         """The final answer to a REFER of ours."""
         number = transaction.request.cseq.number
         if number in self._ours:
-            self._answered(number, response.status, response.get("Refer-Sub") or "", out)
+            self._answered(session, number, response.status, response.get("Refer-Sub") or "", out)
 
-    def on_failure(self, transaction: ClientTransaction, out: list[Effect]) -> None:
+    def on_failure(self, session: InviteSession, transaction: ClientTransaction, out: list[Effect]) -> None:
         """No answer to a REFER of ours."""
         number = transaction.request.cseq.number
         if number in self._ours:
-            self._answered(number, 408, "", out)
+            self._answered(session, number, 408, "", out)
 
     def retried(self, before: int, after: int) -> None:
         """Our REFER was sent again with credentials, and so has another number."""
         if before in self._ours:
             self._ours[after] = self._ours.pop(before)
 
-    def _answered(self, number: int, status: int, refer_sub: str, out: list[Effect]) -> None:
+    def _answered(
+        self, session: InviteSession, number: int, status: int, refer_sub: str, out: list[Effect]
+    ) -> None:
         self._ours[number] = True
         if status >= 300 or refer_sub.strip().lower() == "false":
             del self._ours[number]
-        out.append(ReferAnswered(self._session, number, status))
+        out.append(ReferAnswered(session, number, status))
 
-    def on_notify(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+    def on_notify(
+        self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
+    ) -> None:
         """A NOTIFY in the dialog, perhaps before the 2xx to our REFER (section 2.4.4)."""
-        session, request = self._session, transaction.request
+        request = transaction.request
         package, number = event_of(request)
         if package and package != "refer":
             session.agent.answer(transaction, 489, now, out, headers=(("Allow-Events", "refer"),))

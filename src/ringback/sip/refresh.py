@@ -68,24 +68,23 @@ def _seconds(text: str) -> int | None:
 
 
 class SessionTimer:
-    """The timer of one session. ``interval`` is 0 while it is off."""
+    """The timer of one session. ``interval`` is 0 while it is off; ``min_se`` is the shortest that we take."""
 
-    __slots__ = ("_ends_at", "_min_se", "_open", "_session", "_update", "interval", "is_refresher")
+    __slots__ = ("_ends_at", "_min_se", "_open", "_update", "interval", "is_refresher")
 
-    def __init__(self, session: InviteSession) -> None:
-        self._session = session
+    def __init__(self, min_se: int) -> None:
         self.interval = 0
         self.is_refresher = False
-        self._min_se = session.agent.min_se
+        self._min_se = min_se
         self._ends_at = 0.0
         self._open = False
         self._update = False
 
     # -- as caller, and of refreshes of ours
 
-    def headers(self) -> list[Header]:
+    def headers(self, session: InviteSession) -> list[Header]:
         """What a request of ours asks for (section 7.1, 7.4)."""
-        agent = self._session.agent
+        agent = session.agent
         if self.interval:
             refresher = ";refresher=uac" if self.is_refresher else ";refresher=uas"
         else:
@@ -106,38 +105,37 @@ class SessionTimer:
             self.interval = max(self.interval, wanted)
         return True
 
-    def on_accepted(self, response: Response, now: float, out: list[Effect]) -> None:
+    def on_accepted(self, session: InviteSession, response: Response, now: float, out: list[Effect]) -> None:
         """A 2xx to an INVITE, re-INVITE or UPDATE of ours (section 7.2)."""
         self._open = False
         agreed = parse_session_expires(response)
         if agreed is None:
-            self.stop(out)
+            self.stop(session, out)
             return
         self.is_refresher = agreed.refresher != "uas"
-        self._start(agreed.interval, response, now, out)
+        self._start(session, agreed.interval, response, now, out)
 
-    def on_refused(self, response: Response, now: float, out: list[Effect]) -> None:
+    def on_refused(self, session: InviteSession, response: Response, now: float, out: list[Effect]) -> None:
         """A refresh of ours was refused: try another way, or later, while the session lasts (section 10)."""
         self._open = False
         status = response.status
         if status == 422 and self.raise_to(response):
-            self._refresh(now, out)
+            self._refresh(session, now, out)
         elif self._update and status in (405, 501):
             self._update = False
-            self._refresh(now, out)
-        elif self.interval and not self._session.is_over:
+            self._refresh(session, now, out)
+        elif self.interval and not session.is_over:
             at = min(now + REFRESH_RETRY, self._ends_at)
-            out.append(Arm(("refresh", self._session.dialog.local_tag), at))
+            out.append(Arm(("refresh", session.dialog.local_tag), at))
 
     # -- as callee, and of refreshes of theirs
 
-    def agree(self, request: Request, now: float, out: list[Effect]) -> list[Header]:
+    def agree(self, session: InviteSession, request: Request, now: float, out: list[Effect]) -> list[Header]:
         """What our 2xx says, and the timer that follows from it (section 9)."""
-        session = self._session
         wanted = parse_session_expires(request)
         supports = EXTENSION in request.tokens("Supported")
         if wanted is None and not supports:
-            self.stop(out)
+            self.stop(session, out)
             return []
         interval, refresher = wanted or (session.agent.session_expires, "")
         lowest = max(min_se_of(request), session.agent.min_se)
@@ -147,7 +145,7 @@ class SessionTimer:
         elif not refresher:
             refresher = "uas" if self.interval and self.is_refresher else "uac"
         self.is_refresher = refresher == "uas"
-        self._start(interval, request, now, out)
+        self._start(session, interval, request, now, out)
         fields = [("Session-Expires", f"{interval};refresher={refresher}")]
         if supports:
             fields.append(("Require", EXTENSION))
@@ -155,56 +153,56 @@ class SessionTimer:
 
     # -- both
 
-    def _start(self, interval: int, message: Message, now: float, out: list[Effect]) -> None:
-        interval = max(interval, self._session.agent.min_se)
+    def _start(
+        self, session: InviteSession, interval: int, message: Message, now: float, out: list[Effect]
+    ) -> None:
+        interval = max(interval, session.agent.min_se)
         self.interval = interval
         self._update = "update" in message.tokens("Allow")
-        self._arm(now, out)
+        self._arm(session, now, out)
 
-    def _arm(self, now: float, out: list[Effect]) -> None:
+    def _arm(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         interval = self.interval
         self._ends_at = now + interval - min(32.0, interval / 3)  # section 10
         at = now + interval / 2 if self.is_refresher else self._ends_at
-        out.append(Arm(("refresh", self._session.dialog.local_tag), at))
+        out.append(Arm(("refresh", session.dialog.local_tag), at))
 
     def set(self, interval: int, is_refresher: bool, update: bool) -> None:
         """What another process had agreed on (InviteSession.record)."""
         self.interval, self.is_refresher, self._update = interval, is_refresher, update
 
-    def resume(self, now: float, out: list[Effect]) -> None:
+    def resume(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """Go on with what was set, as if it had been agreed on now."""
         if self.interval:
-            self._arm(now, out)
+            self._arm(session, now, out)
 
     @property
     def record(self) -> list[int]:
         """As data fit for JSON."""
         return [self.interval, int(self.is_refresher), int(self._update)]
 
-    def stop(self, out: list[Effect]) -> None:
+    def stop(self, session: InviteSession, out: list[Effect]) -> None:
         """No timer any more."""
         if self.interval:
             self.interval = 0
-            out.append(Disarm(("refresh", self._session.dialog.local_tag)))
+            out.append(Disarm(("refresh", session.dialog.local_tag)))
 
-    def on_timer(self, now: float, out: list[Effect]) -> None:
+    def on_timer(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """Refresh, or give the session up."""
-        session = self._session
         if not self.interval or session.is_over:
             return
         if not self.is_refresher or now + SOON >= self._ends_at:
             self.interval = 0
             session.break_off("timeout", 408, None, now, out, headers=[SESSION_EXPIRED.header])
         else:
-            self._refresh(now, out)
+            self._refresh(session, now, out)
             out.append(Arm(("refresh", session.dialog.local_tag), self._ends_at))
 
-    def _refresh(self, now: float, out: list[Effect]) -> None:
-        session = self._session
+    def _refresh(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         if self._open or not session.is_confirmed:
             return
         if self._update:
             self._open = True
-            session.start("UPDATE", self.headers(), b"", now, out)
+            session.start("UPDATE", self.headers(session), b"", now, out)
         elif session.local_sdp:
-            self._open = session.reoffers.refresh(session.local_sdp, now, out)
+            self._open = session.reoffers.refresh(session, session.local_sdp, now, out)

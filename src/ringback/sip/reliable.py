@@ -20,6 +20,7 @@ from ringback.sip.message import Response
 from ringback.sip.timers import FORKS_MAX, SOON
 
 if TYPE_CHECKING:
+    from ringback.sip.agent import UserAgent
     from ringback.sip.answering import IncomingInvite
     from ringback.sip.server_transaction import ServerTransaction
     from ringback.sip.session import InviteSession
@@ -68,11 +69,10 @@ class Provisional(NamedTuple):
 class ReliableAnswers:
     """Our reliable provisional answers to one INVITE. ``settled``: their offer and answer are exchanged."""
 
-    __slots__ = ("_carries", "_data", "_deadline", "_interval", "_invite", "_queue", "_rseq", "settled")
+    __slots__ = ("_carries", "_data", "_deadline", "_interval", "_queue", "_rseq", "settled")
 
-    def __init__(self, invite: IncomingInvite) -> None:
-        self._invite = invite
-        self._rseq = 1 + invite.session.agent.random(_RSEQ_START)
+    def __init__(self, agent: UserAgent) -> None:
+        self._rseq = 1 + agent.random(_RSEQ_START)
         self._queue: list[Provisional] = []
         self._data = b""
         self._carries = False
@@ -95,15 +95,29 @@ class ReliableAnswers:
         """Whether a 2xx needs no body, as the first offer and answer are exchanged, or on their way."""
         return self.settled or self._carries or any(waiting.body for waiting in self._queue)
 
-    def send(self, provisional: Provisional, now: float, out: list[Effect]) -> None:
+    def send(
+        self,
+        session: InviteSession,
+        invite: IncomingInvite,
+        provisional: Provisional,
+        now: float,
+        out: list[Effect],
+    ) -> None:
         """Send it, or queue it behind one that is not acknowledged (section 3)."""
         if not self._data:
-            self._transmit(provisional, now, out)
+            self._transmit(session, invite, provisional, now, out)
         elif len(self._queue) < MAX_RELIABLE_QUEUE:
             self._queue.append(provisional)
 
-    def _transmit(self, provisional: Provisional, now: float, out: list[Effect]) -> None:
-        session, transaction = self._invite.session, self._invite.transaction
+    def _transmit(
+        self,
+        session: InviteSession,
+        invite: IncomingInvite,
+        provisional: Provisional,
+        now: float,
+        out: list[Effect],
+    ) -> None:
+        transaction = invite.transaction
         status, headers, body, content_type = provisional
         if self.settled:
             body = b""
@@ -120,18 +134,24 @@ class ReliableAnswers:
         self._deadline = now + timers.timeout
         out.append(Arm(("reliable", session.dialog.local_tag), now + timers.t1))
 
-    def on_prack(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> bool:
+    def on_prack(
+        self,
+        session: InviteSession,
+        invite: IncomingInvite,
+        transaction: ServerTransaction,
+        now: float,
+        out: list[Effect],
+    ) -> bool:
         """Take a PRACK; False when it acknowledges nothing that waits, and 481 was answered."""
-        session = self._invite.session
         request = transaction.request
         rack = parse_rack(request.get("RAck") or "")
         if rack is None:
             session.agent.answer(transaction, 400, now, out, reason="Malformed RAck")
             return False
-        if not self._data or rack != (self._rseq, self._invite.seq, "INVITE"):
+        if not self._data or rack != (self._rseq, invite.seq, "INVITE"):
             session.agent.answer(transaction, 481, now, out)
             return False
-        is_answer = self._carries and self._invite.offerless
+        is_answer = self._carries and invite.offerless
         was_settled = self.settled
         self.settled = self.settled or self._carries
         self._data = b""
@@ -142,30 +162,30 @@ class ReliableAnswers:
             session.agent.answer(transaction, 200, now, out)
             out.append(Reanswered(session, request.body))
         elif request.body:
-            session.reoffers.on_request(transaction, session.flow, now, out)
+            session.reoffers.on_request(session, transaction, session.flow, now, out)
         else:
             session.agent.answer(transaction, 200, now, out)
-        if self._queue and not self._invite.transaction.answered:
-            self._transmit(self._queue.pop(0), now, out)
+        if self._queue and not invite.transaction.answered:
+            self._transmit(session, invite, self._queue.pop(0), now, out)
         return True
 
-    def repeat(self, now: float, out: list[Effect]) -> bool:
+    def repeat(self, session: InviteSession, invite: IncomingInvite, now: float, out: list[Effect]) -> bool:
         """Send it again; False when 64*T1 have passed without a PRACK."""
         if now + SOON >= self._deadline:
             return False
         if self._data:
-            transaction = self._invite.transaction
+            transaction = invite.transaction
             self._interval *= 2  # section 3: without the cap of T2
             out.append(Send(transaction.hop, self._data, transaction.key))
             at = min(now + self._interval, self._deadline)
-            out.append(Arm(("reliable", self._invite.session.dialog.local_tag), at))
+            out.append(Arm(("reliable", session.dialog.local_tag), at))
         return True
 
-    def stop(self, out: list[Effect]) -> None:
+    def stop(self, session: InviteSession, out: list[Effect]) -> None:
         """A final answer was given: nothing is repeated, what is queued is superseded."""
         self._queue.clear()
         if self._data:  # its PRACK may still come
-            out.append(Disarm(("reliable", self._invite.session.dialog.local_tag)))
+            out.append(Disarm(("reliable", session.dialog.local_tag)))
 
 
 class EarlyDialog:

@@ -39,7 +39,7 @@ _SDP = [("Content-Type", "application/sdp")]
 
 
 class Reoffers:
-    """The offers of one session after its first exchange."""
+    """The offers of one session after its first exchange. As every part of a session, it holds none, but is told it."""
 
     __slots__ = (
         "_body",
@@ -50,12 +50,10 @@ class Reoffers:
         "_own",
         "_pending",
         "_refreshes",
-        "_session",
         "_tries",
     )
 
-    def __init__(self, session: InviteSession) -> None:
-        self._session = session
+    def __init__(self) -> None:
         self._open = False  # ours: SENT or WAITING
         self._own: ClientTransaction | None = None
         self._owed: ClientTransaction | None = None
@@ -68,36 +66,36 @@ class Reoffers:
 
     # -- ours ---------------------------------------------------------------------------------------
 
-    def offer(self, body: bytes, now: float, out: list[Effect], method: str = "INVITE") -> None:
+    def offer(
+        self, session: InviteSession, body: bytes, now: float, out: list[Effect], method: str = "INVITE"
+    ) -> None:
         """Send a re-INVITE or UPDATE, unless an offer is open or the dialog is too young for it."""
-        session = self._session
         if session.is_over:
             return
         ready = session.is_confirmed or (method == "UPDATE" and session.is_settled_early)
-        if self._is_busy() or self._open or not ready:
+        if self._is_busy(session) or self._open or not ready:
             out.append(ReofferFailed(session, 491))
             return
         self._refreshes = False
-        self._begin(method, body, now, out)
+        self._begin(session, method, body, now, out)
 
-    def refresh(self, body: bytes, now: float, out: list[Effect]) -> bool:
+    def refresh(self, session: InviteSession, body: bytes, now: float, out: list[Effect]) -> bool:
         """Send a re-INVITE with the SDP that holds, for the session timer; False when an offer is open."""
-        if self._is_busy() or self._open:
+        if self._is_busy(session) or self._open:
             return False
         self._refreshes = True
-        self._begin("INVITE", body, now, out)
+        self._begin(session, "INVITE", body, now, out)
         return True
 
-    def _begin(self, method: str, body: bytes, now: float, out: list[Effect]) -> None:
+    def _begin(self, session: InviteSession, method: str, body: bytes, now: float, out: list[Effect]) -> None:
         self._open = True
         self._body = body
         self._method = method
         self._tries = 0
-        self._send(now, out)
+        self._send(session, now, out)
 
-    def _send(self, now: float, out: list[Effect]) -> None:
-        session = self._session
-        headers: list[Header] = [*session.timer.headers()] if session.timer.interval else []
+    def _send(self, session: InviteSession, now: float, out: list[Effect]) -> None:
+        headers: list[Header] = [*session.timer.headers(session)] if session.timer.interval else []
         dialog: Dialog | None = session.early_dialog if session.is_calling else None
         session.start(
             self._method, [*headers, *_SDP] if self._body else headers, self._body, now, out, dialog=dialog
@@ -107,18 +105,23 @@ class Reoffers:
         """Our offer is on its way (also with credentials)."""
         self._own = transaction
 
-    def acknowledge(self, body: bytes, now: float, out: list[Effect]) -> None:
+    def acknowledge(self, session: InviteSession, body: bytes, now: float, out: list[Effect]) -> None:
         """The ACK with our answer to the offer in a 2xx."""
         owed, self._owed = self._owed, None
         if owed is not None:
-            self._session.local_sdp = body
-            self._session.start("ACK", _SDP if body else [], body, now, out, invite=owed)
+            session.local_sdp = body
+            session.start("ACK", _SDP if body else [], body, now, out, invite=owed)
 
     def on_response(
-        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+        self,
+        session: InviteSession,
+        transaction: ClientTransaction,
+        response: Response,
+        flow: Flow,
+        now: float,
+        out: list[Effect],
     ) -> None:
         """A response to a re-INVITE or an UPDATE with an offer of ours."""
-        session = self._session
         status = response.status
         if status < 200:
             if session.is_over:
@@ -130,20 +133,19 @@ class Reoffers:
             return
         self._own = None
         if status < 300:
-            self._on_accepted(transaction, response, flow, now, out)
-        elif session.is_over or self._retry_after_glare(status, now, out):
+            self._on_accepted(session, transaction, response, flow, now, out)
+        elif session.is_over or self._retry_after_glare(session, status, now, out):
             return
         else:
             self._open = False
             if self._refreshes:
-                session.timer.on_refused(response, now, out)
+                session.timer.on_refused(session, response, now, out)
             else:
                 out.append(ReofferFailed(session, status))
             session.end_if_gone(status, response, now, out)
 
-    def _retry_after_glare(self, status: int, now: float, out: list[Effect]) -> bool:
+    def _retry_after_glare(self, session: InviteSession, status: int, now: float, out: list[Effect]) -> bool:
         """491, or 500 to an UPDATE that crossed theirs (RFC 3311 section 5.3): once more after a while."""
-        session = self._session
         crossed = status == 491 or (status == 500 and self._method == "UPDATE")
         if not crossed or self._tries >= GLARE_RETRIES:
             return False
@@ -154,16 +156,21 @@ class Reoffers:
         return True
 
     def _on_accepted(
-        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+        self,
+        session: InviteSession,
+        transaction: ClientTransaction,
+        response: Response,
+        flow: Flow,
+        now: float,
+        out: list[Effect],
     ) -> None:
-        session = self._session
         self._open = False
         if not session.is_calling:
             session.refresh(response, flow)
         if self._body:
             session.local_sdp = self._body
         if session.agent.session_expires and not session.is_over:
-            session.timer.on_accepted(response, now, out)
+            session.timer.on_accepted(session, response, now, out)
         if not transaction.invite:
             pass
         elif session.is_over or transaction.request.body:
@@ -173,33 +180,36 @@ class Reoffers:
         if not session.is_over and not self._refreshes:
             out.append(Reanswered(session, response.body))
 
-    def on_failure(self, transaction: ClientTransaction, out: list[Effect]) -> None:
+    def on_failure(self, session: InviteSession, transaction: ClientTransaction, out: list[Effect]) -> None:
         """Our offer got no answer."""
         if transaction is self._own:
             self._own = None
             self._open = False
-            if not self._session.is_over and not self._refreshes:
-                out.append(ReofferFailed(self._session, 408))
+            if not session.is_over and not self._refreshes:
+                out.append(ReofferFailed(session, 408))
 
-    def on_timer(self, now: float, out: list[Effect]) -> None:
+    def on_timer(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """The wait after glare is over."""
-        session = self._session
         if not self._open or session.is_over:
             return
-        if self._is_busy():
+        if self._is_busy(session):
             self._open = False
             if not self._refreshes:
                 out.append(ReofferFailed(session, 491))
         else:
-            self._send(now, out)
+            self._send(session, now, out)
 
     # -- theirs -------------------------------------------------------------------------------------
 
     def on_request(
-        self, transaction: ServerTransaction, flow: Flow | None, now: float, out: list[Effect]
+        self,
+        session: InviteSession,
+        transaction: ServerTransaction,
+        flow: Flow | None,
+        now: float,
+        out: list[Effect],
     ) -> None:
         """A re-INVITE or UPDATE, in order, or a PRACK with an offer."""
-        session = self._session
         agent = session.agent
         request = transaction.request
         if len(request.contacts) > 1:
@@ -214,11 +224,11 @@ class Reoffers:
         if is_bare:
             if not session.is_calling and flow is not None:
                 session.refresh(request, flow)
-            self._answer(transaction, b"", now, out)
+            self._answer(session, transaction, b"", now, out)
             return
         if session.unacknowledged is not None and not session.unacknowledged.offerless:
-            self._take_as_ack(out)
-        if self._own is not None or not self._is_ready(request.method) or self._is_busy():
+            self._take_as_ack(session, out)
+        if self._own is not None or not self._is_ready(session, request.method) or self._is_busy(session):
             agent.answer(transaction, 491, now, out)
             return
         self._pending = transaction
@@ -230,13 +240,11 @@ class Reoffers:
             transaction.await_user(now, out)
         out.append(Reoffered(session, request, request.body))
 
-    def _is_ready(self, method: str) -> bool:
-        session = self._session
+    def _is_ready(self, session: InviteSession, method: str) -> bool:
         return session.is_confirmed or (method != "INVITE" and session.is_settled_early)
 
-    def accept(self, body: bytes, now: float, out: list[Effect]) -> None:
+    def accept(self, session: InviteSession, body: bytes, now: float, out: list[Effect]) -> None:
         """200 with our answer (or offer)."""
-        session = self._session
         transaction, self._pending = self._pending, None
         if transaction is None:
             return
@@ -252,59 +260,66 @@ class Reoffers:
             if not self._refreshes:
                 out.append(ReofferFailed(session, 491))
         if transaction.invite:
-            IncomingInvite(session, transaction).accept((), body, "application/sdp", now, out)
+            IncomingInvite(transaction).accept(session, (), body, "application/sdp", now, out)
         else:
             session.local_sdp = body
-            self._answer(transaction, body, now, out)
+            self._answer(session, transaction, body, now, out)
 
-    def refuse(self, status: int, now: float, out: list[Effect]) -> None:
+    def refuse(self, session: InviteSession, status: int, now: float, out: list[Effect]) -> None:
         """Refuse theirs."""
         transaction, self._pending = self._pending, None
         if transaction is not None:
-            self._session.agent.answer(transaction, status, now, out)
+            session.agent.answer(transaction, status, now, out)
 
-    def on_cancel(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
+    def on_cancel(
+        self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
+    ) -> None:
         """CANCEL of a re-INVITE."""
         if transaction is self._pending:
-            self.refuse(487, now, out)
-            out.append(ReofferWithdrawn(self._session))
+            self.refuse(session, 487, now, out)
+            out.append(ReofferWithdrawn(session))
 
-    def on_answer_in_ack(self, body: bytes, out: list[Effect]) -> None:
+    def on_answer_in_ack(self, session: InviteSession, body: bytes, out: list[Effect]) -> None:
         """The ACK for our 2xx that carried an offer."""
-        out.append(Reanswered(self._session, body))
+        out.append(Reanswered(session, body))
 
-    def stop(self, now: float, out: list[Effect]) -> None:
+    def stop(self, session: InviteSession, now: float, out: list[Effect]) -> None:
         """The session is over: answer what is open."""
-        self.refuse(487, now, out)
+        self.refuse(session, 487, now, out)
         if self._own is not None:
             self._own.limit(now, out)
         elif self._open:
-            out.append(Disarm(("glare", self._session.dialog.local_tag)))
+            out.append(Disarm(("glare", session.dialog.local_tag)))
         if self._owed is not None:
-            self.acknowledge(b"", now, out)
+            self.acknowledge(session, b"", now, out)
 
     # -- inside -------------------------------------------------------------------------------------
 
-    def _is_busy(self) -> bool:
+    def _is_busy(self, session: InviteSession) -> bool:
         return (
             self._own is not None
             or self._pending is not None
             or self._owed is not None
-            or self._session.unacknowledged is not None
+            or session.unacknowledged is not None
         )
 
-    def _take_as_ack(self, out: list[Effect]) -> None:
+    def _take_as_ack(self, session: InviteSession, out: list[Effect]) -> None:
         """Who offers anew has got our 2xx: the ACK was lost or overtaken (RFC 5407 3.1.4)."""
-        session = self._session
         session.drop_answer(out)
         if not session.is_confirmed:
             session.confirm()
             out.append(Confirmed(session, b""))
 
-    def _answer(self, transaction: ServerTransaction, body: bytes, now: float, out: list[Effect]) -> None:
+    def _answer(
+        self,
+        session: InviteSession,
+        transaction: ServerTransaction,
+        body: bytes,
+        now: float,
+        out: list[Effect],
+    ) -> None:
         """2xx to an UPDATE, which refreshes the session, or to a PRACK, which does not."""
-        session = self._session
         headers = session.agent.capabilities
         if transaction.request.method == "UPDATE" and session.agent.session_expires and session.is_confirmed:
-            headers = [*headers, *session.timer.agree(transaction.request, now, out)]
+            headers = [*headers, *session.timer.agree(session, transaction.request, now, out)]
         session.reply(transaction, 200, None, headers, body, "application/sdp", now, out)

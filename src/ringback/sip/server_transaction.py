@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ringback.sip.effects import Arm, Disarm, Effect, Send
 from ringback.sip.message import Request, Response
 from ringback.sip.timers import RELIABLE, SOON, Timers
-from ringback.sip.transactions import State, Tables
+from ringback.sip.transactions import FORGOTTEN, State, Tables, merge_key
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Hop
-
-_FORGOTTEN: Final = Request("", "")
 
 _TRYING = State.TRYING
 _PROCEEDING = State.PROCEEDING
@@ -32,7 +30,10 @@ class ServerUser(Protocol):
 
 
 class ServerTransaction:
-    """A request that we got; ``user`` hears of its CANCEL. ``hop`` is the way of the answers (18.2.2)."""
+    """A request that we got; ``user`` hears of its CANCEL. ``hop`` is the way of the answers (18.2.2).
+
+    ``to_tag`` is the tag that the answers add to the request's To, where the user has one.
+    """
 
     __slots__ = (
         "_deadline",
@@ -47,6 +48,7 @@ class ServerTransaction:
         "reliable",
         "request",
         "state",
+        "to_tag",
         "user",
     )
 
@@ -57,6 +59,7 @@ class ServerTransaction:
         self.key = key
         self.hop = hop
         self.user = user
+        self.to_tag = ""
         self.reliable = hop.transport in RELIABLE
         self.invite = request.method == "INVITE"
         self.state = _PROCEEDING if self.invite else _TRYING
@@ -95,7 +98,9 @@ class ServerTransaction:
         status = response.status
         if status < 200:
             self.state = _PROCEEDING
-        elif not self.invite:
+            return
+        self.user = None
+        if not self.invite:
             if self._deadline:
                 out.append(Disarm(("server", self.key)))
             self.state = _COMPLETED
@@ -110,9 +115,25 @@ class ServerTransaction:
             out.append(Arm(("server", self.key), at))
 
     def forget_request(self) -> None:
-        """Nobody reads the request again: what is left of a transaction that was answered is its answer."""
-        if self.answered and not self.invite:
-            self.request = _FORGOTTEN
+        """Nobody reads the request again: what is left of a transaction that was answered is its answer.
+
+        Not even that of an INVITE's 2xx, which the session repeats, until its ACK.
+        """
+        if self.answered:
+            self.request = FORGOTTEN
+            if self.state is _ACCEPTED:
+                self.last = b""
+
+    def is_meant_by(self, cancel: Request) -> bool:
+        """Whether a CANCEL names this request, and not just its branch (9.1): some phones' branches can be guessed."""
+        call_id, tag, cseq = self._merge_key or merge_key(self.request)
+        number = cseq.split(maxsplit=1)[0] if cseq else ""
+        return (
+            cancel.call_id == call_id
+            and (cancel.from_.tag or "") == tag
+            and number.isdecimal()
+            and int(number) == cancel.cseq.number
+        )
 
     def await_user(self, now: float, out: list[Effect]) -> None:
         """A user decides on this request, which is no INVITE: 100 keeps its sender calm (RFC 4320 section 4.1)."""

@@ -66,7 +66,7 @@ class InviteSession(SessionCommands):
             if method == "BYE":
                 self._on_bye(transaction, now, out)
             elif method == "INVITE" or method == "UPDATE":
-                self.reoffers.on_request(transaction, flow, now, out)
+                self.reoffers.on_request(self, transaction, flow, now, out)
             elif method == "INFO":
                 self._on_info(transaction, now, out)
             elif method == "OPTIONS":
@@ -88,13 +88,13 @@ class InviteSession(SessionCommands):
     ) -> None:
         agent = self.agent
         if method == "PRACK" and self.invited is not None:
-            self.invited.on_prack(transaction, now, out)
+            self.invited.on_prack(self, transaction, now, out)
         elif method == "REFER" and agent.takes_referrals:
-            self.referrals.on_refer(transaction, now, out)
+            self.referrals.on_refer(self, transaction, now, out)
         elif method == "NOTIFY":
-            self.referrals.on_notify(transaction, now, out)
+            self.referrals.on_notify(self, transaction, now, out)
         elif method == "SUBSCRIBE":
-            self.referrals.on_subscribe(transaction, now, out)
+            self.referrals.on_subscribe(self, transaction, now, out)
         elif method == "PRACK":
             agent.answer(transaction, 481, now, out)  # we are the caller
         else:
@@ -113,41 +113,41 @@ class InviteSession(SessionCommands):
         elif self.state is _ENDED:
             self.bye(self._bye_headers, now, out)
         elif waiting.offerless:
-            self.reoffers.on_answer_in_ack(request.body, out)
+            self.reoffers.on_answer_in_ack(self, request.body, out)
 
     def on_cancel(
         self, transaction: ServerTransaction, request: Request, now: float, out: list[Effect]
     ) -> None:
         """CANCEL for an INVITE (or re-INVITE) that has no final answer yet."""
         if self.invited is not None and transaction is self.invited.transaction:
-            self.invited.refuse(487, None, (), now, out)
+            self.invited.refuse(self, 487, None, (), now, out)
             self.end("cancelled", 487, "Request Terminated", request, now, out)
             self.forget()
         else:
-            self.reoffers.on_cancel(transaction, now, out)
+            self.reoffers.on_cancel(self, transaction, now, out)
 
     def on_timer(self, name: str, now: float, out: list[Effect]) -> None:
         """Timers of the session and its parts."""
         if name == "answer":
             waiting = self.unacknowledged
-            if waiting is not None and not waiting.repeat(now, out):
+            if waiting is not None and not waiting.repeat(self, now, out):
                 self.unacknowledged = None
                 self.end("no-ack", 408, "No ACK", None, now, out)
                 self.bye(self._bye_headers, now, out)
         elif name == "ringing":
             if self.state is _INCOMING and self.invited is not None:
-                self.invited.ring_again(now, out)
+                self.invited.ring_again(self, now, out)
         elif name == "refresh":
-            self.timer.on_timer(now, out)
+            self.timer.on_timer(self, now, out)
         elif name == "reliable":
-            if self.invited is not None and not self.invited.repeat_provisional(now, out):
+            if self.invited is not None and not self.invited.repeat_provisional(self, now, out):
                 self._give_up(504, "No PRACK", now, out)  # RFC 3262 section 3
         elif name == "expires":
             self._on_expired(now, out)
         elif name == "refer":
-            self.referrals.on_timer(now, out)
+            self.referrals.on_timer(self, now, out)
         else:
-            self.reoffers.on_timer(now, out)
+            self.reoffers.on_timer(self, now, out)
 
     def _on_expired(self, now: float, out: list[Effect]) -> None:
         """The time that the INVITE's Expires gave is over (13.2.1, 13.3.1)."""
@@ -161,7 +161,7 @@ class InviteSession(SessionCommands):
     def _give_up(self, status: int, reason: str, now: float, out: list[Effect]) -> None:
         """Refuse an INVITE that nobody waits for any more."""
         if self.invited is not None and not self.invited.transaction.answered:
-            self.invited.refuse(status, None, (), now, out)
+            self.invited.refuse(self, status, None, (), now, out)
             self.end("timeout", status, reason, None, now, out)
             self.forget()
 
@@ -180,11 +180,11 @@ class InviteSession(SessionCommands):
         if method == "BYE":
             self.forget()
         elif method == "INVITE":
-            self.reoffers.on_response(transaction, response, flow, now, out)
+            self.reoffers.on_response(self, transaction, response, flow, now, out)
         elif method == "UPDATE":
             self._on_update_response(transaction, response, flow, now, out)
         elif method == "REFER" and self.state is not _ENDED:
-            self.referrals.on_response(transaction, response, out)
+            self.referrals.on_response(self, transaction, response, out)
             self.end_if_gone(status, response, now, out)
         elif method == "INFO" and self.state is not _ENDED:
             out.append(InfoAnswered(self, status))
@@ -194,14 +194,14 @@ class InviteSession(SessionCommands):
         self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
     ) -> None:
         if transaction.request.body:
-            self.reoffers.on_response(transaction, response, flow, now, out)
+            self.reoffers.on_response(self, transaction, response, flow, now, out)
         elif self.state is _CONFIRMED and response.status >= 200:
             if response.status < 300:
                 self.refresh(response, flow)
                 if self.agent.session_expires:
-                    self.timer.on_accepted(response, now, out)
+                    self.timer.on_accepted(self, response, now, out)
             else:
-                self.timer.on_refused(response, now, out)
+                self.timer.on_refused(self, response, now, out)
                 self.end_if_gone(response.status, response, now, out)
 
     def _retry(
@@ -232,9 +232,9 @@ class InviteSession(SessionCommands):
         if method == "INFO":
             out.append(InfoAnswered(self, 408))
         elif method == "REFER":
-            self.referrals.on_failure(transaction, out)
+            self.referrals.on_failure(self, transaction, out)
         else:
-            self.reoffers.on_failure(transaction, out)
+            self.reoffers.on_failure(self, transaction, out)
         if self.state is _CONFIRMED:
             self.break_off(kind, 408 if kind == "timeout" else 503, None, now, out)
 
@@ -264,12 +264,13 @@ class InviteSession(SessionCommands):
         if self.state is _ENDED:
             return
         self.state = _ENDED
-        self.reoffers.stop(now, out)
-        self.timer.stop(out)
+        if self._reoffers is not None:
+            self._reoffers.stop(self, now, out)
+        self.timer.stop(self, out)
         if self.call is not None:
             self.call.stop(out)
         if self._referrals is not None:
-            self._referrals.on_timer(now, out)
+            self._referrals.on_timer(self, now, out)
         reasons = () if message is None else reasons_of(message)
         out.append(Ended(self, cause, status, reason, message, reasons))
 
@@ -315,7 +316,7 @@ class InviteSession(SessionCommands):
     def _on_bye(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
         self.agent.answer(transaction, 200, now, out)
         if self.invited is not None and not self.invited.transaction.answered:
-            self.invited.refuse(487, None, (), now, out)  # 15.1.2
+            self.invited.refuse(self, 487, None, (), now, out)  # 15.1.2
         elif self.state is _CALLING and self.call is not None:
             self.call.cancel((), now, out)  # all copies of their 2xx were lost
         self.drop_answer(out)

@@ -17,7 +17,7 @@ Messages are rendered once; retransmissions send the same bytes.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ringback.sip.message import Request
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ringback.sip.client_transaction import ClientTransaction
     from ringback.sip.headers import Via
     from ringback.sip.server_transaction import ServerTransaction
+
+FORGOTTEN: Final = Request("", "")
+"""In place of a request that nobody reads any more."""
 
 MAGIC = "z9hG4bK"  # RFC 3261 8.1.1.7: marks a branch as unique
 

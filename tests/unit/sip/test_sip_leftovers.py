@@ -1,0 +1,140 @@
+"""What is left of a session that is over: no ring of objects, and in its transactions only what the peer may still ask for."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+from unit.sip.test_sip_session import pair, ring_and_answer
+from unit.sip.virtual_network import Network, Node, line
+
+from ringback.sip.effects import Ended, Reoffered
+from ringback.sip.message import Request, Response
+from ringback.sip.session import InviteSession
+
+
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def forget(*nodes: Node) -> None:
+    """Let go of what the nodes of the tests keep themselves."""
+    for node in nodes:
+        for kept in (node.seen, node.sessions, node.sent, node.got, node.hops):
+            kept.clear()
+        node.on.clear()
+
+
+def alive(kind: type) -> int:
+    """How many objects of that type live; a ring of objects does."""
+    return sum(type(each) is kind for each in gc.get_objects())
+
+
+def by_caller(alice: Node, bob: Node) -> None:
+    alice.run(alice.sessions[0].hangup(alice.network.now))
+
+
+def by_callee(alice: Node, bob: Node) -> None:
+    bob.run(bob.sessions[0].hangup(bob.network.now))
+
+
+def after_another_offer(alice: Node, bob: Node) -> None:
+    bob.on[Reoffered] = lambda effect: effect.session.accept_reoffer(b"other answer", bob.network.now)
+    alice.run(alice.sessions[0].reinvite(b"other offer", alice.network.now))
+    alice.network.run(1)
+    by_caller(alice, bob)
+
+
+@pytest.mark.parametrize("extensions", [(), ("100rel", "timer")])
+@pytest.mark.parametrize("end", [by_caller, by_callee, after_another_offer])
+def test_a_call_leaves_no_ring_of_objects(
+    end: Callable[[Node, Node], None], extensions: tuple[str, ...]
+) -> None:
+    network = Network()
+    alice = network.node("alice", "192.0.2.1", extensions=extensions)
+    bob = network.node("bob", "192.0.2.2", extensions=extensions)
+    ring_and_answer(bob)
+    before = alive(InviteSession), alive(Request), alive(Response)
+    alice.call(bob)
+    network.run(1)
+    end(alice, bob)
+    network.run()
+    assert alice.count(Ended) == bob.count(Ended) == 1
+    forget(alice, bob)
+    assert (alive(InviteSession), alive(Request), alive(Response)) == before
+    network.assert_idle()
+
+
+@pytest.mark.parametrize("end", [by_caller, by_callee])
+def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], None]) -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    before = alive(InviteSession), alive(Request)
+    alice.call(bob)
+    network.run(1)
+    end(alice, bob)
+    network.run(1)
+    forget(alice, bob)
+    assert alice.agent.tables.clients  # an ACCEPTED INVITE
+    assert bob.agent.tables.servers
+    assert (alive(InviteSession), alive(Request)) == before
+    network.run()
+    network.assert_idle()
+
+
+def test_rfc6026_7_2_a_copy_of_the_2xx_that_comes_after_the_call_gets_its_ack() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(1)
+    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    by_caller(alice, bob)
+    network.run(1)
+    ack = next(message for message in alice.sent if line(message) == "ACK")
+    (again,) = alice.feed(accepted)
+    assert again.render() == ack.render()
+
+
+def test_rfc3261_13_2_2_4_a_branch_that_answers_after_the_call_gets_ack_and_bye() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(1)
+    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    by_caller(alice, bob)
+    network.run(1)
+    accepted.set("To", "<sip:bob@192.0.2.2>;tag=other")
+    ack, bye = alice.feed(accepted)
+    assert (line(ack), line(bye)) == ("ACK", "BYE")
+    assert ack.to.tag == bye.to.tag == "other"
+    assert bye.cseq.number > ack.cseq.number == accepted.cseq.number
+    (again,) = alice.feed(accepted)
+    assert again.render() == ack.render()
+
+
+def test_rfc3261_9_2_a_cancel_that_comes_after_the_call_changes_nothing() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(1)
+    invite = alice.sent[0]
+    assert isinstance(invite, Request)
+    by_caller(alice, bob)
+    network.run(1)
+    cancel = invite.copy()
+    cancel.method = "CANCEL"
+    cancel.set("CSeq", f"{invite.cseq.number} CANCEL")
+    (answer,) = bob.feed(cancel)
+    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    assert line(answer) == "200 CANCEL"
+    assert answer.to.tag == accepted.to.tag
+    assert bob.count(Ended) == 1
