@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 TITLES = {
+    3204: "ISUP beside SDP",
     3261: "SIP: Session Initiation Protocol",
     3262: "Reliability of provisional responses",
     3263: "Locating SIP servers",
@@ -46,6 +47,7 @@ TITLES = {
     5118: "SIP torture test messages for IPv6",
     5393: "An amplification vulnerability in forking proxies",
     5589: "SIP call control: transfer",
+    5621: "Message bodies of several parts",
     5626: "Managing client-initiated connections (outbound)",
     5954: "Correction for IPv6 ABNF and URI comparison",
     6026: "Correct transaction handling for 2xx to INVITE",

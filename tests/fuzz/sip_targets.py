@@ -15,8 +15,10 @@ from ringback.sdp import parse as parse_sdp
 from ringback.sdp.errors import SdpSyntaxError
 from ringback.sip import stun
 from ringback.sip.authenticator import Authenticator
+from ringback.sip.content import is_plain, session_of
 from ringback.sip.digest import Challenge, Credentials, answer
 from ringback.sip.errors import SipSyntaxError
+from ringback.sip.fields import Message
 from ringback.sip.header_names import canonical_name
 from ringback.sip.headers import (
     delta_seconds,
@@ -163,6 +165,20 @@ def digest(data: bytes) -> None:
             assert Credentials.parse(given).realm == challenge.realm.translate(LINE_ENDS)
 
 
+def body(data: bytes) -> None:
+    """A body of several parts: it is one of its own, and never longer than it."""
+    kind, _, body = data.partition(b"\n")
+    message = Message([("Content-Type", text_of(kind).translate(LINE_ENDS))], body)
+    try:
+        found = session_of(message)
+    except SipSyntaxError as error:
+        assert error.status in (400, 413)
+        return
+    assert found.sdp in body
+    if is_plain(message):
+        assert found.is_understood or not found.sdp
+
+
 def binding(data: bytes) -> None:
     """A STUN keep-alive: one short answer, or none."""
     for source in (("192.0.2.7", 65_535), ("2001:db8::7", 1)):
@@ -213,6 +229,7 @@ TARGETS = (
     Target("sip fields", fields, (*seeds.FIELDS, *seeds.URIS), share=12),
     Target("sip digest", digest, seeds.DIGEST, share=12),
     Target("sip agent", agent_target.agent, stories.STORIES, share=4, separator=agent_target.SEPARATOR),
+    Target("sip body", body, seeds.BODIES, share=4),
     Target("stun", binding, seeds.STUN, share=2),
     Target("sdp", sdp, (seeds.OFFER, seeds.BROWSER_OFFER), share=4),
 )

@@ -153,6 +153,7 @@ class Wire:
         to: str = "",
         headers: tuple[str, ...] = (),
         body: str = "",
+        content_type: str = "application/sdp",
         call_id: str = "",
         cseq: int = 1,
     ) -> tuple[str, str]:
@@ -170,7 +171,7 @@ class Wire:
             f"Contact: <sip:mallory@{host}:{port};transport={self.transport.lower()}>",
             "Max-Forwards: 70",
             *headers,
-            *(["Content-Type: application/sdp"] if body else []),
+            *([f"Content-Type: {content_type}"] if body else []),
             f"Content-Length: {len(body)}",
         ]
         return "\r\n".join(lines) + "\r\n\r\n" + body, call_id

@@ -1,6 +1,6 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
-any request      420 unknown extension required, 415 an offer that is no SDP, 422 refreshed too often
+any request      420 unknown extension required, 415 a body that must be understood and is not, 422 refreshed too often
 outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged or looped,
                  489 events, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from ringback.sip import content
 from ringback.sip.dialog import Header
 from ringback.sip.message import Request
 from ringback.sip.refresh import EXTENSION, parse_session_expires
@@ -21,6 +22,8 @@ Refusal = tuple[int, str | None, list[Header]]
 
 IN_DIALOG: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
 _ONLY_IN_DIALOG: Final = frozenset(("BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"))
+_WITH_OFFER: Final = frozenset(("INVITE", "UPDATE", "PRACK"))
+_IDENTITY: Final = frozenset(("identity",))
 _FOR_EVENTS: Final = frozenset(("SUBSCRIBE", "PUBLISH"))
 REGISTRATION: Final = frozenset(("path", "outbound"))
 """Extensions of REGISTER that the registrar keeps: RFC 3327 and RFC 5626."""
@@ -69,13 +72,11 @@ class Admission:
             wanted = parse_session_expires(request)
             if wanted is not None and wanted.interval < self._min_se and _has_timers(request):
                 return 422, None, [("Min-SE", str(self._min_se))]  # RFC 4028 section 9
-        if request.body and (request.method == "INVITE" or request.method == "UPDATE"):
-            if request.content_type not in ("application/sdp", ""):
-                return 415, None, [("Accept", "application/sdp")]
-            if request.has("Content-Disposition") and not _is_offer(request):
-                return 415, None, [("Accept", "application/sdp")]  # section 20.11
-            if (request.get("Content-Encoding") or "identity").lower() != "identity":
+        if request.body and request.method in _WITH_OFFER:
+            if request.has("Content-Encoding") and request.tokens("Content-Encoding") - _IDENTITY:
                 return 415, None, [("Accept-Encoding", "identity")]
+            if not content.is_plain(request) and not _take_session(request):
+                return 415, None, [("Accept", content.ACCEPTED)]
         return None
 
     def info(self, request: Request) -> Refusal | None:
@@ -136,7 +137,7 @@ def _takes_sdp(request: Request) -> bool:
     return any(each in ("application/sdp", "application/*", "*/*") for each in ranges)
 
 
-def _is_offer(request: Request) -> bool:
-    """Whether a body is meant as SDP is, or may be misunderstood (Content-Disposition)."""
-    meant, _, handling = (request.get("Content-Disposition") or "").lower().partition(";")
-    return meant.strip() in ("", "session", "early-session") or "optional" in handling
+def _take_session(request: Request) -> bool:
+    """Put what a body says of the session in its place; False where another part had to be understood (section 20.11)."""
+    request.body, is_understood = content.session_of(request)
+    return is_understood

@@ -12,7 +12,7 @@ from hashlib import blake2s
 from typing import Any, Final
 from zlib import crc32
 
-from ringback.sip import refresh, reliable, replaces
+from ringback.sip import content, refresh, reliable, replaces
 from ringback.sip.admission import Admission
 from ringback.sip.answering import IncomingInvite
 from ringback.sip.asking import OutgoingRequest
@@ -94,7 +94,7 @@ class UserAgent(Dispatch):
                 *(("REFER", "NOTIFY", "SUBSCRIBE") if takes_referrals else ()),
             ),
         )
-        self.capabilities: list[Header] = [*self.admission.allow, ("Accept", "application/sdp")]
+        self.capabilities: list[Header] = [*self.admission.allow, ("Accept", content.ACCEPTED)]
         if extensions:
             self.capabilities.append(("Supported", ", ".join(extensions)))
         self._tokens = tokens

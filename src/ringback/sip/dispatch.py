@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ringback.sip import replaces
+from ringback.sip import content, replaces
 from ringback.sip.admission import Admission
 from ringback.sip.dialog import Header
 from ringback.sip.effects import Effect, Incoming, TimerKey
-from ringback.sip.errors import PeerError, UsageError
+from ringback.sip.errors import PeerError, SipSyntaxError, UsageError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import Via
 from ringback.sip.message import Request, Response
@@ -26,6 +26,8 @@ from ringback.sip.uri import same_host
 
 if TYPE_CHECKING:
     from ringback.sip.dialoguser import DialogUser
+
+_WITH_ANSWER: Final = frozenset(("INVITE", "UPDATE", "PRACK"))
 
 
 class Dispatch:
@@ -163,6 +165,8 @@ class Dispatch:
         ):
             return  # whom we did not ask draws no digest, and ends nothing
         response.validate()  # before anything is changed by it
+        if response.body and response.status < 300 and method in _WITH_ANSWER:
+            _take_session(response)
         client.on_response(response, flow, now, out)
 
     def _on_request(self, request: Request, flow: Flow, now: float, out: list[Effect]) -> None:
@@ -228,6 +232,8 @@ class Dispatch:
         tag = request.to.tag
         session = None if tag is None else self._find(request, tag)
         if session is not None:
+            if request.body:
+                _take_session(request)
             session.on_ack(request, now, out)
 
     def _on_cancel(self, request: Request, via: Via, flow: Flow, now: float, out: list[Effect]) -> None:
@@ -243,3 +249,12 @@ class Dispatch:
             server.user.on_cancel(server, request, now, out)
         else:
             self.answer(server, 487, now, out, to_tag=tag)
+
+
+def _take_session(message: Request | Response) -> None:
+    """Put what a body says of the session in its place. An answer cannot be refused: what is not understood is not there."""
+    if not content.is_plain(message):
+        try:
+            message.body = content.session_of(message).sdp
+        except SipSyntaxError:
+            message.body = b""

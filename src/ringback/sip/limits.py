@@ -58,3 +58,9 @@ MAX_SIPFRAG: Final = 4096
 MIN_SESSION_INTERVAL: Final = 90
 # Asserted identities that are read: RFC 3325 section 9.1 allows two, one of them tel:.
 MAX_IDENTITIES: Final = 2
+# Parts of a body, in each multipart of it: SDP, ISUP, a location, a picture of the caller.
+MAX_PARTS: Final = 16
+# Multiparts in one another: an alternative within a mixed one, and one more.
+MAX_PART_DEPTH: Final = 3
+# Type, disposition, encoding, Content-ID and description of a part.
+MAX_PART_HEAD: Final = 2048

@@ -1,0 +1,77 @@
+"""Rules of SIP against a live server, message by message, over UDP and TCP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from live import PHONE_PASSWORD, LiveServer, live_server
+from security.sip_wire import SDP, Reply, Wire, credentials, wire_to
+
+SPEAKS = "+15005550002"
+ISUP = "Content-Type: application/isup;version=ansi88\r\nContent-Disposition: signal; handling={}\r\n\r\n\x01\x11"
+MIXED = "multipart/mixed;boundary=parts"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with live_server(tmp_path_factory.mktemp("rules")) as running:
+        yield running
+
+
+@pytest.fixture(params=["UDP", "TCP"])
+async def wire(request: pytest.FixtureRequest, server: LiveServer) -> AsyncIterator[Wire]:
+    async with wire_to(server, request.param) as wire:
+        yield wire
+
+
+def several(*parts: str) -> str:
+    return "".join(f"--parts\r\n{part}\r\n" for part in parts) + "--parts--\r\n"
+
+
+DESCRIPTION = f"Content-Type: application/sdp\r\n\r\n{SDP}"
+
+
+async def dial(wire: Wire, *fields: str, **more: str) -> Reply:
+    """Alice calls a number that speaks; the final answer."""
+    uri = f"sip:{SPEAKS}@{wire.address[0]}"
+    given = {"from_": "sip:alice@127.0.0.1", "body": SDP, **more}
+    challenge = await wire.ask("INVITE", uri, headers=fields, **given)
+    assert challenge.status == 407
+    login = credentials(challenge, "INVITE", uri, "alice", PHONE_PASSWORD)
+    return await wire.ask("INVITE", uri, headers=(*fields, login), cseq=2, **given)
+
+
+async def hang_up(wire: Wire, answered: Reply) -> None:
+    """ACK and BYE of a call that is up."""
+    target = answered.header("Contact").strip("<>")
+    for method in ("ACK", "BYE"):
+        number = 2 if method == "ACK" else 3
+        text, _ = wire.request(method, target, call_id=answered.header("Call-ID"), cseq=number)
+        lines = [line for line in text.split("\r\n") if not line.startswith(("From:", "To:"))]
+        lines[2:2] = [f"From: {answered.header('From')}", f"To: {answered.header('To')}"]
+        wire.send("\r\n".join(lines))
+    assert (await wire.reply()).status == 200
+
+
+async def test_rfc3204_4_a_call_with_isup_beside_its_sdp_is_answered(wire: Wire) -> None:
+    answered = await dial(wire, body=several(DESCRIPTION, ISUP.format("optional")), content_type=MIXED)
+    assert answered.status == 200
+    assert "m=audio" in answered.text
+    await hang_up(wire, answered)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "accept"),
+    [
+        (several(DESCRIPTION, ISUP.format("required")), 415, "application/sdp, multipart/*"),
+        (several(DESCRIPTION)[:-4], 400, ""),
+        (several(DESCRIPTION, *[ISUP.format("optional")] * 40), 413, ""),
+    ],
+)
+async def test_rfc3261_20_11_parts_that_cannot_be_taken_are_refused(
+    wire: Wire, body: str, status: int, accept: str
+) -> None:
+    uri = f"sip:{SPEAKS}@{wire.address[0]}"
+    refused = await wire.ask("INVITE", uri, from_="sip:alice@127.0.0.1", body=body, content_type=MIXED)
+    assert (refused.status, refused.header("Accept")) == (status, accept)
