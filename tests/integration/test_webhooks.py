@@ -8,6 +8,7 @@ import hashlib
 import re
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -176,6 +177,104 @@ async def test_a_kept_connection_that_went_stale_does_not_lose_a_post(client: We
         answers = [await client.fetch(ask(f"http://127.0.0.1:{port}/")) for _ in range(3)]
     assert [(answer.status, answer.error_code) for answer in answers] == [(200, 0)] * 3
     assert connections == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_kept_connection_that_is_reset_does_not_lose_a_request(
+    client: WebhookClient, method: str
+) -> None:
+    connections = 0
+
+    async def one_then_reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await read_request(reader)
+        writer.write(XML)
+        await reader.readexactly(1)
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+
+    async with serving(one_then_reset) as port:
+        answers = [await client.fetch(ask(f"http://127.0.0.1:{port}/", method=method)) for _ in range(3)]
+    assert [(answer.status, answer.error_code) for answer in answers] == [(200, 0)] * 3
+    assert connections == 3
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", b"what?\r\n\r\n"])
+async def test_a_post_that_was_seen_is_not_sent_again(client: WebhookClient, said: bytes) -> None:
+    requests = 0
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        for answer in (XML, said):
+            await read_request(reader)
+            requests += 1
+            writer.write(answer)
+
+    async with serving(half) as port:
+        codes = [(await client.fetch(ask(f"http://127.0.0.1:{port}/"))).error_code for _ in range(2)]
+    assert (codes, requests) == ([0, 11206], 2)
+
+
+async def test_what_nobody_asked_for_is_no_answer(client: WebhookClient) -> None:
+    """A server that gives an idle connection up may say so, and the next request must not take that for its answer."""
+    first: asyncio.StreamWriter | None = None
+
+    async def eager(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal first
+        first = first or writer
+        await read_request(reader)
+        writer.write(XML)
+        await reader.read()
+
+    async with serving(eager) as port, serving(saying(XML)) as another:
+        assert (await client.fetch(ask(f"http://127.0.0.1:{port}/"))).status == 200
+        assert first is not None
+        first.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        await client.fetch(ask(f"http://127.0.0.1:{another}/"))  # while it arrives
+        assert (await client.fetch(ask(f"http://127.0.0.1:{port}/"))).status == 200
+        await client.close()
+
+
+async def test_an_interim_answer_is_passed_over(client: WebhookClient) -> None:
+    async with serving(saying(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + XML)) as port:
+        answer = await client.fetch(ask(f"http://127.0.0.1:{port}/"))
+    assert (answer.status, answer.body) == (200, b"<Response/>")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "line"),
+    [
+        ("", "POST", b"POST / HTTP/1.1"),
+        ("", "GET", b"GET /?CallSid=CA1 HTTP/1.1"),
+        ("?a=b", "POST", b"POST /?a=b HTTP/1.1"),
+        ("/a//b/../c;d?x=%20+&y#rc=0", "POST", b"POST /a//b/../c;d?x=%20+&y HTTP/1.1"),
+        ("/\u00e9|x", "GET", b"GET /%C3%A9%7Cx?CallSid=CA1 HTTP/1.1"),
+    ],
+)
+async def test_a_request_asks_for_what_the_url_says(
+    client: WebhookClient, path: str, method: str, line: bytes
+) -> None:
+    heads: list[bytes] = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await read_request(reader))
+        writer.write(XML)
+
+    async with serving(keep) as port:
+        assert (await client.fetch(ask(f"http://127.0.0.1:{port}{path}", method=method))).status == 200
+    lines = heads[0].split(b"\r\n")
+    assert lines[:2] == [line, f"Host: 127.0.0.1:{port}".encode()]
+    assert sum(each.lower().startswith(b"content-length:") for each in lines) == (method == "POST")
+
+
+async def test_no_header_brings_another_line(client: WebhookClient) -> None:
+    async with serving(saying(XML)) as port:
+        asked = ask(f"http://127.0.0.1:{port}/", idempotency_token="a\r\nX-Twilio-Signature: forged")
+        answer = await client.fetch(asked)
+    assert (answer.status, answer.error_code) == (0, 11100)
 
 
 async def test_connections_are_kept(client: WebhookClient) -> None:

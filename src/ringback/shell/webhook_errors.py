@@ -24,18 +24,22 @@ _WRONG_NAME: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADD
 
 
 class Failure(NamedTuple):
-    """A request that came to nothing. `kind` is the retry policy that covers it: ct, rt, or "" for none."""
+    """A request that came to nothing. `kind` is the retry policy that covers it: ct, rt, or "" for none.
+
+    `is_stale` says that the connection had been kept from before, and may have been closed before anybody saw the request.
+    """
 
     code: int
     text: str
     kind: str = ""
+    is_stale: bool = False
 
 
 GAVE_WAY: Final = Failure(HTTP_FAILURE, "no answer, and others waited for the connection", "rt")
 """Too many programs hang at once: this request was one of the oldest (ringback.shell.webhook_shares)."""
 
 
-def from_client_error(error: aiohttp.ClientError | TimeoutError) -> Failure:
+def from_client_error(error: aiohttp.ClientError | OSError) -> Failure:
     """Twilio's words for an error of the HTTP client. Most special first, as the classes nest."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
@@ -56,7 +60,7 @@ def from_client_error(error: aiohttp.ClientError | TimeoutError) -> Failure:
             return Failure(INVALID_URL, "not a URL")
         case aiohttp.ServerDisconnectedError():
             return Failure(PROTOCOL_VIOLATION, "the connection was closed without an answer", "rt")
-        case aiohttp.ClientOSError():
+        case OSError():
             return Failure(CONNECTION_FAILURE, f"the connection broke: {error.strerror}", "rt")
         case _:
             return Failure(PROTOCOL_VIOLATION, f"not an HTTP answer ({type(error).__name__})", "rt")

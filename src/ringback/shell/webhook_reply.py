@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-import aiohttp
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ringback.shell.local_http import LocalAnswer
+
+if TYPE_CHECKING:
+    import aiohttp
+    from multidict import MultiMapping
 
 DOCUMENT_SIZE: Final = 64 * 1024  # Twilio, error 11750
 AUDIO_SIZE: Final = 16 * 1024 * 1024
@@ -33,30 +36,27 @@ class Reply(NamedTuple):
     lines: tuple[tuple[str, str], ...] = ()
 
 
-async def read_reply(response: aiohttp.ClientResponse) -> Reply:
+async def read_reply(status: int, given: MultiMapping[str], content: aiohttp.StreamReader) -> Reply:
     """Reads what the limit allows; the rest of a longer answer is never taken from the socket."""
-    kind = response.content_type.lower() if "Content-Type" in response.headers else ""
+    kind, charset = media_type(given.get("Content-Type", ""))
     limit = AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE
-    given = response.headers
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            response.close()
-            break
-    is_too_large = len(body) > limit
+    parts = [await content.readany()]
+    size = len(parts[0])
+    while size <= limit and not content.at_eof():
+        parts.append(await content.readany())
+        size += len(parts[-1])
     may_keep = "no-store" not in given.get("Cache-Control", "").lower()
     return Reply(
-        status=response.status,
-        content_type=kind,
-        charset=(response.charset or "utf-8").lower(),
-        body=b"" if is_too_large else bytes(body),
-        location=given.get("Location", ""),
-        cookies=tuple(given.getall("Set-Cookie", ())),
-        challenges=tuple(given.getall("WWW-Authenticate", ())),
-        etag=given.get("ETag", "") if may_keep else "",
-        last_modified=given.get("Last-Modified", "") if may_keep else "",
-        is_too_large=is_too_large,
+        status,
+        kind,
+        charset,
+        b"".join(parts) if size <= limit else b"",
+        given.get("Location", ""),
+        tuple(given.getall("Set-Cookie", ())),
+        tuple(given.getall("WWW-Authenticate", ())),
+        given.get("ETag", "") if may_keep else "",
+        given.get("Last-Modified", "") if may_keep else "",
+        size > limit,
     )
 
 
@@ -80,11 +80,15 @@ def local_reply(answer: LocalAnswer) -> Reply:
     )
 
 
+@lru_cache(maxsize=100)
 def media_type(content_type: str) -> tuple[str, str]:
-    """The type and the charset of a Content-Type, in lower case."""
-    kind, _, parameters = content_type.partition(";")
-    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "') or "utf-8"
-    return kind.strip().lower(), charset.lower()
+    """The type and the charset of a Content-Type, in lower case; without one, "" and UTF-8."""
+    kind, _, parameters = content_type.lower().partition(";")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset":
+            return kind.strip(), value.strip(' "') or "utf-8"
+    return kind.strip(), "utf-8"
 
 
 def is_playable(kind: str) -> bool:

@@ -16,6 +16,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
+from ringback.shell.time_limit import TimeLimit
+
 POOL: Final = 225
 """Connections at a time; more requests wait, so that a burst of calls cannot use up all file descriptors."""
 MOST: Final = 50
@@ -66,7 +68,7 @@ class Place:
     def __init__(self, program: Program, asked_at: float) -> None:
         self.program = program
         self.asked_at = asked_at
-        self.limit: asyncio.Timeout | None = None
+        self.limit: asyncio.Timeout | TimeLimit | None = None
         self.is_cut = False
 
 

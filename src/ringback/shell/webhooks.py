@@ -7,7 +7,6 @@ Twilio's rules: 15 s for everything, 5 s to connect, one retry when no connectio
 64 kB of document, cookies and log-in kept within a call. Nothing here raises for what a peer does.
 """
 
-import asyncio
 import ssl
 import time
 from collections.abc import Mapping
@@ -15,19 +14,18 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-import aiohttp
 import structlog
-from yarl import URL
 
 from ringback.shell import webhook_errors as codes
 from ringback.shell.http_names import HttpNames
 from ringback.shell.local_http import LocalAnswer, LocalDocuments, LocalHandler, LocalRequest
+from ringback.shell.time_limit import TimeLimit
 from ringback.shell.webhook_asked import Asked, without_userinfo
 from ringback.shell.webhook_cache import DocumentCache
 from ringback.shell.webhook_errors import Failure
 from ringback.shell.webhook_memory import Login, Memories
-from ringback.shell.webhook_pool import open_session, was_reused
-from ringback.shell.webhook_reply import DOCUMENT_SIZE, Reply, local_reply, media_type, read_reply
+from ringback.shell.webhook_pool import Pool
+from ringback.shell.webhook_reply import DOCUMENT_SIZE, Reply, local_reply, media_type
 from ringback.shell.webhook_request import (
     TARGETS_KEPT,
     InvalidUrl,
@@ -67,7 +65,7 @@ class WebhookClient:
         self._constant = documents
         self._constants: dict[str, tuple[LocalAnswer, WebhookAnswer]] = {}
         self._ssl = ssl_context
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: Pool | None = None
         self._names: HttpNames | None = None
         self._shares = Shares(time.monotonic)
         self._memories = Memories()
@@ -75,15 +73,15 @@ class WebhookClient:
 
     async def start(self) -> None:
         """Opens the pool."""
-        if self._session is None:
+        if self._pool is None:
             self._names = HttpNames()
-            self._session = open_session(self._ssl, self._names)
+            self._pool = Pool(self._ssl, self._names)
 
     async def close(self) -> None:
         """Closes the pool; requests under way fail."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
         if self._names is not None:
             await self._names.close()
             self._names = None
@@ -119,7 +117,7 @@ class WebhookClient:
         overrides = read_overrides(fragment)
         asked = Asked(request, overrides)
         try:
-            async with asyncio.timeout(overrides.total):
+            with TimeLimit(overrides.total):
                 answer = await self._follow(asked)
         except InvalidUrl as error:
             answer = asked.failed(Failure(codes.INVALID_URL, str(error)))
@@ -159,7 +157,7 @@ class WebhookClient:
             outcome = await self._once(asked)
             if isinstance(outcome, Failure):
                 kind = outcome.kind
-                if outcome.code == codes.PROTOCOL_VIOLATION and not is_fresh and was_reused.get():
+                if outcome.is_stale and not is_fresh:
                     is_fresh = True  # closed while idle: nobody saw the request, RFC 9112 section 9.3.1
                     continue
             else:
@@ -204,30 +202,16 @@ class WebhookClient:
         return reply
 
     async def _ask(self, asked: Asked, url: str, headers: Mapping[str, str], body: bytes) -> Reply | Failure:
-        assert self._session is not None, "start() first"
-        overrides = asked.overrides
-        # What the whole may take ends a read, too; a timer of its own would be armed for nothing.
-        read = overrides.read if overrides.read < overrides.total else None
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=overrides.connect, sock_read=read)
+        assert self._pool is not None, "start() first"
         place, is_answered = await self._shares.take(asked.target.origin), False
         try:
-            async with (
-                asyncio.timeout(None) as place.limit,
-                self._session.request(
-                    asked.method,
-                    URL(url, encoded=True),
-                    data=body or None,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=timeout,
-                ) as response,
-            ):
-                reply = await read_reply(response)
-                is_answered = True
-                return reply
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return codes.GAVE_WAY if place.is_cut else codes.from_client_error(error)
-        except ValueError as error:  # yarl: a host that cannot be one
+            with TimeLimit(None) as place.limit:
+                reply = await self._pool.ask(asked.method, url, headers, body, asked.overrides)
+            is_answered = isinstance(reply, Reply)
+            return codes.GAVE_WAY if place.is_cut and not is_answered else reply
+        except TimeoutError:
+            return codes.GAVE_WAY
+        except ValueError as error:  # a host that cannot be one
             return Failure(codes.INVALID_URL, f"not a URL: {error}")
         finally:
             self._shares.give_back(place, is_answered=is_answered)

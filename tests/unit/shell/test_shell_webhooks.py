@@ -9,6 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from ringback.shell import webhook_cache, webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
+from ringback.shell.webhook_reply import media_type
 from ringback.shell.webhook_request import InvalidUrl, Overrides, read_overrides, read_target
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
 
@@ -304,3 +305,20 @@ def test_the_document_unused_for_longest_goes_first(monkeypatch: pytest.MonkeyPa
     cache.keep("a", "", "", "without a validator")
     assert cache.find("a") is None
     assert cache.find("c") is not None
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "charset"),
+    [
+        ("", "", "utf-8"),
+        ("text/xml", "text/xml", "utf-8"),
+        ('TEXT/XML ; a=b; Charset = "ISO-8859-1"', "text/xml", "iso-8859-1"),
+        ("text/xml; x-charset=latin1", "text/xml", "utf-8"),
+        ("text/xml; charset=", "text/xml", "utf-8"),
+        ("text/xml; a*0*", "text/xml", "utf-8"),  # the mail package of Python finds no end of it
+        ("text/xml" + ";" * 8_000, "text/xml", "utf-8"),  # and is at this for half a second
+        ("text/xml;" + "(" * 8_000, "text/xml", "utf-8"),
+    ],
+)
+def test_a_content_type_is_read_whatever_it_is(declared: str, kind: str, charset: str) -> None:
+    assert media_type(declared) == (kind, charset)
