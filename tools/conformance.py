@@ -51,6 +51,7 @@ TITLES = {
     5626: "Managing client-initiated connections (outbound)",
     5954: "Correction for IPv6 ABNF and URI comparison",
     6026: "Correct transaction handling for 2xx to INVITE",
+    6086: "INFO and its packages",
     6432: "Carrying Q.850 codes in Reason",
     6665: "SIP-specific event notification",
     8760: "SIP digest access authentication",

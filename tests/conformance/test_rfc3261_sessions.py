@@ -286,6 +286,20 @@ def test_rfc3261_8_2_3_an_info_in_unknown_words_gets_415(network: Network) -> No
     assert bob.count(InfoReceived) == 3
 
 
+def test_rfc6086_4_2_2_an_info_of_a_package_that_was_never_offered_gets_469(
+    network: Network, bob: Node, connect: Connect
+) -> None:
+    tag = connect()
+    assert all(not message.has("Recv-Info") for message in bob.sent)  # we take no packages at all
+    fields = [("Info-Package", "infoDtmf"), ("Content-Type", "application/dtmf-relay")]
+    info = make_request("INFO", branch="z9hG4bKinfo", to_tag=tag, cseq=2, headers=fields, body=b"Signal=5")
+    (refused,) = bob.feed(info)
+    assert (line(refused), refused.reason) == ("469 INFO", "Bad Info Package")
+    assert refused.get("Recv-Info") == ""
+    assert bob.count(InfoReceived) == 0
+    assert bob.sessions[0].is_confirmed
+
+
 def test_rfc3261_14_2_a_second_invite_before_the_first_is_answered_gets_500(
     network: Network, bob: Node
 ) -> None:

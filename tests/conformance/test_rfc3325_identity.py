@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.sip.headers import parse_name_addr
-from ringback.sip.identity import asserted_identities, asserting, is_withheld, privacy
+from ringback.sip.identity import asserted_identities, asserting, impossible_privacy, is_withheld, privacy
 from ringback.sip.message import Request
 
 # RFC 3325 section 10.2, message F5
@@ -56,6 +56,20 @@ def test_rfc3323_4_2_privacy_has_many_values(value: str, withheld: bool) -> None
 
 def test_rfc3323_4_2_values_of_all_fields_count() -> None:
     assert privacy(request(("Privacy", "user; id"), ("Privacy", "Critical"))) == {"user", "id", "critical"}
+
+
+@pytest.mark.parametrize(
+    ("value", "missing"),
+    [
+        ("critical;future;another", "another, future"),
+        ("future", ""),  # as well as it can be done
+        ("id;user;header;session;history;critical", ""),
+        ("critical", ""),
+        (f"critical;{300 * 'x'}", 128 * "x"),
+    ],
+)
+def test_rfc3323_5_what_is_critical_and_unknown_cannot_be_given(value: str, missing: str) -> None:
+    assert impossible_privacy(request(("Privacy", value))) == missing
 
 
 def test_rfc3325_7_a_trusted_peer_gets_the_identity_and_the_wish() -> None:

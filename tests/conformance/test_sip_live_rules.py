@@ -75,3 +75,14 @@ async def test_rfc3261_20_11_parts_that_cannot_be_taken_are_refused(
     uri = f"sip:{SPEAKS}@{wire.address[0]}"
     refused = await wire.ask("INVITE", uri, from_="sip:alice@127.0.0.1", body=body, content_type=MIXED)
     assert (refused.status, refused.header("Accept")) == (status, accept)
+
+
+async def test_rfc3261_21_4_26_an_offer_without_a_codec_of_ours_gets_a_warning(wire: Wire) -> None:
+    refused = await dial(wire, body=SDP.replace("RTP/AVP 0", "RTP/AVP 18"))
+    assert refused.status == 488
+    assert refused.header("Warning") == '305 ringback "none of PCMU, PCMA is offered"'
+
+
+async def test_rfc3323_5_a_call_whose_privacy_is_critical_and_unknown_gets_500(wire: Wire) -> None:
+    refused = await dial(wire, "Privacy: id;future;critical")
+    assert refused.text.startswith("SIP/2.0 500 Privacy Failure: future\r\n")

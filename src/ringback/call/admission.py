@@ -22,8 +22,10 @@ from ringback.call.numbers import normalize
 from ringback.call.setup import Page, StatusCallback
 from ringback.sip.authenticator import Authenticator, Outcome
 from ringback.sip.flow import Flow
+from ringback.sip.identity import impossible_privacy
 from ringback.sip.message import Request
 from ringback.sip.uri import VISUAL_SEPARATORS
+from ringback.sip.warning import MISCELLANEOUS, warning
 
 
 class Refused(NamedTuple):
@@ -63,20 +65,35 @@ def twilio_error(status: int, reason: str, code: int, text: str) -> Refused:
     return Refused(status, reason, (("X-Twilio-Error", f"{code} {text}"),), f"{code} {text}")
 
 
+def _insecure(code: int, reason: str, text: str) -> Refused:
+    """A refusal of what a secure domain does not take, with the Warning of RFC 3261 section 21.4.26."""
+    refused = twilio_error(488, reason, code, text)
+    return refused._replace(headers=(*refused.headers, warning(MISCELLANEOUS, text)))
+
+
 def admit(
     request: Request, flow: Flow, directory: Directory, authenticator: Authenticator, now: float
 ) -> Admitted | Refused:
     """Decide on an INVITE outside any dialog."""
     source = directory.trunk_for_source(*flow.remote[:2])
     if source is not None:
-        return _admit_carrier(request, source.trunk, directory)
+        return _refuse_privacy(request) or _admit_carrier(request, source.trunk, directory)
     domain = domain_of(request, flow, directory)
     if domain is None:
         return Refused(404, "Not Found", note=f"no SIP domain {request.uri.host!r:.100} here")
     refusal = authenticate(request, flow, domain, "calls", directory, authenticator, now)
     if isinstance(refusal, Refused):
         return refusal
-    return _admit_user(request, flow, domain, refusal)
+    return _refuse_privacy(request) or _admit_user(request, flow, domain, refusal)
+
+
+def _refuse_privacy(request: Request) -> Refused | None:
+    missing = impossible_privacy(request)
+    if not missing:
+        return None
+    return Refused(
+        500, f"Privacy Failure: {missing}", note=f"the privacy {missing} is critical, and unknown here"
+    )
 
 
 def domain_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
@@ -173,11 +190,9 @@ def _page(row: Row) -> Page:
 
 def _admit_user(request: Request, flow: Flow, domain: Row, username: str) -> Admitted | Refused:
     if domain["secure"] and flow.transport != "TLS":
-        return twilio_error(488, "Secure SIP transport required", 32209, "Secure SIP transport required")
+        return _insecure(32209, "Secure SIP transport required", "Secure SIP transport required")
     if domain["secure"]:
-        return twilio_error(
-            488, "Secure media required", 32208, "SRTP is required, and not available here yet"
-        )
+        return _insecure(32208, "Secure media required", "SRTP is required, and not available here yet")
     if not domain["voice_url"]:
         return Refused(404, "Not Found", note=f"{domain['domain_name']} has no voice URL")
     name = str(domain["domain_name"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ringback.call.leg import Leg
+from ringback.call.leg import Leg, refusal
 from ringback.call.leg_effects import Configure, LegEffect, Wire
 from ringback.sdp import OfferAnswer, SdpError, SdpRefused
 from ringback.sip.agent import UserAgent
@@ -34,10 +34,10 @@ class IncomingLeg(Leg):
         try:
             self._answer = self._talk.answer(request.body) if request.body else self._talk.offer()
         except SdpError as problem:
-            status = problem.status if isinstance(problem, SdpRefused) else 400
+            status, headers = refusal(problem)
             is_secure = isinstance(problem, SdpRefused) and problem.cause == "secure-media"
             code = 32207 if is_secure else 32102  # SRTP that is not accepted; an offer that is no use
-            return out + self._reject(status, "", now, (("X-Twilio-Error", f"{code} {problem}"),))
+            return out + self._reject(status, "", now, (*headers, ("X-Twilio-Error", f"{code} {problem}")))
         if self._talk.negotiated:
             out.append(Configure(self, self._talk.negotiated, flow.remote[0]))
         return out

@@ -12,6 +12,8 @@ agent and those of ringback.call.leg_effects.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ringback.call.events import Digit, LegEnded
 from ringback.call.info_digits import digit_of
 from ringback.call.leg_effects import Configure, Happened, LegEffect, Wire
@@ -21,6 +23,15 @@ from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
 from ringback.sip.message import Message, Request
 from ringback.sip.session import InviteSession
+from ringback.sip.warning import ADDRESS_FORMATS, MEDIA_FORMAT, MEDIA_TYPE, TRANSPORT_PROTOCOL, warning
+
+_WARNINGS: Final = {
+    "no-audio": MEDIA_TYPE,
+    "no-codec": MEDIA_FORMAT,
+    "secure-media": TRANSPORT_PROTOCOL,
+    "address": ADDRESS_FORMATS,
+}
+"""What each cause of a refusal is among the codes of RFC 3261 section 20.43."""
 
 
 class Leg:
@@ -145,8 +156,12 @@ class Leg:
         try:
             answer = talk.answer(body) if body else talk.offer()
         except SdpError as problem:
-            status = problem.status if isinstance(problem, SdpRefused) else 400
-            return [*out, Wire(self, True, f"{status}: {problem}"), *session.refuse_reoffer(status, now)]
+            status, headers = refusal(problem)
+            return [
+                *out,
+                Wire(self, True, f"{status}: {problem}"),
+                *session.refuse_reoffer(status, now, headers=headers),
+            ]
         negotiated = talk.negotiated
         word = f"200 OK, {negotiated.direction}" if negotiated else "200 OK"
         out += [*session.accept_reoffer(answer, now), Wire(self, True, word)]
@@ -176,6 +191,14 @@ class Leg:
         headers = custom_headers(ended.message) if ended.message is not None else {}
         call_id = ended.session.call_id
         return [Happened(self, LegEnded(ended.cause, ended.status, ended.reason, headers, call_id))]
+
+
+def refusal(problem: SdpError) -> tuple[int, list[tuple[str, str]]]:
+    """The status for an offer that cannot be met, and what says why."""
+    if not isinstance(problem, SdpRefused):
+        return 400, []
+    code = _WARNINGS.get(problem.cause)
+    return problem.status, [] if code is None else [warning(code, str(problem))]
 
 
 def custom_headers(message: Message) -> dict[str, str]:

@@ -36,7 +36,7 @@ from ringback.sip.message import Request, Response
 
 log = structlog.get_logger("ringback.sip")
 
-DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported):[^\r\n]*\r\n")
+DISPENSABLE = re.compile(rb"(?<=\r\n)(?:Server|X-Twilio-Error|Accept|Supported|Warning):[^\r\n]*\r\n")
 """What an answer to a stranger can do without."""
 OTHER_CHALLENGES = re.compile(rb"Proxy-Authenticate:[^\r\n]*\r\n(?=Proxy-Authenticate:)")
 """All challenges but the last, whose algorithm every phone knows: one that cannot be sent lets nobody in."""

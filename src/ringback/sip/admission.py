@@ -80,7 +80,13 @@ class Admission:
         return None
 
     def info(self, request: Request) -> Refusal | None:
-        """415 for an INFO in words that nobody here understands (8.2.3)."""
+        """469 for an INFO of a package, as none was offered (RFC 6086 section 4.2.2), 415 for unknown words (8.2.3).
+
+        Packages are not for us, so only the 469 has a Recv-Info (section 5.2.2), and that is empty. What is understood
+        are digits in INFOs without a package, as phones send them.
+        """
+        if request.has("Info-Package"):
+            return 469, None, [("Recv-Info", "")]
         if request.body and self._info_types and request.content_type not in self._info_types:
             return 415, None, [("Accept", ", ".join(self._info_types))]
         return None

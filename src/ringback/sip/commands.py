@@ -285,10 +285,10 @@ class SessionCommands(DialogUser):
         self.reoffers.accept(self._whole, body, now, out)
         return out
 
-    def refuse_reoffer(self, status: int, now: float) -> list[Effect]:
-        """Refuse the last Reoffered (488); the session goes on as it was."""
+    def refuse_reoffer(self, status: int, now: float, *, headers: Iterable[Header] = ()) -> list[Effect]:
+        """Refuse the last Reoffered (488, with a Warning); the session goes on as it was."""
         out: list[Effect] = []
-        self.reoffers.refuse(self._whole, status, now, out)
+        self.reoffers.refuse(self._whole, status, now, out, headers)
         return out
 
     def info(self, body: bytes, content_type: str, now: float) -> list[Effect]:

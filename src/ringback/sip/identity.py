@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.fields import Message
 from ringback.sip.headers import NameAddr, parse_name_addr
-from ringback.sip.limits import MAX_IDENTITIES
+from ringback.sip.limits import MAX_IDENTITIES, MAX_REASON_TEXT
 from ringback.sip.uri import Uri
 
 Header = tuple[str, str]
@@ -20,6 +20,8 @@ ANONYMOUS: Final = NameAddr("Anonymous", Uri(user="anonymous", host="anonymous.i
 """The From of a caller that stays unknown, RFC 3323 section 4.1.1.3."""
 
 _WITHHELD: Final = frozenset(("id", "user", "header"))
+_GIVEN: Final = _WITHHELD | {"session", "history", "none", "critical"}
+"""A back-to-back user agent whose sound passes through it shows nobody its other leg, nor whom that was diverted from."""
 
 
 def asserted_identities(message: Message) -> tuple[NameAddr, ...]:
@@ -73,6 +75,14 @@ def is_withheld(message: Message) -> bool:
     """Whether the caller's identity must not be shown."""
     wanted = privacy(message)
     return "none" not in wanted and bool(wanted & _WITHHELD)
+
+
+def impossible_privacy(message: Message) -> str:
+    """What is asked for as critical and cannot be given, for the reason phrase of a 500 (RFC 3323 section 5); "" as a rule."""
+    if not message.has("Privacy"):
+        return ""
+    wanted = privacy(message)
+    return ", ".join(sorted(wanted - _GIVEN))[:MAX_REASON_TEXT] if "critical" in wanted else ""
 
 
 def is_anonymous(address: NameAddr) -> bool:

@@ -11,6 +11,7 @@ offer has its answer. Effects: Reoffered, ReofferWithdrawn, Reanswered, ReofferF
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ringback.sip.answering import IncomingInvite
@@ -265,11 +266,18 @@ class Reoffers:
             session.local_sdp = body
             self._answer(session, transaction, body, now, out)
 
-    def refuse(self, session: InviteSession, status: int, now: float, out: list[Effect]) -> None:
+    def refuse(
+        self,
+        session: InviteSession,
+        status: int,
+        now: float,
+        out: list[Effect],
+        headers: Iterable[Header] = (),
+    ) -> None:
         """Refuse theirs."""
         transaction, self._pending = self._pending, None
         if transaction is not None:
-            session.agent.answer(transaction, status, now, out)
+            session.agent.answer(transaction, status, now, out, headers=headers)
 
     def on_cancel(
         self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]

@@ -128,10 +128,21 @@ def test_domain_that_asks_for_sha_256_takes_no_md5() -> None:
     assert error_of(decide(directory, algorithm="MD5")) == "32202"
 
 
-def test_secure_domain_wants_tls_and_srtp() -> None:
+def test_rfc3261_21_4_26_a_secure_domain_that_refuses_says_what_it_wants() -> None:
     directory = FakeDirectory(domains={DOMAIN: domain_row(secure=True)})
-    assert error_of(decide(directory)) == "32209"
+    refused = decide(directory)
+    assert error_of(refused) == "32209"
+    assert ("Warning", '399 ringback "Secure SIP transport required"') in refused.headers
     assert error_of(decide(directory, flow=Flow("TLS", FLOW.local, FLOW.remote))) == "32208"
+
+
+def test_rfc3323_5_a_critical_privacy_that_cannot_be_given_gets_500() -> None:
+    request = invite(headers=[("Privacy", "id;future"), ("Privacy", "critical")])
+    decision = decide(FakeDirectory(), request)
+    assert isinstance(decision, Refused)
+    assert (decision.status, decision.reason) == (500, "Privacy Failure: future")
+    admitted = decide(FakeDirectory(), invite(headers=[("Privacy", "id;critical")]))
+    assert isinstance(admitted, Admitted) and admitted.is_withheld
 
 
 def test_unknown_domain_is_404() -> None:

@@ -65,28 +65,40 @@ def test_incoming_leg_rings_once_and_never_back_from_early_media() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code"),
+    ("body", "status", "code", "warning"),
     [
-        (b"nonsense", 400, "32102"),
+        (b"nonsense", 400, "32102", None),
         (
             b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9000 RTP/AVP 9\r\n",
             488,
             "32102",
+            '305 ringback "none of PCMU, PCMA is offered"',
         ),
         (
             b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=video 9000 RTP/AVP 96\r\n",
             488,
             "32102",
+            '304 ringback "no audio stream is offered"',
         ),
         (
             b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 9000 RTP/SAVP 0\r\n",
             488,
             "32207",
+            '302 ringback "only encrypted audio is offered"',
+        ),
+        (
+            b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP6 2001:db8::7\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n",
+            488,
+            "32102",
+            '301 ringback "the stream\'s address is of another IP version"',
         ),
     ],
 )
-def test_incoming_offer_that_cannot_be_met_is_refused(body: bytes, status: int, code: str) -> None:
+def test_rfc3261_21_4_26_an_offer_that_cannot_be_met_is_refused_with_a_warning(
+    body: bytes, status: int, code: str, warning: str | None
+) -> None:
     exchange, alice, leg = incoming(body)
+    assert alice.last(status).get("Warning") == warning
     assert alice.last(status).get("X-Twilio-Error").startswith(f"{code} ")
     assert exchange.ending().cause == "local"
     assert exchange.ending().status == status
@@ -196,12 +208,18 @@ def test_reoffer_that_changes_nothing_configures_nothing() -> None:
     exchange.finish()
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"nonsense", 400), (None, 488)])
-def test_reoffer_that_cannot_be_met_leaves_the_call_as_it_was(body: bytes | None, status: int) -> None:
+@pytest.mark.parametrize(
+    ("body", "status", "warning"),
+    [(b"nonsense", 400, None), (None, 488, '305 ringback "none of PCMU, PCMA is offered"')],
+)
+def test_rfc3261_14_2_a_reoffer_that_cannot_be_met_leaves_the_call_as_it_was(
+    body: bytes | None, status: int, warning: str | None
+) -> None:
     exchange, alice, leg = talking()
     offer = alice.talk.offer().replace(b"RTP/AVP 0 8 101", b"RTP/AVP 9") if body is None else body
     alice.do(alice.session.reinvite, offer)
     assert f"{status} INVITE" in alice.got
+    assert alice.last(status).get("Warning") == warning
     assert len(exchange.configured()) == 1
     assert not leg.ended
     exchange.do(leg.hang_up)
