@@ -13,6 +13,9 @@ import time
 FLOODERS = int(os.environ.get("RINGBACK_ADVERSITY_FLOODERS", "40"))
 """Addresses that a flood comes from, 127.9.x.y; the first is 127.0.0.1, that of the phones."""
 
+ENOUGH = 0.5
+"""Of what is to go out in a given time, without which it takes longer, on a machine that is slow."""
+
 _SDP = (
     "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
     "m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
@@ -44,8 +47,11 @@ def flood(
     rate: float,
     addresses: int,
     kinds: tuple[str, ...] = KINDS,
-) -> tuple[int, int]:
-    """Send messages of these kinds in turn: how many went out, and how many answers came back."""
+) -> tuple[int, int, float]:
+    """Send messages of these kinds in turn: how many went out, how many answers came back, and in how many seconds.
+
+    On a machine that is slow it takes longer until enough went out.
+    """
     socks = []
     for n in range(addresses):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -56,7 +62,7 @@ def flood(
         socks.append((sock, *sock.getsockname()))
     sent = refused = answers = 0
     began_at = time.monotonic()
-    while (now := time.monotonic()) < began_at + seconds:
+    while (now := time.monotonic()) < began_at + seconds or sent < ENOUGH * rate * seconds:
         due = int((now - began_at) * rate)
         for _ in range(min(due - sent, 500)):
             sock, host, port = socks[sent % len(socks)]
@@ -71,7 +77,7 @@ def flood(
     for sock, _, _ in socks:
         answers += _waiting(sock)
         sock.close()
-    return sent - refused, answers
+    return sent - refused, answers, time.monotonic() - began_at
 
 
 def _waiting(sock: socket.socket) -> int:

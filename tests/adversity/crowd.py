@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from adversity.burden import message
+from adversity.burden import ENOUGH, message
 
 ADDRESSES = 250
 """127.10.0.1 and so on: each of so many opens less than one address may."""
@@ -88,9 +88,9 @@ class Crowd:
                 self._drop(number)
 
     def run(self, seconds: float, rate: float) -> None:
-        """Open so many a second."""
+        """Open so many a second; on a machine that is slow it takes longer until there were enough."""
         began_at = acted_at = time.monotonic()
-        while (now := time.monotonic()) < began_at + seconds:
+        while (now := time.monotonic()) < began_at + seconds or self.opened <= ENOUGH * rate * seconds:
             for _ in range(min(int((now - began_at) * rate) - self.opened, 500)):
                 with contextlib.suppress(OSError):
                     self.add()
@@ -136,13 +136,16 @@ def acts(domain: str) -> dict[str, Callable[[socket.socket, int], None]]:
 KINDS = ("silent", "trickle", "tls", "unread", "hoard")
 
 BIG_ASSET = "/assets/big.bin"
+_WHOLE = b"GET /ringback/v1/vitals HTTP/1.1\r\nHost: x\r\n\r\n"
 HTTP = {
     "http-head": b"GET /ringback/v1/vitals HTTP/1.1\r\nHost: x\r\nX-Slow: ",
     "http-body": b"POST /2010-04-01/Accounts.json HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n",
-    "http-idle": b"GET /ringback/v1/vitals HTTP/1.1\r\nHost: x\r\n\r\n",
+    "http-idle": _WHOLE,
+    "http-again": _WHOLE,
+    "http-pipeline": _WHOLE * 400,
     "http-unread": f"GET {BIG_ASSET} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
 }
-"""What connections to the HTTP port begin with; the first two go on with one byte a second."""
+"""What connections to the HTTP port begin with; each second, the first two go on with one byte, and those that ask again do."""
 
 
 def http_act(kind: str) -> Callable[[socket.socket, int], None]:
@@ -156,6 +159,11 @@ def http_act(kind: str) -> Callable[[socket.socket, int], None]:
             sock.send(HTTP[kind])
         elif kind in ("http-head", "http-body"):
             sock.send(b"x")
+        elif kind in ("http-again", "http-pipeline"):
+            with contextlib.suppress(BlockingIOError):
+                while sock.recv(65_536):
+                    pass
+            sock.send(HTTP[kind])
 
     return act
 

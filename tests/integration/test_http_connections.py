@@ -30,6 +30,7 @@ class Program:
 
     def __init__(self) -> None:
         self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.waiting = 0
         self.app = Starlette(
             routes=[
                 Route("/", self.answer),
@@ -48,6 +49,7 @@ class Program:
 
     async def later(self, request: Request) -> Response:
         self.asked.set()
+        self.waiting += 1
         await self.may_answer.wait()
         return PlainTextResponse("here")
 
@@ -148,6 +150,37 @@ async def test_who_is_served_is_not_cut_and_an_address_has_no_more_than_its_plac
         scene.program.may_answer.set()
         assert all([await client.answered() for client in served])
         assert await (await scene.client("127.0.1.1")).ask()  # they wait again, and one gives way
+
+
+async def test_requests_behind_others_keep_no_place() -> None:
+    """Whoever sends without waiting for answers would be served without end, and be many."""
+    async with scene_of() as scene:
+        for number in range(MOST):
+            client = await scene.client(f"127.0.1.{number + 1}")
+            client.say()
+            client.say("/later")
+            await asyncio.wait_for(scene.program.asked.wait(), WITHIN)
+            scene.program.asked.clear()
+        assert await (await scene.client("127.0.1.9")).ask()
+        scene.program.may_answer.set()
+        assert await client.answered()
+        assert await client.answered()
+        client.say("/later")
+        assert await client.answered(), "and one that does wait is served as any other"
+
+
+async def test_requests_behind_others_are_worked_for_some_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connections, "BEHIND_AT_ONCE", 2)
+    async with scene_of() as scene:
+        clients = [await scene.client(f"127.0.1.{number + 1}") for number in range(4)]
+        for client in clients:
+            client.say()
+            client.say("/later")
+            assert await client.answered()
+        assert await (await scene.client("127.0.1.9")).ask()
+        assert scene.program.waiting == 2
+        scene.program.may_answer.set()
+        assert all([await client.answered() for client in clients])
 
 
 async def test_who_is_gone_has_the_place_until_the_work_is_done() -> None:

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from ringback.app import http
+from ringback.app import http, http_connections
+from ringback.app.http_connections import Connection
 from ringback.app.settings import Address
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here.test\r\n\r\n"
@@ -36,17 +37,21 @@ async def read(client: socket.socket) -> bytes:
     return answer
 
 
-def ask_while_busy(client: socket.socket) -> None:
-    """The loop looks at what came, is busy with the first of it for too long, and then at its timers."""
+def ask_when_time_is_up(client: socket.socket, connection: Connection) -> None:
+    """The loop looks at what came, is busy with the first of it, and then at its timers."""
     loop = asyncio.get_running_loop()
     ours, other = socket.socketpair()
 
     def on_readable() -> None:
         loop.remove_reader(ours)
-        client.sendall(REQUEST)
-        time.sleep(3 * http.IDLE)
         ours.close()
         other.close()
+        client.sendall(REQUEST)
+        connection.timeout_keep_alive = 0.1  # for the next time
+        assert connection.timeout_keep_alive_task is not None
+        connection.timeout_keep_alive_task.cancel()
+        connection.timeout_keep_alive_task = loop.call_later(0, connection.timeout_keep_alive_handler)
+        time.sleep(0.01)  # uvloop's timers count milliseconds
 
     loop.add_reader(ours, on_readable)
     other.send(b"!")
@@ -59,16 +64,23 @@ async def late_requests() -> None:
         with socket.create_connection(tuple(server.address), WITHIN) as client:
             client.sendall(REQUEST)
             assert (await read(client)).startswith(b"HTTP/1.1 200 ")
-            ask_while_busy(client)
+            (connection,) = server._server.server_state.connections  # type: ignore[union-attr]
+            assert isinstance(connection, Connection)
+            while connection.timeout_keep_alive_task is None:
+                await asyncio.sleep(0)
+            ask_when_time_is_up(client, connection)
             assert (await read(client)).startswith(b"HTTP/1.1 200 ")
             assert await read(client) == b""  # and an idle one is closed
     finally:
         await server.stop()
 
 
-def test_a_request_that_came_while_the_loop_was_busy_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("again", [0.0, 0.05], ids=["at once", "later"])
+def test_a_request_that_came_while_the_loop_was_busy_is_answered(
+    monkeypatch: pytest.MonkeyPatch, again: float
+) -> None:
     """The connection's time was over before the loop looked again: it runs timers after what it read before."""
-    monkeypatch.setattr(http, "IDLE", 0.1)
+    monkeypatch.setattr(http_connections, "SECOND_LOOK", again)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(late_requests())
 

@@ -1,25 +1,28 @@
 """HTTP connections: who has a place, and for how long without asking anything or taking what was answered.
 
-    accepted --> waits --a request is whole--> served --the answer is out--> waits (keep-alive)
+    accepted --> waits --a request is whole--> served --the answer is out--> waits (keep-alive, or the next lay behind it)
                    ^                              \\--the peer does not take it--> waits
                    \\--no place for another: of its address, or of all, the one goes that never asked and waited longest, or
                       the one whose last answer is longest ago; of these two kinds, the more numerous
 
 Places are given by the rules for SIP's streams (ringback.shell.stream_room): each address has so many, those who wait have
-half of all, and who is served is not cut. So idle and slow connections keep out nobody, from however many addresses they come.
+half of all, and who is served is not cut, as long as its address has no more of them than places are left for all others. So
+idle and slow connections keep out nobody, from however many addresses they come; nor do those of a few addresses that always ask.
 uvicorn has no such bounds, and waits for ever for the rest of a request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ringback.shell.guard import Guard, GuardLimits, Source
 from ringback.shell.stream_accept import Acceptor
@@ -38,10 +41,13 @@ TAKEN: Final = 48 * 1024
 """Bytes: what goes out between two times that asyncio asks uvicorn for more."""
 
 SECOND_LOOK: Final = 0.05
-"""Seconds from the end of an idle time until the connection is closed: an event loop that was busy meanwhile reads first."""
+"""Seconds until an idle time that ended while something lay there unread ends again."""
 
 SWEEP_EVERY: Final = 2.5
 """Seconds between looks for connections that are too slow."""
+
+BEHIND_AT_ONCE: Final = 16
+"""Requests that lay behind others and are worked for at once: those of thousands of connections would be a turn of seconds."""
 
 SHARE_OF_SOURCE: Final = 0.25
 """Of all places, for one address: that may be a proxy's, or one of an office."""
@@ -50,26 +56,34 @@ ACCEPTED: Final = GuardLimits(rate=500.0, burst=2_000.0, sources=8_192)
 """Connections of one address: each costs a third of a millisecond, and programs without keep-alive make one a request."""
 
 
-class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's, and a guest of the room: it has its place until it is gone and nobody works for it any more."""
+class Connection(H11Protocol):
+    """uvicorn's, and a guest of the room: it has its place until it is gone and nobody works for it any more.
 
-    def __init__(self, room: StreamRoom, number: int, source: Source, **given: Any) -> None:
+    Not uvicorn's other one, where httptools is installed: that takes up all requests that lie behind one another.
+    """
+
+    def __init__(
+        self, room: StreamRoom, behind: asyncio.Semaphore, number: int, source: Source, **given: Any
+    ) -> None:
         super().__init__(**given)
         self._app: ASGIApp = self.config.loaded_app
         self.app = self._serve
         self.number = number
         self.source = source
         self.held = 0
-        self.counted = False
+        self.counted = self.has_opened = False
         self._room = room
+        self._behind = behind
         self._pauses = 0
         self._is_unwanted = self._is_gone = self._is_served = False
+        self._lay_behind = False
         self._working = 0
 
     # -- as uvicorn calls it
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self.has_opened = True
         if self._is_unwanted:
             transport.abort()
 
@@ -78,11 +92,15 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self.gone()
 
     def data_received(self, data: bytes) -> None:
+        before = self.cycle
         super().data_received(data)
+        self._lay_behind &= self.cycle is before
         self._judge()
 
     def on_response_complete(self) -> None:
+        before = self.cycle
         super().on_response_complete()
+        self._lay_behind = self.cycle is not before
         self._judge()
 
     def pause_writing(self) -> None:
@@ -96,12 +114,18 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came for long. A late loop runs timers before it reads, and a request may lie there: it would be lost."""
-        self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, super().timeout_keep_alive_handler)
+        unread = select.poll()
+        unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if unread.poll(0):
+            self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._working += 1
         try:
-            await self._app(scope, receive, send)
+            async with self._behind if self._lay_behind else nullcontext():
+                await self._app(scope, receive, send)
         finally:
             self._working -= 1
             self._leave()
@@ -116,7 +140,7 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def abort(self) -> None:
         """Close at once, also before it is open."""
         self._is_unwanted = True
-        if self.transport is not None:
+        if self.has_opened:
             self.transport.abort()
 
     def gone(self) -> None:
@@ -130,10 +154,10 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self._room.leave(self)
 
     def _judge(self) -> None:
-        """Whoever is served keeps the place."""
+        """Whoever is served keeps the place; a request that lay behind another does not, or there need be no end of them."""
         cycle = self.cycle
         is_whole = cycle is not None and not cycle.response_complete and not cycle.more_body
-        is_served = is_whole and not self.flow.write_paused
+        is_served = is_whole and not self.flow.write_paused and not self._lay_behind
         if self.counted and is_served is not self._is_served:
             self._is_served = is_served
             if is_served:
@@ -185,6 +209,7 @@ class Door:
         )
         self._clock = MonotonicClock()
         self._room = StreamRoom(limits, Guard(ACCEPTED), self._clock)
+        self._behind = asyncio.Semaphore(BEHIND_AT_ONCE)
         self._number = 0
         self._tasks = Tasks("http")
         self._tasks.start(self._sweep(), "slow connections")
@@ -194,6 +219,7 @@ class Door:
         self._number += 1
         connection = Connection(
             self._room,
+            self._behind,
             self._number,
             (address[0], address[1]),
             config=self._server.config,
@@ -216,7 +242,7 @@ class Door:
         except OSError:  # the peer is gone
             sock.close()
         finally:
-            if connection.transport is None:
+            if not connection.has_opened:
                 connection.gone()
 
     async def _sweep(self) -> None:

@@ -57,6 +57,11 @@ class _Strangers:
         more = self.silent if len(self.silent) >= len(self.heard) else self.heard
         return next(iter(more.values()), None)
 
+    @property
+    def kept(self) -> int:
+        """Those that give way to nobody."""
+        return self.count - len(self.silent) - len(self.heard)
+
     def drop(self, number: int) -> None:
         self.silent.pop(number, None)
         self.heard.pop(number, None)
@@ -152,9 +157,16 @@ class StreamRoom:
             self._by_source[source_of(guest.source[0])].hear(guest)
 
     def keep(self, guest: Guest) -> None:
-        """A stream is worked for: it gives way to nobody until it is released."""
-        self._all.drop(guest.number)
-        self._by_source[source_of(guest.source[0])].drop(guest.number)
+        """A stream is worked for: it gives way to nobody until it is released.
+
+        Of one address no more are kept than places are left for all others: few addresses never have every place.
+        """
+        own = self._by_source[source_of(guest.source[0])]
+        for place in (own, self._all):
+            place.hear(guest)
+        if own.kept < max(1, self._limits.streams - self._all.kept):
+            for place in (own, self._all):
+                place.drop(guest.number)
 
     def release(self, guest: Guest) -> list[Guest]:
         """A stream that was kept may give way again: it was heard now. Returns those that are to be cut for it."""

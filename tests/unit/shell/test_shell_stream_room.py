@@ -122,6 +122,34 @@ def test_who_is_worked_for_gives_way_to_nobody_until_it_is_released() -> None:
     assert len(room) == 3
 
 
+@pytest.mark.parametrize("sources", [2, 3, 5, 30])
+@pytest.mark.parametrize("at_once", [True, False], ids=["asks when it comes", "asks later"])
+def test_few_addresses_that_are_worked_for_leave_places_to_the_next(sources: int, at_once: bool) -> None:
+    room, _ = room_of(streams=120)
+    crowd = [Stream(n, f"203.0.113.{n % sources}") for n in range(300)]
+    inside: dict[int, Stream] = {}
+    for stream in crowd:
+        if (gone := room.enter(stream)) is not None:
+            inside[stream.number] = stream
+            for one in gone:
+                del inside[one.number]
+            if at_once:
+                room.keep(stream)
+    for stream in inside.values():
+        room.keep(stream)
+    if at_once:
+        assert {own.kept for own in room._by_source.values()} <= {
+            120 // (sources + 1),
+            120 // (sources + 1) + 1,
+        }
+    for n in range(3):
+        newcomer = Stream(1_000 + n, f"198.51.100.{n}")
+        assert "refused" not in enter(room, newcomer)
+        before = room._all.kept
+        room.keep(newcomer)
+        assert room._all.kept == before + 1, "nobody's request is dropped for another's"
+
+
 def test_who_is_released_makes_others_give_way_as_one_does_who_comes() -> None:
     room, _ = room_of(strangers=2)
     known = [Stream(n, f"198.51.100.{n}") for n in range(4)]
