@@ -45,6 +45,7 @@ TITLES = {
     4733: "RTP payload for DTMF digits",
     4916: "Connected identity in SIP",
     5118: "SIP torture test messages for IPv6",
+    5389: "STUN",
     5393: "An amplification vulnerability in forking proxies",
     5589: "SIP call control: transfer",
     5621: "Message bodies of several parts",

@@ -236,6 +236,90 @@ def test_rfc5626_8_what_is_no_binding_request_gets_no_answer(data: bytes) -> Non
     assert stun.answer(data, ("192.0.2.1", 1)) is None
 
 
+def binding(*attributes: tuple[int, bytes], left_out: int = 0) -> bytes:
+    """A Binding request, with attributes that aioice may not know; ``left_out`` bytes of the last one are missing."""
+    values = b"".join(
+        kind.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value + b"\0" * (-len(value) % 4)
+        for kind, value in attributes
+    )
+    values = values[: len(values) - left_out]
+    return b"\0\1" + len(values).to_bytes(2, "big") + stun.COOKIE + b"transaction1" + values
+
+
+CHANGE_REQUEST = (0x0003, b"\0\0\0\6")
+INTEGRITY = (0x0008, 20 * b"i")
+UNCLEAR = (0x7FFF, b"")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "unknown"),
+    [
+        ([CHANGE_REQUEST], [0x0003]),
+        ([UNCLEAR, CHANGE_REQUEST, UNCLEAR, (0x8022, b"optional")], [0x7FFF, 0x0003]),
+        ([(kind, b"") for kind in range(0x0100, 0x0100 + 132)], list(range(0x0100, 0x0100 + 132))),
+        ([CHANGE_REQUEST, INTEGRITY, UNCLEAR], [0x0003]),
+    ],
+)
+def test_rfc5389_7_3_1_attributes_that_must_be_understood_and_are_not_get_420(
+    attributes: list[tuple[int, bytes]], unknown: list[int]
+) -> None:
+    request = binding(*attributes)
+    answer = stun.answer(request, ("203.0.113.7", 40_001))
+    assert answer is not None
+    assert len(answer) <= len(request) + stun.EXCESS
+    read = aioice.parse_message(answer)
+    assert (read.message_class, read.transaction_id) == (aioice.Class.ERROR, b"transaction1")
+    assert read.attributes["ERROR-CODE"] == (420, "Unknown Attribute")
+    (listed,) = [value for kind, value in attributes_of(answer) if kind == 0x000A]
+    assert [int.from_bytes(listed[at : at + 2], "big") for at in range(0, len(listed), 2)] == unknown
+
+
+def attributes_of(data: bytes) -> list[tuple[int, bytes]]:
+    found, at = [], 20
+    while at < len(data):
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        found.append((int.from_bytes(data[at : at + 2], "big"), data[at + 4 : at + 4 + length]))
+        at += 4 + length + -length % 4
+    return found
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        [],
+        [(0x8022, b"a phone"), (0xFFFF, b"")],
+        [(0x0006, b"user"), INTEGRITY],  # nobody is asked for credentials here
+        [INTEGRITY, CHANGE_REQUEST],  # what follows is not covered by it
+        [(0x0020, b"\0\1" + 6 * b"x")],  # known, and not expected in a request
+    ],
+)
+def test_rfc5389_7_3_other_attributes_change_nothing(attributes: list[tuple[int, bytes]]) -> None:
+    request = binding(*attributes)
+    answer = stun.answer(request, ("203.0.113.7", 40_001))
+    assert answer is not None
+    assert len(answer) <= len(request) + stun.EXCESS
+    assert aioice.parse_message(answer).attributes == {"XOR-MAPPED-ADDRESS": ("203.0.113.7", 40_001)}
+
+
+def test_rfc5389_15_5_a_fingerprint_must_be_right_and_the_last() -> None:
+    source = ("203.0.113.7", 40_001)
+    message = aioice.Message(aioice.Method.BINDING, aioice.Class.REQUEST)
+    message.attributes["SOFTWARE"] = "a phone"
+    message.add_message_integrity(b"key")  # and a fingerprint
+    whole = bytes(message)
+    assert "FINGERPRINT" in aioice.parse_message(whole).attributes
+    assert stun.answer(whole, source) is not None
+    wrong = whole[:-1] + bytes([whole[-1] ^ 1])
+    assert stun.answer(wrong, source) is None
+    fingerprint = attributes_of(whole)[-1]
+    assert stun.answer(binding(fingerprint, (0x8022, b"more")), source) is None
+
+
+@pytest.mark.parametrize("left_out", [4, 8])
+def test_rfc5389_7_3_an_attribute_that_is_longer_than_the_message_gets_no_answer(left_out: int) -> None:
+    assert stun.answer(binding((0x8022, 12 * b"x"), left_out=left_out), ("203.0.113.7", 1)) is None
+
+
 def test_rfc5626_8_sip_is_never_taken_for_stun() -> None:
     assert not stun.is_stun(b"REGISTER sip:a SIP/2.0\r\n\r\n")
 

@@ -34,7 +34,14 @@ async def test_rfc5626_8_stun_is_answered_on_the_sip_port(transports: SipTranspo
             answer = aioice.parse_message(await loop.sock_recv(phone, 1000))
         assert answer.transaction_id == request.transaction_id
         assert answer.attributes["XOR-MAPPED-ADDRESS"] == phone.getsockname()[:2]
-    assert transports.counters.keep_alives == 1
+        strange = aioice.Message(aioice.Method.BINDING, aioice.Class.REQUEST)
+        strange.attributes["CHANGE-REQUEST"] = 6
+        await loop.sock_sendto(phone, bytes(strange), address)
+        async with asyncio.timeout(20):
+            refused = aioice.parse_message(await loop.sock_recv(phone, 1000))
+        assert refused.transaction_id == strange.transaction_id
+        assert refused.attributes["ERROR-CODE"] == (420, "Unknown Attribute")
+    assert transports.counters.keep_alives == 2
     assert transports.counters.garbage == 0
     assert not stun.is_stun(b"")
 

@@ -121,6 +121,7 @@ RTP = (
 STUN = (
     bytes.fromhex("000100002112a442") + bytes(range(12)),
     bytes.fromhex("000100082112a442") + bytes(range(12)) + bytes.fromhex("80220004746573740a"),
+    bytes.fromhex("000100102112a442") + bytes(range(12)) + bytes.fromhex("000300040000000280280004dca54853"),
 )
 RTCP = (
     render_compound(
