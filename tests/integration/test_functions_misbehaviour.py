@@ -12,12 +12,12 @@ from ringback.functions.errors import NodeMissing
 async def test_a_function_that_never_answers_is_ended_and_its_worker_goes_on(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "EXECUTION_LIMIT", 0.3)
+    monkeypatch.setattr(limits, "EXECUTION_LIMIT", 2.0)  # for a line that it logs at once
     await place.pool.start()
     before = place.pool.pids
     answer = await place.run("console.log('waiting');")
     assert (answer.status, texts(answer)[0]) == (504, "waiting")
-    assert "did not answer within 0.3 s" in answer.error
+    assert "did not answer within 2 s" in answer.error
     assert place.pool.pids == before
     monkeypatch.undo()
     assert (await place.run("callback(null, 'fine');")).body == b"fine"

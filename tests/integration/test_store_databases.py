@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +15,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from live import free_port
 from sqlalchemy import Connection, text
 
 from ringback.sip.binding import Binding, Change
@@ -49,10 +49,7 @@ def postgresql() -> Iterator[str]:
             shutil.chown(folder, user)
         except LookupError:
             pytest.skip("no user to run PostgreSQL as")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    options = f"-p {(port := free_port())} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
 
     def run(*command: str) -> None:
         subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True, timeout=60)

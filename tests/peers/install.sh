@@ -5,7 +5,6 @@
 #   Kamailio             the edge in front of the server, that checks what passes it
 #   Wireshark (tshark)   reads what our messages mean to others
 #   PostgreSQL           the other database
-#   libfaketime          steps the clock of one process
 #   FFmpeg, eSpeak NG    judge decoding; speak languages that the built-in voice does not
 set -eu
 missing=""
@@ -17,7 +16,6 @@ command -v tshark >/dev/null 2>&1 || missing="$missing tshark"
 command -v ffmpeg >/dev/null 2>&1 || missing="$missing ffmpeg"
 command -v espeak-ng >/dev/null 2>&1 || missing="$missing espeak-ng"
 command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
-ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing$missing ..."
