@@ -108,6 +108,7 @@ def start_server(
         "RINGBACK_AUTH_TOKEN": AUTH_TOKEN,
         "RINGBACK_PHONE_PASSWORD": PHONE_PASSWORD,
         "COLUMNS": "200",
+        "PYTHONFAULTHANDLER": "1",
     }
     process = subprocess.Popen(
         [*line, *options],
@@ -132,6 +133,8 @@ def start_server(
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     if not ready.wait(START_WITHIN) or ended.is_set():
+        process.send_signal(signal.SIGABRT)  # it says where it is
+        ended.wait(10)
         process.kill()
         process.wait(10)
         raise RuntimeError(f"the server did not start:\n{''.join(log)}")

@@ -220,7 +220,10 @@ NEEDS_CC = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 
 class Hand:
-    """What the clock of a process shows, beside the machine's: libfaketime hung a server at its start, once in a hundred."""
+    """How far the time of day of processes is ahead of the machine's.
+
+    Not by libfaketime: it takes over pthread_cond_timedwait too, and of 53 servers one hung in there, with Python's lock.
+    """
 
     def __init__(self, directory: Path) -> None:
         library, self._file = directory / "clock.so", directory / "clock"
