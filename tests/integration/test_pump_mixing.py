@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pump_scene import Setup, is_pure, setup
+from pump_scene import Phone, Setup, is_pure, setup
 
 from ringback.media import UnknownPort
 from ringback.media.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW, decode_ulaw
@@ -88,6 +88,38 @@ def test_muted_members_are_not_heard_and_deaf_ones_hear_silence(setup: Setup) ->
     with pytest.raises(UnknownPort):
         setup.pump.unmix(mixer, a.id)
         setup.pump.set_muted(mixer, a.id, False)
+
+
+def test_who_speaks_to_one_member_alone_hears_all_and_is_heard_by_that_one(setup: Setup) -> None:
+    (coach, ear), (agent, phone), (customer, other) = legs = [setup.leg() for _ in range(3)]
+    mixer = setup.pump.open_mixer()
+    setup.pump.mix(mixer, agent.id)
+    setup.pump.mix(mixer, customer.id)
+    setup.pump.mix(mixer, coach.id, heard_by=agent.id)
+    levels = [0x9F, 0xAF, 0xBF]
+    values = [decode_ulaw(bytes([level]))[0] for level in levels]
+
+    def talk() -> None:
+        for _ in range(10):
+            for (port, end), level in zip(legs, levels, strict=True):
+                end.say(port, bytes([level]) * 160)
+
+    def hears(end: Phone, expected: int) -> None:
+        end.hear_until(lambda packet: abs(decode_ulaw(packet.payload)[80] - expected) < 0.04 * expected)
+
+    talk()
+    for end, expected in ((ear, values[1] + values[2]), (phone, values[0] + values[2]), (other, values[1])):
+        hears(end, expected)
+    setup.pump.mix(mixer, coach.id, heard_by=customer.id)
+    talk()
+    hears(other, values[0] + values[1])
+    setup.pump.mix(mixer, coach.id, heard_by=customer.id, muted=True)
+    talk()
+    hears(other, values[1])
+    setup.pump.mix(mixer, coach.id)
+    talk()
+    for index, (_, end) in enumerate(legs):
+        hears(end, sum(values) - values[index])
 
 
 def test_a_beep_is_heard_by_all_and_its_end_is_told(setup: Setup) -> None:

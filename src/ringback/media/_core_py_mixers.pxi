@@ -28,7 +28,7 @@ cdef class CorePump(Sounds):
             raise Overload("too many mixers")
         return mixer.id
 
-    def mix(self, int64_t mixer_id, int64_t port_id, *, bint muted=False, bint deaf=False):
+    def mix(self, int64_t mixer_id, int64_t port_id, *, bint muted=False, bint deaf=False, int64_t heard_by=0):
         cdef State* s = self.s
         cdef Mixer* mixer
         cdef Port* port
@@ -52,6 +52,7 @@ cdef class CorePump(Sounds):
                     mixer.members = port
                 port.muted = muted
                 port.deaf = deaf
+                port.heard_by = heard_by
                 occupy(s, port)
             release(s)
         free(playout)

@@ -93,16 +93,26 @@ cdef void playout_read(Playout* buffer, int16_t* frame) noexcept nogil:
     buffer.read += FRAME
 
 
-cdef void mix_frame(Mixer* mixer, Port* member) noexcept nogil:
-    """What this member hears: the total without its own voice."""
+cdef void mix_frame(Mixer* mixer, Port* member, bint are_private) noexcept nogil:
+    """What this member hears: the total without its own voice, and who speaks to it alone."""
+    cdef Port* other
+    cdef int32_t sum[FRAME]
     cdef int n, sample
     member.has_mixed = True
     if member.deaf:
         memcpy(member.playout.mixed, SILENCE, FRAME)
         return
+    memcpy(sum, mixer.total, sizeof(sum))
+    if not member.muted and not member.heard_by:
+        for n in range(FRAME):
+            sum[n] -= member.playout.own[n]
+    other = mixer.members if are_private else NULL
+    while other != NULL:
+        if other.heard_by == member.id and not other.muted:
+            for n in range(FRAME):
+                sum[n] += other.playout.own[n]
+        other = other.next_member
     for n in range(FRAME):
-        sample = mixer.total[n]
-        if not member.muted:
-            sample -= member.playout.own[n]
+        sample = sum[n]
         sample = -32768 if sample < -32768 else (32767 if sample > 32767 else sample)
         member.playout.mixed[n] = LINEAR_TO_ULAW[sample + 32768]

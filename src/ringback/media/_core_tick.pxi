@@ -91,6 +91,7 @@ cdef bint tick_port(State* s, Port* port, double now, double wall) noexcept nogi
 cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:
     cdef uint8_t frame[FRAME]
     cdef Port* member
+    cdef bint are_private = False
     cdef int n
     memset(mixer.total, 0, sizeof(mixer.total))
     if mixer.playing.active:
@@ -102,11 +103,13 @@ cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:
     member = mixer.members
     while member != NULL:
         playout_read(member.playout, member.playout.own)
-        if not member.muted:
+        if member.heard_by:
+            are_private = True
+        elif not member.muted:
             for n in range(FRAME):
                 mixer.total[n] += member.playout.own[n]
         member = member.next_member
     member = mixer.members
     while member != NULL:
-        mix_frame(mixer, member)
+        mix_frame(mixer, member, are_private)
         member = member.next_member

@@ -210,6 +210,7 @@ cdef struct Port:              # what each packet needs comes first, so that it 
     Playout* playout           # of a member of a mixer
     bint muted
     bint deaf
+    int64_t heard_by           # the port that alone hears this member; 0: all do
     bint has_mixed
     int tap_count
     Endpoint rtcp_source

@@ -144,8 +144,13 @@ class Pump(Protocol):
     def open_mixer(self) -> int:
         """A conference: each member hears all others."""
 
-    def mix(self, mixer_id: int, port_id: int, *, muted: bool = False, deaf: bool = False) -> None:
-        """Make the port a member, or change it: `muted` is not heard, `deaf` hears silence."""
+    def mix(
+        self, mixer_id: int, port_id: int, *, muted: bool = False, deaf: bool = False, heard_by: int = 0
+    ) -> None:
+        """Make the port a member, or change it: `muted` is not heard, `deaf` hears silence.
+
+        `heard_by` is the port that alone hears this one, as a coach is heard; 0: all do.
+        """
 
     def set_muted(self, mixer_id: int, port_id: int, muted: bool) -> None:
         """Change whether a member is heard."""

@@ -243,7 +243,9 @@ class PurePump:
             self._mixers[self._last_id] = PureMixer(self._last_id, self._emit)
             return self._last_id
 
-    def mix(self, mixer_id: int, port_id: int, *, muted: bool = False, deaf: bool = False) -> None:
+    def mix(
+        self, mixer_id: int, port_id: int, *, muted: bool = False, deaf: bool = False, heard_by: int = 0
+    ) -> None:
         with self._lock:
             mixer, port = self._mixer(mixer_id), self._port(port_id)
             self._part(port)
@@ -251,8 +253,8 @@ class PurePump:
                 self._unmix(port)
                 mixer.members[port_id] = Member(port)
                 port.mixer = mixer
-            mixer.members[port_id].muted = muted
-            mixer.members[port_id].deaf = deaf
+            member = mixer.members[port_id]
+            member.muted, member.deaf, member.heard_by = muted, deaf, heard_by
 
     def set_muted(self, mixer_id: int, port_id: int, muted: bool) -> None:
         with self._lock:

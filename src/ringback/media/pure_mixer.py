@@ -16,12 +16,13 @@ from ringback.rtp.playout import FRAME, PlayoutBuffer
 class Member:
     """A port in the mixer."""
 
-    __slots__ = ("buffer", "deaf", "muted", "port")
+    __slots__ = ("buffer", "deaf", "heard_by", "muted", "port")
 
     def __init__(self, port: PurePort) -> None:
         self.port = port
         self.muted = False
         self.deaf = False
+        self.heard_by = 0
         self.buffer = PlayoutBuffer()
 
 
@@ -54,9 +55,14 @@ class PureMixer:
                 self._emit(("mixer_played", self.id, self._playing.play_id))
                 self._playing = None
         heard: dict[int, array[int]] = {}
+        private: list[tuple[int, array[int]]] = []
         for port_id, member in self.members.items():
             samples = member.buffer.read()
-            if not member.muted:
+            if member.muted:
+                continue
+            if member.heard_by:
+                private.append((member.heard_by, samples))
+            else:
                 heard[port_id] = samples
                 total = [a + b for a, b in zip(total, samples, strict=True)]
         frames = {}
@@ -66,5 +72,8 @@ class PureMixer:
                 continue
             own = heard.get(port_id)
             mixed = total if own is None else [a - b for a, b in zip(total, own, strict=True)]
+            for listener, samples in private:
+                if listener == port_id:
+                    mixed = [a + b for a, b in zip(mixed, samples, strict=True)]
             frames[port_id] = g711.encode_ulaw([max(-32768, min(32767, sample)) for sample in mixed])
         return frames
