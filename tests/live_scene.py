@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import os
 from collections import defaultdict, deque
@@ -17,6 +18,7 @@ from itertools import count
 from typing import Any
 
 import aiohttp
+import av
 from aiohttp import web
 from live import LiveServer
 from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
@@ -25,7 +27,7 @@ from twilio.rest import Client
 
 from ringback.call.journal import decode
 from ringback.call.replay import replay
-from ringback.media import tones
+from ringback.media import g711, tones
 from ringback.media.pump import Pump
 from ringback.media.twins import create_pump
 from ringback.sandbox.endpoint import Endpoint, EndpointCall
@@ -75,6 +77,23 @@ class Hit:
 
 
 Answer = str | web.StreamResponse | Callable[[Hit], Awaitable[web.StreamResponse] | web.StreamResponse | str]
+
+
+def encoded(mulaw: bytes, form: str) -> bytes:
+    """A file of another format, made by FFmpeg."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as out:
+        stream = out.add_stream("libmp3lame" if form == "mp3" else "pcm_s16le", rate=8000)
+        stream.layout = "mono"
+        samples = g711.decode_ulaw(mulaw)
+        frame = av.AudioFrame(format="s16", layout="mono", samples=len(samples))
+        frame.sample_rate = 8000
+        frame.planes[0].update(samples.tobytes())
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=8000)
+        for ready in resampler.resample(frame):
+            out.mux(stream.encode(ready))
+        out.mux(stream.encode(None))
+    return file.getvalue()
 
 
 def twiml(*verbs: str) -> str:

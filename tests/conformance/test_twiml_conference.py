@@ -1,8 +1,6 @@
-"""Dial to a Conference, and Start/Stop of streams (TwiML semantics, "Conference"; media streams)."""
+"""Dial to a Conference (TwiML semantics, "Conference")."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from unit.twiml.driver import Leg, World
@@ -10,7 +8,6 @@ from unit.twiml.driver import Leg, World
 from ringback.call import conference as room
 from ringback.call import effects as fx
 from ringback.call.events import Fetched, Redirect
-from ringback.call.stream import SendText
 
 DONE = "http://app.test/done"
 EVENTS = "http://app.test/conference"
@@ -207,96 +204,6 @@ def test_twiml_conference_needs_a_name() -> None:
     world.assert_over()
 
 
-# -- streams -----------------------------------------------------------------------------------------------------------
-
-STREAM = (
-    '<Start><Stream name="tap" url="wss://ear.test/in" {}><Parameter name="who" value="me"/></Stream></Start>'
-)
-
-
-def frames(world: World, name: str) -> list[dict[str, object]]:
-    return [json.loads(f.text) for owner, f in world.frames if owner == name and isinstance(f, SendText)]
-
-
-def test_twiml_stream_outlives_its_document() -> None:
-    world = World({"http://app.test/two": "<Response><Pause length='30'/></Response>"})
-    call = world.inbound(STREAM.format('track="both_tracks"') + "<Redirect>/two</Redirect>")
-    world.run(2)
-    (stream,) = call.streams
-    assert stream.status == "in-progress"
-    connected, start = frames(world, "tap")
-    assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
-    assert start["start"]["customParameters"] == {"who": "me"}
-    assert start["start"]["tracks"] == ["inbound", "outbound"]
-    call.hang_up()
-    world.run(1)
-    assert frames(world, "tap")[-1]["event"] == "stop"
-    world.assert_over()
-
-
-def test_twiml_stream_is_stopped_by_name() -> None:
-    world = World()
-    call = world.inbound(
-        STREAM.format("") + '<Pause length="2"/><Stop><Stream name="tap"/></Stop><Pause length="9"/>'
-    )
-    world.run(1)
-    assert call.streams[0].status == "in-progress"
-    world.run(2)
-    assert call.streams[0].status == "stopped"
-    assert not call.over
-    world.end()
-
-
-@pytest.mark.parametrize("url", ["http://ear.test/in", "wss://", "", "wss:///in", "//["])
-def test_twiml_stream_needs_a_websocket_url(url: str) -> None:
-    world = World()
-    call = world.inbound(f'<Start><Stream url="{url}"/></Start>')
-    world.run(3)
-    assert call.codes("error") == [31922]
-    world.assert_over()
-
-
-@pytest.mark.parametrize(
-    ("url", "found"),
-    [("/in", "ws://app.test/in"), ("in?x=1", "ws://app.test/in?x=1"), ("//ear.test/in", "ws://ear.test/in")],
-)
-def test_twiml_stream_relative_to_the_document(url: str, found: str) -> None:
-    world = World()
-    call = world.inbound(f'<Start><Stream url="{url}"/></Start><Pause/>')
-    world.run(3)
-    assert [stream.options["url"] for stream in call.all(fx.StartStream)] == [found]
-    world.assert_over()
-
-
-def test_twiml_stream_of_a_document_without_url_cannot_be_relative() -> None:
-    world = World()
-    call = world.inbound("<Pause length='9'/>")
-    call.redirect(twiml='<Response><Start><Stream url="/in"/></Start></Response>')
-    world.run(3)
-    assert call.codes("error") == [31922]
-    world.assert_over()
-
-
-def test_twiml_stream_callbacks() -> None:
-    world = World()
-    call = world.inbound(STREAM.format('statusCallback="/stream"') + "<Pause length='1'/>")
-    world.run(3)
-    told = world.told("http://app.test/stream")
-    assert [request["StreamEvent"] for request in told] == ["stream-started", "stream-stopped"]
-    assert {request["StreamSid"] for request in told} == {call.streams[0].sid}
-    assert {request["StreamName"] for request in told} == {"tap"}
-    world.assert_over()
-
-
-def test_twiml_start_holds_four_streams_at_most() -> None:
-    world = World()
-    call = world.inbound("<Start>" + '<Stream url="wss://ear.test/"/>' * 5 + "</Start>")
-    world.run(3)
-    assert call.codes("error") == [12400]
-    assert call.streams == []
-    world.assert_over()
-
-
 # -- hold
 
 MUSIC = "http://app.test/music"
@@ -379,4 +286,165 @@ def test_twiml_conference_hold_that_ends_with_the_dial_leaves_the_call_in_its_do
     assert one.actor.call.place is not None
     assert one.actor.call.place.verb == 2
     one.hang_up()
+    world.end()
+
+
+MUSIC_OF_THE_HOUSE = ["tone", "hold"]
+
+
+def test_twiml_conference_hold_without_url_is_music_and_another_url_replaces_it() -> None:
+    world = World({MUSIC: "<Response><Say>Wait</Say></Response>"})
+    one, _ = join(world), join(world)
+    (conference,) = world.conferences.values()
+    world.conduct(conference, conference.on_hold(one.sid, True, "", "GET", 0.0))
+    assert one.played[-1] == MUSIC_OF_THE_HOUSE
+    world.conduct(conference, conference.on_hold(one.sid, True, MUSIC, "GET", 0.0))
+    world.run(0.5)
+    assert one.played[-1] == ["say", ["Wait"], "man", ""]
+    world.conduct(conference, conference.on_hold(one.sid, True, MUSIC + "2", "GET", 0.0))
+    assert not one.playing
+    unhold(world, one, conference)
+    world.end()
+
+
+# -- before the start
+
+WAIT = "http://app.test/wait"
+
+
+def test_twiml_conference_waits_with_music_until_it_starts() -> None:
+    world = World()
+    one = join(world)
+    assert one.playing and one.played == [MUSIC_OF_THE_HOUSE]
+    two = join(world)
+    assert not one.playing and two.played == []
+    assert heard(world) == {one.sid: (False, False), two.sid: (False, False)}
+    world.end()
+
+
+def test_twiml_conference_wait_url_runs_once_and_then_is_silent() -> None:
+    world = World({WAIT: "<Response><Say>Soon</Say></Response>"})
+    one = join(world, f'waitUrl="{WAIT}"')
+    world.run(5)
+    assert (one.said, one.played[-1]) == (["Soon"], ["silence", 1.0])
+    assert [(r.method, r["ConferenceSid"][:2]) for r in world.asked(WAIT)] == [("POST", "CF")]
+    join(world)
+    assert not one.playing
+    world.end()
+
+
+def test_twiml_conference_wait_url_loops_by_redirect() -> None:
+    world = World({WAIT: "<Response><Say>Soon</Say><Redirect/></Response>"})
+    one = join(world, 'waitUrl="/wait" waitMethod="GET"')
+    world.run(4)
+    assert len(one.said) > 2
+    assert {request.method for request in world.asked(WAIT)} >= {"GET"}
+    world.end()
+
+
+def test_twiml_conference_empty_wait_url_is_silence() -> None:
+    world = World()
+    one = join(world, 'waitUrl=""')
+    assert one.played == []
+    world.end()
+
+
+@pytest.mark.parametrize("answer", [404, "<Response><Dial>1</Dial></Response>"])
+def test_twiml_conference_whose_wait_url_fails_is_not_established(answer: str | int) -> None:
+    world = World({WAIT: answer})
+    one = join(world, f'waitUrl="{WAIT}"')
+    world.run(1)
+    assert action(world, one)["DialCallStatus"] == "failed"
+    assert heard(world) == {}
+    assert one.over
+    world.end()
+
+
+# -- coaching and announcements
+
+ANNOUNCED = "http://app.test/announcement"
+
+
+def test_twiml_conference_coach_is_heard_by_one_alone() -> None:
+    world = World()
+    one, _ = join(world), join(world)
+    three = join(world, f'coach="{one.sid}"')
+    (mix,) = [m for m in world.mixer if isinstance(m, room.Mix) and m.call_sid == three.sid]
+    assert mix == room.Mix(three.sid, False, False, one.sid)
+    world.end()
+
+
+def test_twiml_conference_coach_of_nobody_fails_with_13240() -> None:
+    world = World()
+    join(world)
+    late = join(world, f'coach="CA{"9" * 32}"')
+    world.run(1)
+    assert late.codes("error") == [13240]
+    assert action(world, late)["DialCallStatus"] == "failed"
+    world.end()
+
+
+def announcing(answer: str | int, *, to: int | None = None) -> tuple[World, list[Leg], room.Conference]:
+    world = World({ANNOUNCED: answer})
+    legs = [join(world, f'statusCallback="{EVENTS}" statusCallbackEvent="announcement"') for _ in range(3)]
+    (conference,) = world.conferences.values()
+    sid = "" if to is None else legs[to].sid
+    world.conduct(conference, conference.on_announce(ANNOUNCED, "POST", sid, 0.0))
+    return world, legs, conference
+
+
+def test_twiml_conference_announcement_is_asked_for_once_and_heard_by_all() -> None:
+    world, legs, conference = announcing("<Response><Say>Hear</Say></Response>")
+    world.run(0.5)
+    assert [leg.said for leg in legs] == [["Hear"]] * 3
+    assert set(heard(world)) == {leg.sid for leg in legs}
+    assert world.told(EVENTS) == []
+    world.run(1)
+    (told,) = world.told(EVENTS)
+    assert (told["StatusCallbackEvent"], told["AnnounceUrl"]) == ("announcement-end", ANNOUNCED)
+    assert [(r.method, r["ConferenceSid"]) for r in world.asked(ANNOUNCED)] == [("POST", conference.sid)]
+    world.end()
+
+
+def test_twiml_conference_announcement_to_one_on_hold_goes_before_its_music() -> None:
+    world, legs, conference = announcing("<Response><Say>Hear</Say></Response>", to=1)
+    world.conduct(conference, conference.on_hold(legs[1].sid, True, "", "GET", 0.0))
+    world.run(0.5)
+    assert [leg.said for leg in legs] == [[], ["Hear"], []]
+    world.run(1)
+    assert legs[1].played[-1] == MUSIC_OF_THE_HOUSE
+    (told,) = world.told(EVENTS)
+    assert told["CallSid"] == legs[1].sid
+    world.end()
+
+
+@pytest.mark.parametrize("answer", [404, "<Response><Dial>1</Dial></Response>"])
+def test_twiml_conference_announcement_that_fails_is_told(answer: str | int) -> None:
+    world, legs, _ = announcing(answer)
+    world.run(2)
+    (told,) = world.told(EVENTS)
+    assert told["StatusCallbackEvent"] == "announcement-fail"
+    assert told["ReasonAnnouncementFailed"]
+    assert set(heard(world)) == {leg.sid for leg in legs}
+    world.end()
+
+
+def test_twiml_conference_new_announcement_takes_the_place_of_the_one_before() -> None:
+    world, legs, conference = announcing("<Response><Say>Hear</Say></Response>", to=0)
+    world.run(0.5)
+    world.pages["http://app.test/other"] = "<Response><Say>Other</Say></Response>"
+    other = conference.on_announce("http://app.test/other", "POST", legs[0].sid, 0.0)
+    world.conduct(conference, other)
+    world.run(2)
+    assert legs[0].said == ["Hear", "Other"]
+    assert [told["AnnounceUrl"] for told in world.told(EVENTS)] == [ANNOUNCED, "http://app.test/other"]
+    world.end()
+
+
+def test_twiml_conference_hang_up_in_an_announcement_ends_it() -> None:
+    world, legs, _ = announcing("<Response><Say>Hear</Say></Response>", to=0)
+    world.run(0.5)
+    legs[0].hang_up()
+    (told,) = world.told(EVENTS)
+    assert (told["StatusCallbackEvent"], told.params.get("CallSid")) == ("announcement-end", None)
     world.end()

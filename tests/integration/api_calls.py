@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringback.rest.calls import CallCreate, CallUpdate
-from ringback.rest.participants import ConferenceUpdate, ParticipantUpdate
+from ringback.rest.participants import ConferenceUpdate, ParticipantCreate, ParticipantUpdate
 from ringback.shell.api import CallerIdRequest
 from ringback.store import Store, new_sid
 
@@ -23,10 +23,8 @@ class FakeCalls:
         self.live: dict[str, Row] = {}
         self.created: list[CallCreate] = []
         self.updated: list[CallUpdate] = []
-        self.conference_updates: list[ConferenceUpdate] = []
         self.verifications: list[CallerIdRequest] = []
-        self.rooms: dict[str, Row] = {}
-        self.people: dict[str, list[Row]] = {}
+        self.conferences = FakeConferences(store)
 
     async def create(self, account_sid: str, params: CallCreate) -> Row:
         self.created.append(params)
@@ -65,6 +63,21 @@ class FakeCalls:
     def row(self, call_sid: str) -> Row | None:
         return self.live.get(call_sid)
 
+    async def verify_caller_id(self, account_sid: str, request: CallerIdRequest) -> str:
+        self.verifications.append(request)
+        return new_sid("CA")
+
+
+class FakeConferences:
+    """Conferences whose participants are rows."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.rooms: dict[str, Row] = {}
+        self.people: dict[str, list[Row]] = {}
+        self.added: list[ParticipantCreate] = []
+        self.announced: list[ConferenceUpdate] = []
+
     def open_room(self, account_sid: str, name: str, *labels: str) -> Row:
         now = datetime.now(UTC)
         room: Row = {
@@ -76,43 +89,44 @@ class FakeCalls:
             "date_updated": now,
         }
         self.rooms[room["sid"]] = room
-        self.people[room["sid"]] = [
-            {
-                "account_sid": account_sid,
-                "conference_sid": room["sid"],
-                "call_sid": new_sid("CA"),
-                "label": label,
-                "muted": False,
-                "hold": False,
-                "coaching": False,
-                "date_created": now,
-                "date_updated": now,
-            }
-            for label in labels
-        ]
+        self.people[room["sid"]] = [self._person(room, label) for label in labels]
+        self.store.facts.put("conferences", room)
         return room
 
-    async def conferences(self, account_sid: str) -> Sequence[Row]:
-        return [room for room in self.rooms.values() if room["account_sid"] == account_sid]
+    def _person(self, room: Row, label: str) -> Row:
+        now = datetime.now(UTC)
+        flags = {"muted": False, "hold": False, "coaching": False}
+        dates = {"date_created": now, "date_updated": now}
+        sids = {"conference_sid": room["sid"], "call_sid": new_sid("CA"), "account_sid": room["account_sid"]}
+        return {"label": label, **sids, **flags, **dates}
 
-    async def update_conference(
-        self, account_sid: str, conference_sid: str, changes: ConferenceUpdate
-    ) -> Row | None:
-        self.conference_updates.append(changes)
-        room = self.rooms.get(conference_sid)
-        if room is None or room["account_sid"] != account_sid:
-            return None
-        if changes.status:
-            room["status"] = changes.status
-        return room
+    def row(self, conference_sid: str) -> Row | None:
+        return self.rooms.get(conference_sid)
 
-    async def participants(self, account_sid: str, conference_sid: str) -> Sequence[Row] | None:
-        room = self.rooms.get(conference_sid)
-        return self.people[conference_sid] if room and room["account_sid"] == account_sid else None
+    def participants(self, conference_sid: str) -> Sequence[Row]:
+        return self.people.get(conference_sid, [])
 
-    async def update_participant(
-        self, account_sid: str, conference_sid: str, call_sid: str, changes: ParticipantUpdate
-    ) -> Row | None:
+    async def add(self, account_sid: str, conference: str, params: ParticipantCreate) -> Row:
+        self.added.append(params)
+        room = self.rooms.get(conference) or self.open_room(account_sid, conference)
+        person = self._person(room, params.label) | {
+            "muted": params.muted,
+            "status": "queued",
+            "queue_time": "0",
+        }
+        self.people[room["sid"]].append(person)
+        return person
+
+    async def end(self, conference_sid: str) -> None:
+        room = self.rooms.pop(conference_sid)
+        self.people.pop(conference_sid)
+        room |= {"status": "completed", "reason_conference_ended": "conference-ended-via-api"}
+        self.store.facts.put("conferences", room)
+
+    async def announce(self, conference_sid: str, changes: ConferenceUpdate) -> None:
+        self.announced.append(changes)
+
+    async def update(self, conference_sid: str, call_sid: str, changes: ParticipantUpdate) -> Row | None:
         for person in self.people[conference_sid]:
             if person["call_sid"] == call_sid:
                 given = {name: value for name, value in asdict(changes).items() if value is not None}
@@ -120,11 +134,7 @@ class FakeCalls:
                 return person
         return None
 
-    async def remove_participant(self, account_sid: str, conference_sid: str, call_sid: str) -> bool:
+    async def remove(self, conference_sid: str, call_sid: str) -> bool:
         before = self.people[conference_sid]
         self.people[conference_sid] = [person for person in before if person["call_sid"] != call_sid]
         return len(self.people[conference_sid]) < len(before)
-
-    async def verify_caller_id(self, account_sid: str, request: CallerIdRequest) -> str:
-        self.verifications.append(request)
-        return new_sid("CA")

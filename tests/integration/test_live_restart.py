@@ -15,6 +15,7 @@ from live_scene import MAIN_NUMBER, WITHIN, Scene, answered, hears, over, scene_
 from security.sip_wire import SDP, credentials, wire_to
 
 from ringback.media import tones
+from ringback.sandbox.endpoint import EndpointCall
 
 ECHO = f'<Dial callerId="{MAIN_NUMBER}">+15005550001</Dial>'
 
@@ -186,3 +187,40 @@ async def test_calls_of_a_killed_server_are_closed_at_the_next_start(start: Star
     status, body = await after.get(f"/ringback/v1/calls/{ringing.sid}/timeline")
     assert (status, "the server stopped" in str(body)) == (200, True)
     assert await after.do(after.client.calls.list, status="in-progress") == []
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+async def test_conferences_outlive_the_server_and_one_that_was_up_has_ended(start: Start, how: str) -> None:
+    first = await start(None)
+    phone = first.phone("phone")
+
+    async def called_in(name: str) -> tuple[str, EndpointCall]:
+        create = first.client.conferences(name).participants.create
+        where = first.program.on("/events")
+        told = {"conference_status_callback": where, "conference_status_callback_event": "join end"}
+        person = await first.do(create, from_=MAIN_NUMBER, to=phone.address, **told)
+        leg = await phone.pick_up()
+        assert (await first.program.hit("/events"))["StatusCallbackEvent"] == "participant-join"
+        return person.conference_sid, leg
+
+    before, leg = await called_in("before")
+    leg.hang_up()
+    await over(leg)
+    assert (await first.program.hit("/events"))["ConferenceSid"] == before
+    up, leg = await called_in("up")
+    assert len(await first.do(first.client.conferences.list)) == 2
+    if how == "SIGKILL":
+        await asyncio.to_thread(first.server.kill)
+    else:
+        first.server.process.send_signal(signal.SIGHUP)
+        await stopped(first.server)
+    second = await start(first.server)
+    await over(leg)
+    found = {room.sid: room for room in await second.do(second.client.conferences.list, page_size=1)}
+    assert set(found) == {before, up}
+    assert {str(room.status) for room in found.values()} == {"completed"}
+    assert {str(room.reason_conference_ended) for room in found.values()} == {"last-participant-left"}
+    assert found[before].call_sid_ending_conference
+    assert (found[up].call_sid_ending_conference is None) == (how == "SIGKILL")
+    assert await second.do(second.client.conferences(up).participants.list) == []
+    assert [room.sid for room in await second.do(second.client.conferences.list, friendly_name="up")] == [up]

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
 import time
 from typing import Any
 
-import av
 import pytest
 from aiohttp import web
-from live_scene import MAIN_NUMBER, WITHIN, Phone, Scene, answered, hears, over, twiml
+from live_scene import MAIN_NUMBER, WITHIN, Phone, Scene, answered, encoded, hears, over, twiml
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from ringback.media import g711, tones
+from ringback.media import tones
 from ringback.sandbox.endpoint import EndpointCall
 
 ECHO = "+15005550001"
@@ -28,23 +26,6 @@ async def dialed(scene: Scene, phone: Phone, document: str) -> tuple[EndpointCal
     await scene.home(voice_url=scene.program.on("/voice", document))
     call = phone.dial("start")
     return call, await answered(call)
-
-
-def encoded(mulaw: bytes, form: str) -> bytes:
-    """A file of another format, made by FFmpeg."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=form) as out:
-        stream = out.add_stream("libmp3lame" if form == "mp3" else "pcm_s16le", rate=8000)
-        stream.layout = "mono"
-        samples = g711.decode_ulaw(mulaw)
-        frame = av.AudioFrame(format="s16", layout="mono", samples=len(samples))
-        frame.sample_rate = 8000
-        frame.planes[0].update(samples.tobytes())
-        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=8000)
-        for ready in resampler.resample(frame):
-            out.mux(stream.encode(ready))
-        out.mux(stream.encode(None))
-    return file.getvalue()
 
 
 # -- Say and Play -----------------------------------------------------------------------------------------------
@@ -211,135 +192,6 @@ async def test_a_whisper_that_accepts_connects_and_the_loser_is_cancelled(scene:
     assert await hears(call, 750)
     leg.hang_up()
     await over(call)
-
-
-# -- conferences --------------------------------------------------------------------------------------------------
-
-
-async def hears_silence(call: EndpointCall) -> bool:
-    """Whether sound comes that is silent: half a second of it, after what was under way."""
-    for _ in range(12):
-        if tones.level(await call.hear(0.5)) < -60:
-            return True
-    return False
-
-
-async def test_a_participant_on_hold_hears_its_document_and_an_ended_conference_can_be_read(
-    scene: Scene,
-) -> None:
-    where = scene.program.on("/room")
-    noun = (
-        f'<Conference beep="false" statusCallback="{where}" statusCallbackEvent="hold end">desk</Conference>'
-    )
-    legs, sids = [], []
-    for seat in ("one", "two"):
-        phone = scene.phone(seat)
-        call = await scene.do(
-            scene.client.calls.create,
-            to=phone.address,
-            from_=MAIN_NUMBER,
-            twiml=twiml(f"<Dial>{noun}</Dial>"),
-        )
-        sids.append(call.sid)
-        legs.append(await phone.pick_up())
-    for leg, frequency in zip(legs, (500, 800), strict=True):
-        await leg.play(tones.sine(frequency, 1.0), loops=0)
-    assert await hears(legs[0], 800)
-    assert await hears(legs[1], 500)
-    (room,) = await scene.do(scene.client.conferences.list, friendly_name="desk", status="in-progress")
-    held = scene.client.conferences(room.sid).participants(sids[0])
-    tone = web.Response(body=encoded(tones.sine(1200, 2.0), "wav"), content_type="audio/wav")
-    scene.program.on("/tone.wav", tone)
-    music = scene.program.on("/music", twiml('<Play loop="0">/tone.wav</Play>'))
-    changed = await scene.do(held.update, hold=True, hold_url=music, hold_method="POST")
-    assert changed.hold is True
-    asked = await scene.program.hit("/music")
-    assert (asked.method, asked["CallSid"], asked["ConferenceSid"]) == ("POST", sids[0], room.sid)
-    told = await scene.program.hit("/room")
-    assert (told["StatusCallbackEvent"], told["Hold"]) == ("participant-hold", "true")
-    assert await hears(legs[0], 1200)
-    assert await hears_silence(legs[1])
-    (person,) = await scene.do(scene.client.conferences(room.sid).participants.list, hold=True)
-    assert person.call_sid == sids[0]
-    assert (await scene.do(held.update, hold=False)).hold is False
-    assert (await scene.program.hit("/room"))["StatusCallbackEvent"] == "participant-unhold"
-    assert await hears(legs[0], 800)
-    assert await hears(legs[1], 500)
-    legs[1].hang_up()
-    await over(legs[1])
-    legs[0].hang_up()
-    await over(legs[0])
-    assert (await scene.program.hit("/room"))["ReasonConferenceEnded"] == "last-participant-left"
-    ended = await scene.do(scene.client.conferences(room.sid).fetch)
-    assert (ended.status, ended.reason_conference_ended) == ("completed", "last-participant-left")
-    assert ended.call_sid_ending_conference == sids[0]
-    assert await scene.do(scene.client.conferences(room.sid).participants.list) == []
-    assert room.sid in {
-        each.sid for each in await scene.do(scene.client.conferences.list, status="completed")
-    }
-
-
-async def test_three_in_a_conference_and_one_muted_over_rest_is_no_longer_heard(scene: Scene) -> None:
-    where = scene.program.on("/room")
-    events = "start end join leave mute"
-    noun = (
-        f'<Conference beep="false" statusCallback="{where}" statusCallbackEvent="{events}">team</Conference>'
-    )
-    document = twiml(f'<Dial action="/left">{noun}</Dial>')
-    scene.program.on("/left", twiml("<Hangup/>"))
-    legs: list[EndpointCall] = []
-    sids: list[str] = []
-    for index in range(3):
-        phone = scene.phone(f"seat{index}")
-        call = await scene.do(
-            scene.client.calls.create,
-            to=phone.address,
-            from_=MAIN_NUMBER,
-            url=scene.program.on("/join", document),
-        )
-        sids.append(call.sid)
-        legs.append(await phone.pick_up())
-        joined = await scene.program.hit("/room")
-        if joined["StatusCallbackEvent"] == "conference-start":
-            joined = await scene.program.hit("/room")
-        assert (joined["StatusCallbackEvent"], joined["CallSid"]) == ("participant-join", call.sid)
-        if index == 1:
-            started = await scene.program.hit("/room")
-            assert started["StatusCallbackEvent"] == "conference-start"
-    for leg, frequency in zip(legs, (500, 800, 1100), strict=True):
-        await leg.play(tones.sine(frequency, 1.0), loops=0)
-    assert await parts(legs[0], 800, 1100)
-    assert await parts(legs[1], 500, 1100)
-    assert await parts(legs[2], 500, 800)
-    room = (await scene.do(scene.client.conferences.list, friendly_name="team", status="in-progress"))[0]
-    people = await scene.do(scene.client.conferences(room.sid).participants.list)
-    assert {person.call_sid for person in people} == set(sids)
-    muted = await scene.do(scene.client.conferences(room.sid).participants(sids[0]).update, muted=True)
-    assert muted.muted is True
-    assert (await scene.program.hit("/room"))["StatusCallbackEvent"] == "participant-mute"
-    assert await hears(legs[1], 1100), "the others are still heard"
-    assert not tones.tone_present(await legs[1].hear(0.5), 500) > 0.05
-    assert await parts(legs[0], 800, 1100), "who is muted still hears"
-    await scene.do(scene.client.conferences(room.sid).participants(sids[0]).update, muted=False)
-    assert (await scene.program.hit("/room"))["StatusCallbackEvent"] == "participant-unmute"
-    assert await parts(legs[1], 500, 1100)
-    await scene.do(scene.client.conferences(room.sid).participants(sids[2]).delete)
-    left = await scene.program.hit("/left")
-    assert (left["CallSid"], left["DialCallStatus"]) == (sids[2], "answered")
-    assert left.get("DialCallSid") is None and left.get("DialCallDuration") is None
-    await over(legs[2])
-    await scene.do(scene.client.conferences(room.sid).update, status="completed")
-    for leg in legs[:2]:
-        await over(leg)
-
-
-async def parts(call: EndpointCall, *frequencies: int) -> bool:
-    """Whether these tones come together, each with a fair share of the power."""
-    for _ in range(24):
-        heard = await call.hear(0.25)
-        if all(tones.tone_present(heard, frequency) > 0.25 for frequency in frequencies):
-            return True
-    return False
 
 
 # -- streams ------------------------------------------------------------------------------------------------------

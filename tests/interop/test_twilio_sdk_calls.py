@@ -237,7 +237,7 @@ def test_rows_deleted_while_streaming_hide_no_others(client: Client) -> None:
 
 
 def test_a_conference_leg_is_muted_held_and_removed(client: Client, exchange: Exchange) -> None:
-    room = exchange.calls.open_room(exchange.account_sid, "Standup", "anna", "ben", "carl")
+    room = exchange.calls.conferences.open_room(exchange.account_sid, "Standup", "anna", "ben", "carl")
     assert room["sid"] in {conference.sid for conference in client.conferences.list(status="in-progress")}
     assert client.conferences(room["sid"]).fetch().friendly_name == "Standup"
     participants = client.conferences(room["sid"]).participants
@@ -256,6 +256,89 @@ def test_a_conference_leg_is_muted_held_and_removed(client: Client, exchange: Ex
     with refused(404, 20404):
         client.conferences(new_sid("CF")).fetch()
     assert str(client.conferences(room["sid"]).update(status="completed").status) == "completed"
+    ended = client.conferences(room["sid"]).fetch()
+    assert str(ended.reason_conference_ended) == "conference-ended-via-api"
+    assert client.conferences(room["sid"]).participants.list() == []
+    with refused(404, 20404):
+        participants("anna").update(muted=True)
+
+
+def test_conferences_are_listed_from_the_store_by_pages_and_filters(
+    client: Client, exchange: Exchange
+) -> None:
+    rooms = [exchange.calls.conferences.open_room(exchange.account_sid, "Paged")["sid"] for _ in range(5)]
+    for sid in rooms[:3]:
+        client.conferences(sid).update(status="completed")
+    found = client.conferences.list(friendly_name="Paged", page_size=2)
+    assert {room.sid for room in found} == set(rooms)
+    over = client.conferences.list(friendly_name="Paged", status="completed")
+    assert {room.sid for room in over} == set(rooms[:3])
+    today = datetime.now(UTC).date()
+    assert len(client.conferences.list(friendly_name="Paged", date_created=today)) == 5
+    assert client.conferences.list(friendly_name="Paged", date_created_before=today) == []
+    assert len(client.conferences.list(friendly_name="Paged", date_updated_after=today)) == 5
+
+
+def test_a_participant_is_called_in_with_every_parameter(
+    client: Client, exchange: Exchange, caller_id: str
+) -> None:
+    room = exchange.calls.conferences.open_room(exchange.account_sid, "Calling", "agent")
+    (agent,) = client.conferences(room["sid"]).participants.list()
+    person = client.conferences(room["sid"]).participants.create(
+        to="+14155550199",
+        from_=caller_id,
+        label="customer",
+        muted=True,
+        beep="onExit",
+        start_conference_on_enter=False,
+        end_conference_on_exit=True,
+        early_media=False,
+        max_participants=10,
+        wait_url="",
+        wait_method="GET",
+        call_sid_to_coach=agent.call_sid,
+        region="ie1",
+        timeout=20,
+        time_limit=600,
+        jitter_buffer_size="small",
+        status_callback="https://example.com/status",
+        status_callback_event=["initiated", "answered"],
+        conference_status_callback="https://example.com/conference",
+        conference_status_callback_event=["start end", "modify"],
+        conference_record="do-not-record",
+    )
+    assert (person.status, person.label, person.queue_time) == ("queued", "customer", "0")
+    assert person.conference_sid == room["sid"]
+    given = exchange.calls.conferences.added[-1]
+    assert (given.beep, given.wait_url, given.call_sid_to_coach) == ("onExit", "", agent.call_sid)
+    assert given.conference_status_callback_events == ("start", "end", "modify")
+    assert (given.call.timeout, given.call.status_callback_events) == (20, ("initiated", "answered"))
+    by_name = client.conferences("New room").participants.create(to="+14155550199", from_=caller_id)
+    assert client.conferences(by_name.conference_sid).fetch().friendly_name == "New room"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"record": True}, 20001),
+        ({"conference_record": "true"}, 20001),
+        ({"machine_detection": "Enable"}, 20001),
+        ({"coaching": True}, 20001),
+        ({"beep": "loud"}, 20001),
+        ({"max_participants": 251}, 20001),
+        ({"label": "x" * 129}, 16024),
+        ({"conference_status_callback_event": ["finish"]}, 20001),
+        ({"from_": "+15005550006"}, 21210),
+    ],
+)
+def test_a_participant_is_refused_in_words(
+    client: Client, exchange: Exchange, caller_id: str, given: dict[str, Any], code: int
+) -> None:
+    room = exchange.calls.conferences.open_room(exchange.account_sid, "Refusing")
+    with refused(400, code):
+        client.conferences(room["sid"]).participants.create(
+            **{"to": "+14155550199", "from_": caller_id, **given}
+        )
 
 
 def test_notifications_and_events_of_a_call_are_listed(

@@ -167,9 +167,14 @@ class JoinConference(Datum, frozen=True):
 
 
 class LeaveConference(Datum, frozen=True):
-    """Take this call out of its conference; ``conference_sid`` is "" if it has not heard of its SID yet."""
+    """Take this call out of its conference; ``conference_sid`` is "" if it has not heard of its SID yet.
+
+    ``reason`` is Twilio's ReasonParticipantLeft, ``call_status`` what becomes of the call.
+    """
 
     conference_sid: str
+    reason: str
+    call_status: str
 
 
 class StartStream(Datum, frozen=True):

@@ -66,6 +66,8 @@ class CallSetup(msgspec.Struct, frozen=True, omit_defaults=True):
     """The caller's number as a carrier gave it, for other carriers (RFC 3325); "" if none did."""
     replaces: str = ""
     """The call whose place this one takes (RFC 3891)."""
+    conference: str = ""
+    """The SID of the conference that this call is placed for (REST: POST Participants)."""
     partner: str = ""
     """The call that it is connected with then."""
 

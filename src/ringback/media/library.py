@@ -5,7 +5,7 @@ Sources are tuples, so they can be keys:
     ("say", text or tree, voice, language)    `<Say>`
     ("url", url)                              `<Play>`, by GET
     ("file", path)                            a file of this machine; never from a peer
-    ("tone", name)                            "beep", "information", "milliwatt", "ringback", "busy:fr"...
+    ("tone", name)                            "beep", "information", "milliwatt", "hold", "ringback", "busy:fr"...
     ("digits", "12w3")                        `<Play digits>` as audible tones
     ("silence", seconds)                      `<Pause>`
 
@@ -118,6 +118,8 @@ class Library:
         and text. Anything else in `source` is the caller's mistake (ValueError).
         """
         match source:
+            case ("tone", "hold"):
+                return await self._kept(source, _hold_music)
             case ("tone", str(name)):
                 return Clip.of(_tone(name))
             case ("digits", str(digits)):
@@ -270,6 +272,15 @@ def _audio_type(answer: Fetched) -> str:
     if media_type and not media_type.startswith(_AUDIO):
         raise ClipRejected(12300, f"content type {media_type:.60} is no audio")
     return media_type
+
+
+async def _hold_music() -> Clip:
+    """Made in parts, with turns for everything else in between."""
+    parts = []
+    for part in tones.hold_music():
+        parts.append(part)
+        await asyncio.sleep(0)
+    return Clip.of(b"".join(parts))
 
 
 def _tone(name: str) -> bytes:

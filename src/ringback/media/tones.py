@@ -14,7 +14,7 @@ Names of countries: the values of `<Dial ringTone>`.
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -152,6 +152,44 @@ def beep(seconds: float = 0.5) -> bytes:
 def information() -> bytes:
     """Special information tone, once, then its pause: 950, 1400, 1800 Hz, 330 ms each, 1 s: E.180 clause 7."""
     return b"".join(sine(frequency, 0.33) for frequency in (950, 1400, 1800)) + silence(1.0)
+
+
+_HOLD_MUSIC: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
+    ((220.0, 277.18, 329.63), (659.26, 554.37, 440.0, 554.37)),  # A: its chord, and four notes above it
+    ((185.0, 220.0, 277.18), (554.37, 440.0, 369.99, 440.0)),  # F sharp minor
+    ((146.83, 220.0, 293.66), (587.33, 440.0, 369.99, 440.0)),  # D
+    ((164.81, 246.94, 329.63), (493.88, 415.3, 329.63, 415.3)),  # E
+)
+_BEAT = RATE // 2
+"""Samples of a note of the hold music."""
+_PART = 1000
+"""Samples that are made at a time."""
+_HOLD_PEAK = 4500.0
+"""Of one note on the 16-bit scale: some -22 dBm0 for all of it together, below speech."""
+
+
+def hold_music() -> Iterator[bytes]:
+    """The music of the house, in parts that take two or three milliseconds to make: 8 s, to be looped.
+
+    A quiet walk through four chords, each swelling and fading below four notes that are struck and die away.
+    """
+    for chord, notes in _HOLD_MUSIC:
+        for start in range(0, len(notes) * _BEAT, _PART):
+            yield _part(chord, notes[start // _BEAT], start, len(notes) * _BEAT)
+
+
+def _part(chord: tuple[float, ...], note: float, start: int, length: int) -> bytes:
+    """Some of a note and of its chord, which began ``start`` samples before and has ``length`` in all."""
+    low, middle, high = (2 * math.pi * frequency / RATE for frequency in chord)
+    turn, swell = 2 * math.pi * note / RATE, math.pi / length
+    samples = []
+    for at in range(start, start + _PART):
+        n = at % _BEAT
+        tied = math.sin(low * at) + math.sin(middle * at) + math.sin(high * at)
+        struck = min(1.0, n / 80) * math.exp(-4.0 * n / _BEAT) * min(1.0, (_BEAT - n) / 160)
+        sample = 0.5 * tied * math.sin(swell * at) + struck * math.sin(turn * n)
+        samples.append(round(_HOLD_PEAK * sample))
+    return g711.encode_ulaw(samples)
 
 
 @lru_cache(maxsize=16)

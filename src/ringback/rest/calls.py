@@ -109,9 +109,7 @@ class CallUpdate:
 def read_call(form: Form) -> CallCreate:
     """Reads a Calls create request. Raises RestError with the code that Twilio gives for the first fault."""
     values = read_new(CREATE, form)
-    to = parse_to(cast("str", values["to"]))
-    from_ = parse_from(cast("str", values["from_"]), to)
-    caller_id = cast("str | None", values["caller_id"]) or None
+    to, from_, caller_id = _parties(values)
     instructions = _instructions(values)
     if instructions.get(
         "application_sid"
@@ -128,7 +126,7 @@ def read_call(form: Form) -> CallCreate:
     return CallCreate(
         to=to,
         from_=from_,
-        caller_id=None if caller_id is None else parse_from(caller_id, to),
+        caller_id=caller_id,
         send_digits=send_digits,
         timeout=cast("int", values["timeout"]),
         time_limit=cast("int | None", values["time_limit"]),
@@ -145,6 +143,38 @@ def read_call(form: Form) -> CallCreate:
         **cast("dict[str, Any]", instructions),
         **cast("dict[str, Any]", webhooks),
     )
+
+
+def read_call_to(values: dict[str, object]) -> CallCreate:
+    """The call to a participant of a conference, whose form was read into ``values``. Raises RestError."""
+    to, from_, caller_id = _parties(values)
+    username, password = _sip_auth(values)
+    events = [
+        word for text in cast("tuple[str, ...]", values["status_callback_events"]) for word in text.split()
+    ]
+    wanted, unknown = _progress(tuple(events))
+    return CallCreate(
+        to=to,
+        from_=from_,
+        caller_id=caller_id,
+        status_callback=cast("str | None", values["status_callback"]),
+        status_callback_method=cast("str", values["status_callback_method"]),
+        status_callback_events=wanted,
+        unknown_events=unknown,
+        timeout=cast("int", values["timeout"]),
+        time_limit=cast("int | None", values["time_limit"]),
+        sip_auth_username=username,
+        sip_auth_password=password,
+        byoc=cast("str | None", values["byoc"]) if to.kind is EndpointKind.NUMBER else None,
+    )
+
+
+def _parties(values: dict[str, object]) -> tuple[Endpoint, str, str | None]:
+    """Who is called, who calls, and who is shown as the caller instead."""
+    to = parse_to(cast("str", values["to"]))
+    from_ = parse_from(cast("str", values["from_"]), to)
+    caller_id = cast("str | None", values["caller_id"]) or None
+    return to, from_, None if caller_id is None else parse_from(caller_id, to)
 
 
 def read_call_update(form: Form) -> CallUpdate:

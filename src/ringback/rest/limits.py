@@ -32,6 +32,7 @@ MIN_PASSWORD: Final = 12  # SIP Credentials
 MAX_PASSWORD: Final = 256  # ours: a digest input, hashed at once
 MAX_DOMAIN_NAME: Final = 253  # RFC 1035 section 2.3.4, as text
 MAX_LABEL: Final = 63  # RFC 1035 section 2.3.4
+MAX_PARTICIPANTS: Final = 250  # of a conference
 MAX_CALL_DELAY: Final = 60  # seconds, OutgoingCallerIds
 
 # Twilio's documented limits of what an account owns

@@ -25,6 +25,9 @@ from ringback.twiml.errors import DocumentError
 QUEUED = 200
 """Status callbacks of one call that may wait for a slow program; later ones are dropped, with a line."""
 
+SHOWN_URLS = ("ErrorUrl", "AnnounceUrl")
+"""Parameters that tell a program its own URLs."""
+
 Remark = Callable[[LiveCall, Note], None]
 
 
@@ -47,7 +50,7 @@ class CallWebhooks:
         return str.__str__(account["auth_token"]) if account else ""
 
     def _request(self, account_sid: str, call: str, url: str, method: str, params: Any) -> WebhookRequest:
-        told = [(name, public(value) if name == "ErrorUrl" else value) for name, value in params]
+        told = [(name, public(value) if name in SHOWN_URLS else value) for name, value in params]
         return WebhookRequest(
             url=self._vault.unmask(url),
             method=method,

@@ -114,7 +114,7 @@ class Calls:
         self.ways = Ways(self, placing, store, carry_out, self._now)
         self.transfers = CallTransfers(self, carry_out, self._now)
         self.sound = Sound(pump, library, self.tasks, self.deliver, self.remark, vault.unmask)
-        self.conferences = Conferences(pump, self, webhooks.notify_for)
+        self.conferences = Conferences(pump, self, store, webhooks.notify_for)
         self.streams = MediaStreams(self, webhooks.notify_for, webhooks.auth_token, vault)
         self._steps = self._table()
 
@@ -146,7 +146,7 @@ class Calls:
             fx.Bridge: self._bridge,
             fx.Unbridge: lambda call, effect: self.sound.unbridge(call),
             fx.JoinConference: lambda call, e: self.conferences.join(call, e.name, e.options),
-            fx.LeaveConference: lambda call, effect: self.conferences.leave(call),
+            fx.LeaveConference: lambda call, effect: self.conferences.leave(call, effect),
             fx.StartStream: lambda call, e: self.streams.start(call, e.stream_sid, e.options),
             fx.StopStream: lambda call, effect: self.streams.stop(call, effect.name),
             fx.Fact: lambda call, effect: self.records.changed(call, effect.changes, time.time()),
@@ -196,9 +196,20 @@ class Calls:
         self._start(call)
         return call
 
-    def start(self, setup: CallSetup, *, unroutable: tuple[int, str] = (0, "")) -> LiveCall:
-        """A call that a program or a Dial starts; ``unroutable`` is why it will fail. Raises Overload, PortsExhausted."""
+    def start(
+        self,
+        setup: CallSetup,
+        *,
+        unroutable: tuple[int, str] = (0, ""),
+        opened: Callable[[LiveCall], None] | None = None,
+    ) -> LiveCall:
+        """A call that a program or a Dial starts. Raises Overload, PortsExhausted.
+
+        ``unroutable`` is why it will fail; ``opened`` is told of it before it does anything.
+        """
         call = self._open(setup)
+        if opened is not None:
+            opened(call)
         code, why = unroutable
         if code:
             self.report(call, error("call", why, code))
@@ -356,6 +367,8 @@ class Calls:
         recipient = self._live.get(tell.recipient)
         if recipient is not None:
             self.deliver(recipient, events.Told(call.sid, tell.subject, tell.data))
+        elif tell.recipient.startswith("CF"):
+            self.conferences.told(call, tell)
         elif (answer := undelivered(tell)) is not None:
             self.deliver(call, answer)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from ringback.call.conference import Conference, Member
 from ringback.call.effects import Arm
 from ringback.call.errors import Overload
 from ringback.call.events import Complete, Redirect
@@ -21,12 +20,11 @@ from ringback.media.errors import PortsExhausted
 from ringback.rest.calls import CallCreate, CallUpdate
 from ringback.rest.endpoints import EndpointKind
 from ringback.rest.errors import INVALID_CALL_STATE, INVALID_PARAMETER, UNAVAILABLE, RestError
-from ringback.rest.participants import ConferenceUpdate, ParticipantUpdate
 from ringback.shell.api import CallerIdRequest
 from ringback.shell.caller_id_verification import CallerIdVerification
+from ringback.shell.conference_control import LiveConferenceControl
 from ringback.shell.exchange import Exchange
 from ringback.shell.live import LiveCall
-from ringback.shell.records import moment
 from ringback.shell.steady import steady_time
 from ringback.store import new_sid
 from ringback.twiml.document import parse
@@ -50,18 +48,39 @@ class LiveControl:
         self._calls = exchange.calls
         self._store = exchange.store
         self.verification = verification
+        self.conferences = LiveConferenceControl(exchange, self)
 
     # -- calls ------------------------------------------------------------------------------------------------
 
     async def create(self, account_sid: str, params: CallCreate) -> Row:
         """Place a call; its row, queued."""
+        sid = new_sid("CA")
+        return self.place(account_sid, sid, params, *self._page(params))
+
+    def check_open(self) -> None:
+        """Raises RestError 503 where no calls are placed any more."""
         if self._exchange.front_desk.draining:
             raise RestError(503, UNAVAILABLE, "The server is stopping; it takes no new calls")
-        page, callback = self._masked(*self._page(params))
+
+    def place(
+        self,
+        account_sid: str,
+        sid: str,
+        params: CallCreate,
+        page: Page,
+        callback: StatusCallback,
+        *,
+        display_name: str = "",
+        conference: str = "",
+        opened: Callable[[LiveCall], None] | None = None,
+    ) -> Row:
+        """Place a call that runs ``page`` at its answer; its row, queued. ``opened`` is told before anything rings."""
+        self.check_open()
+        page, callback = self._masked(page, callback)
         planned = self._plan(account_sid, params)
         setup = CallSetup(
             kind="api",
-            sid=new_sid("CA"),
+            sid=sid,
             account_sid=account_sid,
             seed=secrets.token_hex(16),
             started_at=time.time(),
@@ -75,13 +94,14 @@ class LiveControl:
             targets=tuple(planned["targets"]),
             from_user=planned.get("from_user", ""),
             from_domain=planned.get("from_domain", ""),
-            display_name=planned.get("display_name", ""),
+            display_name=display_name or planned.get("display_name", ""),
             timeout=params.timeout,
             time_limit=params.time_limit or DEFAULT_TIME_LIMIT,
             send_digits=params.send_digits or "",
+            conference=conference,
         )
         try:
-            self._calls.start(setup, unroutable=(planned["error_code"], planned["error_text"]))
+            self._calls.start(setup, unroutable=(planned["error_code"], planned["error_text"]), opened=opened)
         except (Overload, PortsExhausted) as problem:
             raise RestError(503, UNAVAILABLE, f"No room for another call: {problem}") from problem
         return self._calls.records.new_row(setup)
@@ -165,6 +185,7 @@ class LiveControl:
         elif changes.redirects and call_sid in self.verification:
             raise RestError(400, INVALID_CALL_STATE, "A verification call cannot be redirected")
         elif changes.redirects:
+            self._calls.conferences.expect_no_more(call)
             document = self._document(changes.twiml) if changes.twiml is not None else None
             self._calls.deliver(
                 call, Redirect(self._exchange.vault.mask(changes.url or ""), changes.method, document)
@@ -181,61 +202,6 @@ class LiveControl:
         """A call's row as it is now."""
         return self._calls.row(call_sid)
 
-    # -- conferences --------------------------------------------------------------------------------------------
-
-    async def conferences(self, account_sid: str) -> Sequence[Row]:
-        """Those that are up, and the last ones that ended."""
-        return [_conference_row(room) for room in self._calls.conferences.of_account(account_sid)]
-
-    async def update_conference(
-        self, account_sid: str, conference_sid: str, changes: ConferenceUpdate
-    ) -> Row | None:
-        """End one."""
-        room = self._calls.conferences.get(account_sid, conference_sid)
-        if room is None:
-            return None
-        if changes.announce_url:
-            raise RestError(400, INVALID_PARAMETER, "AnnounceUrl is not supported yet")
-        if changes.status == "completed":
-            self._calls.conferences.end(conference_sid)
-        return _conference_row(room)
-
-    async def participants(self, account_sid: str, conference_sid: str) -> Sequence[Row] | None:
-        """Who is in one."""
-        room = self._calls.conferences.get(account_sid, conference_sid)
-        return None if room is None else [_participant_row(room, member) for member in room.members.values()]
-
-    async def update_participant(
-        self, account_sid: str, conference_sid: str, call_sid: str, changes: ParticipantUpdate
-    ) -> Row | None:
-        """Mute or unmute somebody, put him on hold or take him back."""
-        room = self._calls.conferences.get(account_sid, conference_sid)
-        if room is None or call_sid not in room.members:
-            return None
-        if any(
-            value is not None
-            for value in (
-                changes.announce_url,
-                changes.coaching,
-                changes.wait_url,
-            )
-        ):
-            raise RestError(400, INVALID_PARAMETER, "Only Muted and Hold can be changed yet")
-        if changes.muted is not None:
-            self._calls.conferences.mute(conference_sid, call_sid, changes.muted)
-        if changes.hold is not None:
-            url, method = self._exchange.vault.mask(changes.hold_url or ""), changes.hold_method or "GET"
-            self._calls.conferences.hold(conference_sid, call_sid, changes.hold, url, method)
-        return _participant_row(room, room.members[call_sid])
-
-    async def remove_participant(self, account_sid: str, conference_sid: str, call_sid: str) -> bool:
-        """Take somebody out."""
-        room = self._calls.conferences.get(account_sid, conference_sid)
-        if room is None or call_sid not in room.members:
-            return False
-        self._calls.conferences.kick(conference_sid, call_sid)
-        return True
-
     # -- caller IDs -------------------------------------------------------------------------------------------------
 
     async def verify_caller_id(self, account_sid: str, request: CallerIdRequest) -> str:
@@ -243,37 +209,3 @@ class LiveControl:
         row = await self.create(account_sid, self.verification.call(account_sid, request))
         self.verification.begun(str(row["sid"]), account_sid, request)
         return str(row["sid"])
-
-
-def _conference_row(room: Conference) -> dict[str, Any]:
-    return {
-        "sid": room.sid,
-        "account_sid": room.account_sid,
-        "friendly_name": room.name,
-        "status": room.status,
-        "region": "us1",
-        "api_version": "2010-04-01",
-        "date_created": moment(room.created_at),
-        "date_updated": moment(room.updated_at),
-        "reason_conference_ended": room.reason or None,
-        "call_sid_ending_conference": room.ended_by or None,
-    }
-
-
-def _participant_row(room: Conference, member: Member) -> dict[str, Any]:
-    return {
-        "account_sid": room.account_sid,
-        "call_sid": member.call_sid,
-        "conference_sid": room.sid,
-        "label": member.label or None,
-        "call_sid_to_coach": None,
-        "coaching": False,
-        "date_created": moment(member.joined_at),
-        "date_updated": moment(room.updated_at),
-        "start_conference_on_enter": member.start_on_enter,
-        "end_conference_on_exit": member.end_on_exit,
-        "muted": member.muted,
-        "hold": member.held,
-        "status": "connected",
-        "queue_time": None,
-    }

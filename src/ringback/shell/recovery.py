@@ -2,7 +2,8 @@
 
 Each call that was up is hung up in every dialog that was written down, so that no phone sits in a dead
 call, and its record is closed: completed if it had been answered, else failed, with the reason as a Notification. Its
-timeline is what the server had written down of it, up to 100 ms before its end.
+timeline is what the server had written down of it, up to 100 ms before its end. Conferences that were up end with their last
+participant's call.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from ringback.store.packing import packed
 log = structlog.get_logger("ringback.recovery")
 
 UNFINISHED = ["queued", "ringing", "in-progress"]
+RUNNING = ["init", "in-progress"]
 AT_ONCE = 500
-"""Calls of one page; more pages follow."""
+"""Calls or conferences of one page; more pages follow."""
 REASON = "the server stopped while the call was up; it was ended at the next start"
 
 
@@ -48,9 +50,26 @@ async def close_left_behind(store: Store, stack: SipStack, left_log: JournalLog 
     else:
         if left_log is not None:
             left_log.forget()
+        await _end_conferences(store)
     if closed:
         log.warning("closed calls that the last run left", count=closed)
     return closed
+
+
+async def _end_conferences(store: Store) -> None:
+    """Every call of the last run is over, and with them what they were in."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    while rows := (await store.page("conferences", where={"status": RUNNING}, limit=AT_ONCE)).rows:
+        for row in rows:
+            changes = {
+                "status": "completed",
+                "reason_conference_ended": "last-participant-left",
+                "date_updated": now,
+            }
+            store.facts.put("conferences", {"sid": row["sid"], **changes})
+        if not await store.facts.flush():
+            log.error("conferences of the last run cannot be closed now: the database does not take rows")
+            return
 
 
 def _hang_up(stack: SipStack, call_sid: str, dialog: dict[str, Any]) -> None:

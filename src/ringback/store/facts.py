@@ -50,7 +50,7 @@ _BLOBS = {
 }
 """The columns whose values are large enough to be counted."""
 
-_RECORDS = frozenset({"calls", "registrations"})
+_RECORDS = frozenset({"calls", "conferences", "registrations"})
 """Tables that may use the whole queue."""
 
 

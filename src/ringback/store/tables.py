@@ -236,6 +236,15 @@ calls = _resource(
     listed=False,
 )
 
+conferences = _resource(
+    "conferences",
+    "CF",
+    texts("friendly_name", "region", "status", "reason_conference_ended", "call_sid_ending_conference"),
+    text("api_version", API_VERSION),
+    Index("ix_conferences_account_sid", "account_sid", "date_created"),
+    listed=False,
+)
+
 call_events = _resource(
     "call_events",
     "EV",  # not shown
@@ -283,7 +292,7 @@ installation = Table(
     moment("date_created", required=True),
 )
 
-FACTS = frozenset({"calls", "call_events", "notifications", "journals", "registrations"})
+FACTS = frozenset({"calls", "conferences", "call_events", "notifications", "journals", "registrations"})
 """Tables that the facts writer owns; they are not part of the configuration."""
 
 CONFIGURATION = tuple(

@@ -26,7 +26,7 @@ from ringback.twiml.parameters import standard
 from ringback.twiml.run import End, Goto, Outcome, Run, Start, ensure_answered, ensure_ended_well
 from ringback.twiml.schema import LATER
 from ringback.twiml.verbs import VERBS
-from ringback.twiml.verbs.hold import HOLD
+from ringback.twiml.verbs.beside import BESIDE
 from ringback.twiml.verbs.sound import play_to_end
 
 DOCUMENT_ENDED = "the document ended"
@@ -38,8 +38,8 @@ APOLOGY = "An application error has occurred. Goodbye."
 WHISPER_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Hangup", "Redirect", "Start", "Stop"})
 """What a callee may be given before the bridge; a Dial there is error 13201."""
 
-HOLD_VERBS = frozenset({"Say", "Play", "Pause", "Redirect"})
-"""What somebody on hold may be given (Participant resource, HoldUrl)."""
+BESIDE_VERBS = frozenset({"Say", "Play", "Pause", "Redirect"})
+"""What a participant may be given beside its conference (waitUrl, HoldUrl, AnnounceUrl)."""
 
 
 def run_pages(
@@ -100,7 +100,7 @@ def _run_page(
         call.place = None
         yield error("twiml", problem.text, problem.code)
         if not page.fallback_url:
-            if segment != HOLD:
+            if segment not in BESIDE:
                 yield from ensure_answered(call)
                 yield from play_to_end(call, ["say", [APOLOGY], "man", "en-US"], 1)
             return End(f"application error {problem.code}")
@@ -141,8 +141,10 @@ def _verb_of(run: Run, element: Element) -> Callable[[Run, Element], Script[Outc
     if verb is None:
         if element.name in LATER:
             raise NotYet(f"<{element.name}>")
-    elif run.segment == HOLD and element.name not in HOLD_VERBS:
-        raise TwimlError(13238, f"<{element.name}> cannot be used in a document for a participant on hold")
+    elif run.segment in BESIDE and element.name not in BESIDE_VERBS:
+        raise TwimlError(
+            13238, f"<{element.name}> cannot be used in what a participant of a conference hears"
+        )
     elif run.segment == "whisper" and element.name not in WHISPER_VERBS:
         raise TwimlError(
             13201, f"<{element.name}> cannot be used in a document that a callee hears before the bridge"

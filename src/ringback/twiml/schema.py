@@ -110,6 +110,8 @@ NO_RECORD = one_of(
     ),
 )
 
+REGIONS = ("us1", "us2", "ie1", "de1", "sg1", "br1", "au1", "jp1")
+
 _IGNORED = Attribute("", text)
 _LATER = Attribute("", not_yet)
 
@@ -192,15 +194,15 @@ ATTRIBUTES: dict[str, dict[str, Attribute]] = {
         "startConferenceOnEnter": Attribute(True, boolean, 13231),
         "endConferenceOnExit": Attribute(False, boolean, 13232),
         "maxParticipants": Attribute(250, number(2, 250), 13236),
-        "waitUrl": Attribute("", text, 13234),
-        "waitMethod": Attribute("", method, 13235),
+        "waitUrl": Attribute(None, text, 13234),
+        "waitMethod": Attribute("POST", method, 13235),
         "record": Attribute("do-not-record", NO_RECORD, 13237),
         "participantLabel": Attribute("", text),
         "statusCallback": Attribute("", text),
         "statusCallbackMethod": Attribute("POST", method),
         "statusCallbackEvent": Attribute((), CONFERENCE_EVENTS),
-        "coach": _LATER,
-        "region": _IGNORED,
+        "coach": Attribute("", text, 13240),
+        "region": Attribute("us1", one_of(*REGIONS)),
         "trim": _IGNORED,
         "recordingConfigurationId": _IGNORED,
         "recordingStatusCallback": _IGNORED,

@@ -1,16 +1,23 @@
-"""The conference machine and the media stream machine."""
+"""The conference machine."""
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
 from typing import Any
 
 import pytest
 
-from ringback.call.conference import Beep, Close, Conference, Hold, Mix, Unmix
+from ringback.call.conference import (
+    BY_API,
+    Beep,
+    Close,
+    Conference,
+    Dismiss,
+    Hold,
+    Listen,
+    Mix,
+    Unmix,
+)
 from ringback.call.effects import Notify, Tell
-from ringback.call.stream import CloseSocket, MediaStream, SendText
 
 NOW = 1_700_000_000.0
 
@@ -23,6 +30,9 @@ def options(**changes: Any) -> dict[str, Any]:
         "end_on_exit": False,
         "max_participants": 250,
         "label": "",
+        "coach": "",
+        "wait_url": None,
+        "wait_method": "POST",
         "status_callback": "",
         "status_callback_method": "POST",
         "status_callback_events": [],
@@ -38,16 +48,37 @@ def room(*members: dict[str, Any]) -> Conference:
     return conference
 
 
-def test_the_first_member_waits_deaf_and_muted() -> None:
+def hear(call_sid: str, what: str, url: str = "", method: str = "") -> Tell:
+    return Tell(call_sid, "hear", {"what": what, "url": url, "method": method})
+
+
+def told(effects: list[Any]) -> list[dict[str, str]]:
+    return [dict(effect.params) for effect in effects if isinstance(effect, Notify)]
+
+
+def listening(*events: str) -> dict[str, Any]:
+    return {"status_callback": "http://x.test", "status_callback_events": list(events)}
+
+
+def test_the_first_member_waits_deaf_and_muted_with_music() -> None:
     conference = room()
-    assert conference.on_join("CA1", options(), NOW) == [Tell("CA1", "joined", {}), Mix("CA1", True, True)]
+    assert conference.on_join("CA1", options(), NOW) == [
+        Tell("CA1", "joined", {}),
+        Mix("CA1", True, True),
+        hear("CA1", "wait"),
+    ]
     assert conference.status == "init"
 
 
 def test_the_second_member_starts_it_for_all() -> None:
     conference = room({"muted": True})
     given = conference.on_join("CA2", options(), NOW)
-    assert given == [Tell("CA2", "joined", {}), Mix("CA1", True, False), Mix("CA2", False, False)]
+    assert given == [
+        Tell("CA2", "joined", {}),
+        Mix("CA1", True, False),
+        hear("CA1", "room"),
+        Mix("CA2", False, False),
+    ]
     assert conference.status == "in-progress"
 
 
@@ -123,11 +154,18 @@ def test_who_was_kicked_ends_it_as_kicked() -> None:
 def test_everybody_leaves_before_the_end() -> None:
     wanted = {"status_callback": "http://x.test", "status_callback_events": ["leave", "end"]}
     conference = room(wanted, {"label": "boss", "end_on_exit": True}, {})
-    told = [dict(effect.params) for effect in conference.on_leave("CA2", NOW) if isinstance(effect, Notify)]
-    assert [p.get("CallSid") for p in told] == ["CA2", "CA1", "CA3", None]
-    assert [p["StatusCallbackEvent"] for p in told] == [*["participant-leave"] * 3, "conference-end"]
-    assert told[-1]["CallSidEndingConference"] == "CA2"
-    assert told[-1]["ParticipantLabelEndingConference"] == "boss"
+    params = told(conference.on_leave("CA2", NOW))
+    assert [p.get("CallSid") for p in params] == ["CA2", "CA1", "CA3", None]
+    assert [p["StatusCallbackEvent"] for p in params] == [*["participant-leave"] * 3, "conference-end"]
+    assert params[-1]["CallSidEndingConference"] == "CA2"
+    assert params[-1]["ParticipantLabelEndingConference"] == "boss"
+    assert params[-1]["Reason"] == "A participant with EndConferenceOnExit=true left"
+    left = [(p["ReasonParticipantLeft"], p["ParticipantCallStatus"]) for p in params[:-1]]
+    assert left == [
+        ("participant_hung_up", "completed"),
+        ("moderator_ended_conference", "in-progress"),
+        ("moderator_ended_conference", "in-progress"),
+    ]
 
 
 def test_full_and_labels() -> None:
@@ -145,9 +183,8 @@ def test_callbacks_are_the_first_members_and_of_wanted_events_only() -> None:
     wanted = {"status_callback": "http://x.test", "status_callback_events": ["leave", "end"], "label": "boss"}
     conference = room(wanted, {"status_callback": "http://y.test", "status_callback_events": ["join"]})
     given = [*conference.on_leave("CA1", NOW), *conference.on_leave("CA2", NOW)]
-    told = [effect for effect in given if isinstance(effect, Notify)]
-    assert {notify.url for notify in told} == {"http://x.test"}
-    params = [dict(notify.params) for notify in told]
+    assert {effect.url for effect in given if isinstance(effect, Notify)} == {"http://x.test"}
+    params = told(given)
     assert [p["StatusCallbackEvent"] for p in params] == [
         "participant-leave",
         "participant-leave",
@@ -160,149 +197,216 @@ def test_callbacks_are_the_first_members_and_of_wanted_events_only() -> None:
     assert "CallSid" not in params[2]
 
 
-# -- streams ----------------------------------------------------------------------------------------------------
+# -- what a member hears beside the room
 
 
-def stream(track: str = "inbound_track") -> MediaStream:
-    values = {
-        "name": "tap",
-        "url": "wss://x.test",
-        "track": track,
-        "parameters": {"a": "1"},
-        "status_callback": "http://x.test/s",
-        "status_callback_method": "GET",
-    }
-    return MediaStream("MZ1", "AC1", "CA1", values)
-
-
-def texts(effects: list[Any]) -> list[dict[str, Any]]:
-    return [json.loads(effect.text) for effect in effects if isinstance(effect, SendText)]
-
-
-def events(effects: list[Any]) -> list[str]:
-    return [dict(effect.params)["StreamEvent"] for effect in effects if isinstance(effect, Notify)]
-
-
-def test_stream_introduces_itself() -> None:
-    opened = stream().on_opened(NOW)
-    connected, start = texts(opened)
-    assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
-    assert start == {
-        "event": "start",
-        "sequenceNumber": "1",
-        "streamSid": "MZ1",
-        "start": {
-            "accountSid": "AC1",
-            "streamSid": "MZ1",
-            "callSid": "CA1",
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": {"a": "1"},
-        },
-    }
-    assert events(opened) == ["stream-started"]
-
-
-def test_stream_counts_chunks_by_track_in_strings() -> None:
-    both = stream("both_tracks")
-    both.on_opened(NOW)
-    frames = [
-        texts(both.on_frame(track, b"\xff" * 160, ms))[0]
-        for track, ms in (("inbound", 0), ("outbound", 0), ("inbound", 20))
+def test_what_to_wait_with_is_asked_for_and_silence_is_as_well() -> None:
+    conference = room()
+    given = conference.on_join("CA1", options(wait_url="http://w.test", start_on_enter=False), NOW)
+    assert given[-1] == hear("CA1", "wait", "http://w.test", "POST")
+    silent = conference.on_join("CA2", options(wait_url="", start_on_enter=False), NOW)
+    assert silent[-1] == hear("CA2", "room")
+    changes = {"wait_url": "http://v.test", "wait_method": "GET"}
+    assert conference.on_modify("CA2", changes, NOW) == [
+        Mix("CA2", True, True),
+        hear("CA2", "wait", "http://v.test", "GET"),
     ]
-    assert [frame["sequenceNumber"] for frame in frames] == ["2", "3", "4"]
-    assert [frame["media"]["chunk"] for frame in frames] == ["1", "1", "2"]
-    assert frames[2]["media"]["timestamp"] == "20"
-    assert b64decode(frames[0]["media"]["payload"]) == b"\xff" * 160
-
-
-def test_stream_of_a_far_end_without_sound_is_silence() -> None:
-    both = stream("both_tracks")
-    assert both.on_clock(1000) == []
-    both.on_opened(NOW)
-    assert both.on_clock(219) == []
-    sent = texts(both.on_clock(240))
-    assert [(each["media"]["track"], each["media"]["timestamp"]) for each in sent] == [
-        (track, ms) for track in ("inbound", "outbound") for ms in ("0", "20")
-    ]
-    assert b64decode(sent[0]["media"]["payload"]) == b"\xff" * 160
-    # Sound comes back, 30 ms after the end of a frame: what lies between is silence, too.
-    given = texts(both.on_frame("inbound", b"\x00" * 160, 110))
-    assert [(each["media"]["timestamp"], each["media"]["chunk"]) for each in given] == [
-        ("40", "3"),
-        ("60", "4"),
-        ("80", "5"),
-        ("110", "6"),
-    ]
-    assert both.on_clock(250) == []
-
-
-def test_stream_keeps_the_order_of_sound_that_comes_too_late() -> None:
-    one = stream()
-    one.on_opened(NOW)
-    one.on_clock(300)
-    times = [texts(one.on_frame("inbound", b"", ms))[-1]["media"]["timestamp"] for ms in (60, 80, 300)]
-    assert times == ["100", "120", "300"]
-
-
-def test_stream_leaves_out_what_lies_too_long_ago() -> None:
-    one = stream()
-    one.on_opened(NOW)
-    sent = texts(one.on_clock(10_200))
-    assert (len(sent), sent[-1]["media"]["timestamp"]) == (50, "9980")
-    one.on_stop(NOW)
-    assert one.on_clock(20_000) == []
-
-
-def test_stream_ignores_sound_before_and_after_and_of_other_tracks() -> None:
-    one = stream()
-    assert one.on_frame("inbound", b"", 0) == []
-    one.on_opened(NOW)
-    assert one.on_frame("outbound", b"", 0) == []
-    one.on_stop(NOW)
-    assert one.on_frame("inbound", b"", 0) == []
-
-
-def test_stream_stops_once() -> None:
-    one = stream()
-    one.on_opened(NOW)
-    stopped = one.on_stop(NOW)
-    assert texts(stopped)[0]["stop"] == {"accountSid": "AC1", "callSid": "CA1"}
-    assert CloseSocket() in stopped
-    assert events(stopped) == ["stream-stopped"]
-    assert one.on_stop(NOW) == one.on_closed("", NOW) == []
-
-
-def test_stream_that_could_not_connect_is_an_error() -> None:
-    one = stream()
-    closed = one.on_closed("OSError: refused", NOW)
-    assert events(closed) == ["stream-error"]
-    assert dict(closed[-1].params)["StreamError"] == "OSError: refused"
-    assert texts(closed) == []
-
-
-def test_stream_stopped_before_it_was_connected_says_nothing_on_the_socket() -> None:
-    stopped = stream().on_stop(NOW)
-    assert texts(stopped) == []
-    assert CloseSocket() in stopped
-
-
-def test_stream_closed_by_the_far_end() -> None:
-    one = stream()
-    one.on_opened(NOW)
-    assert events(one.on_closed("", NOW)) == ["stream-stopped"]
-    assert one.status == "stopped"
+    assert hear("CA2", "room") in conference.on_join("CA3", options(), NOW)
+    assert [effect for effect in conference.on_modify("CA1", changes, NOW) if isinstance(effect, Tell)] == []
 
 
 def test_a_member_on_hold_is_out_of_the_mixer_until_it_is_taken_back() -> None:
-    conference = room({"muted": True, "status_callback": "u", "status_callback_events": ["hold"]}, {})
-    held, notify, told = conference.on_hold("CA1", True, "http://h", "GET", NOW)
-    assert isinstance(notify, Notify)
-    assert dict(notify.params)["StatusCallbackEvent"] == "participant-hold"
-    assert dict(notify.params)["Hold"] == "true"
-    assert (held, told) == (Hold("CA1"), Tell("CA1", "held", {"url": "http://h", "method": "GET"}))
+    conference = room({"muted": True, **listening("hold")}, {})
+    held, notify, heard = conference.on_hold("CA1", True, "http://h", "GET", NOW)
+    (params,) = told([notify])
+    assert (params["StatusCallbackEvent"], params["Hold"]) == ("participant-hold", "true")
+    assert (held, heard) == (Hold("CA1"), hear("CA1", "hold", "http://h", "GET"))
     assert conference.on_hold("CA1", True, "", "GET", NOW) == []
     assert Hold("CA1") in conference.on_mute("CA1", False, NOW)
-    back, notify, told = conference.on_hold("CA1", False, "", "GET", NOW)
-    assert (back, told) == (Mix("CA1", False, False), Tell("CA1", "unheld", {}))
+    back, notify, heard = conference.on_hold("CA1", False, "", "GET", NOW)
+    assert told([notify])[0]["StatusCallbackEvent"] == "participant-unhold"
+    assert (back, heard) == (Mix("CA1", False, False), hear("CA1", "room"))
     assert conference.on_hold("CA9", True, "", "GET", NOW) == []
+
+
+def test_a_second_hold_with_another_url_replaces_what_is_heard_and_is_no_new_hold() -> None:
+    conference = room(listening("hold"), {})
+    conference.on_hold("CA1", True, "", "GET", NOW)
+    given = conference.on_hold("CA1", True, "http://other", "POST", NOW)
+    assert given == [Hold("CA1"), hear("CA1", "hold", "http://other", "POST")]
+
+
+def test_who_waited_before_its_hold_waits_on_after_it() -> None:
+    conference = room({})
+    conference.on_hold("CA1", True, "", "GET", NOW)
+    assert conference.on_hold("CA1", False, "", "GET", NOW) == [Mix("CA1", True, True), hear("CA1", "wait")]
+
+
+# -- coaching and other changes
+
+
+def test_a_coach_hears_all_and_is_heard_by_one() -> None:
+    conference = room({}, {})
+    assert Mix("CA3", False, False, "CA2") in conference.on_join("CA3", options(coach="CA2"), NOW)
+    assert conference.on_modify("CA3", {"coaches": "CA1"}, NOW) == [Mix("CA3", False, False, "CA1")]
+    assert conference.on_modify("CA3", {"coaches": "CA1"}, NOW) == []
+    assert conference.on_modify("CA3", {"coaches": ""}, NOW) == [Mix("CA3", False, False)]
+
+
+def test_nobody_coaches_who_is_not_there() -> None:
+    conference = room({}, {})
+    (refused,) = conference.on_join("CA3", options(coach="CA9"), NOW)
+    assert isinstance(refused, Tell)
+    assert (refused.subject, refused.data["code"]) == ("refused", 13240)
+
+
+def test_a_coach_stays_with_who_takes_the_place_of_the_coached() -> None:
+    conference = room({}, {}, {"coach": "CA1"})
+    given = conference.on_join("CA4", options(replaces="CA1"), NOW)
+    assert Mix("CA3", False, False, "CA4") in given
+
+
+def test_changes_are_told_once_and_only_where_something_has_changed() -> None:
+    conference = room({**listening("modify"), "beep": "true"}, {})
+    changes = {"end_on_exit": True, "beeps_on_exit": False, "coaches": "CA2"}
+    (params,) = told(conference.on_modify("CA1", changes, NOW))
+    assert params["StatusCallbackEvent"] == "participant-modify"
+    assert (params["EndConferenceOnExit"], params["Coaching"]) == ("true", "true")
+    assert conference.on_modify("CA1", changes, NOW) == []
+    assert Beep() not in conference.on_leave("CA1", NOW)
+    assert conference.reason == "participant-with-end-conference-on-exit-left"
+    assert conference.on_modify("CA9", {"end_on_exit": True}, NOW) == []
+
+
+def test_labels_that_are_none() -> None:
+    for label in ("a/b", "a%2Fb", "CA" + "0" * 32, "x" * 129):
+        (refused,) = room().on_join("CA1", options(label=label), NOW)
+        assert isinstance(refused, Tell)
+        assert refused.data["code"] == 16023
+
+
+# -- who speaks
+
+
+def test_speech_is_told_of_who_is_heard_where_it_is_wanted() -> None:
+    conference = room()
+    given = conference.on_join("CA1", options(**listening("speaker")), NOW)
+    assert Listen("CA1") in given
+    (start,) = told(conference.on_speech("CA1", True, NOW))
+    (stop,) = told(conference.on_speech("CA1", False, NOW))
+    assert start["StatusCallbackEvent"] == "participant-speech-start"
+    assert (stop["StatusCallbackEvent"], stop["CallSid"]) == ("participant-speech-stop", "CA1")
+    conference.on_mute("CA1", True, NOW)
+    assert conference.on_speech("CA1", True, NOW) == conference.on_speech("CA9", True, NOW) == []
+    assert Listen("CA1") not in room().on_join("CA1", options(**listening("start")), NOW)
+
+
+# -- announcements
+
+
+def announced(call_sid: str, number: int = 1, **more: Any) -> Tell:
+    return Tell(call_sid, "announce", {"number": number, "url": "http://a", "method": "POST", **more})
+
+
+def heard(conference: Conference, call_sid: str, failure: str = "", number: int = 1) -> list[Any]:
+    return conference.on_told(call_sid, "announced", {"number": number, "failure": failure}, NOW)
+
+
+def test_an_announcement_is_asked_for_once_and_heard_by_all_who_are_not_on_hold() -> None:
+    conference = room(listening("announcement"), {}, {})
+    conference.on_hold("CA3", True, "", "GET", NOW)
+    assert conference.on_announce("http://a", "POST", "", NOW) == [announced("CA1")]
+    answer = {"url": "http://a", "document": ["Response", {}, []]}
+    given = conference.on_told("CA1", "announcement", {"number": 1, "answer": answer}, NOW)
+    assert given == [announced("CA2", answer=answer)]
+    assert heard(conference, "CA1") == []
+    (params,) = told(heard(conference, "CA2"))
+    assert (params["StatusCallbackEvent"], params["AnnounceUrl"]) == ("announcement-end", "http://a")
+    assert "CallSid" not in params
+    assert heard(conference, "CA2") == []
+
+
+def test_an_announcement_to_one_member_is_told_with_it() -> None:
+    conference = room(listening("announcement"), {})
+    assert conference.on_announce("http://a", "POST", "CA2", NOW) == [announced("CA2")]
+    (params,) = told(heard(conference, "CA2"))
+    assert (params["StatusCallbackEvent"], params["CallSid"]) == ("announcement-end", "CA2")
+
+
+def test_an_announcement_that_cannot_be_had_fails_and_is_not_asked_for_again() -> None:
+    conference = room(listening("announcement"), {})
+    conference.on_announce("http://a", "POST", "", NOW)
+    (params,) = told(heard(conference, "CA1", "HTTP 404"))
+    assert params["StatusCallbackEvent"] == "announcement-fail"
+    assert params["ReasonAnnouncementFailed"] == "HTTP 404"
+
+
+def test_the_next_asks_for_an_announcement_when_the_first_has_left_and_nobody_when_all_have() -> None:
+    conference = room(listening("announcement"), {}, {})
+    conference.on_announce("http://a", "POST", "", NOW)
+    assert announced("CA2") in conference.on_leave("CA1", NOW)
+    assert announced("CA3") in conference.on_leave("CA2", NOW)
+    (params,) = told(conference.on_end(NOW))
+    assert params["StatusCallbackEvent"] == "announcement-end"
+
+
+def test_announcements_have_a_bound() -> None:
+    conference = room(listening("announcement"), {})
+    for _ in range(20):
+        conference.on_announce("http://a", "POST", "", NOW)
+    (params,) = told(conference.on_announce("http://a", "POST", "", NOW))
+    assert params["StatusCallbackEvent"] == "announcement-fail"
+
+
+# -- who is called to come in
+
+
+def test_who_is_called_in_is_a_participant_with_its_own_settings_until_it_joins() -> None:
+    conference = room({})
+    conference.on_invite("CA2", options(label="two", coach="CA1"), NOW)
+    assert [member.call_sid for member in conference.participants] == ["CA1", "CA2"]
+    assert conference.refusal(options(label="two")) is not None
+    assert conference.refusal(options(max_participants=2)) is not None
+    assert conference.on_mute("CA2", True, NOW) == []
+    assert Mix("CA2", True, False, "CA1") in conference.on_join("CA2", options(), NOW + 1)
+    assert (conference.members["CA2"].label, conference.expected) == ("two", {})
+
+
+def test_who_could_not_be_called_in_has_left_and_the_last_one_ends_it() -> None:
+    conference = Conference("CF1", "AC1", "room", NOW)
+    conference.on_invite("CA1", options(**listening("leave", "end")), NOW)
+    leave, end = told(conference.on_failed("CA1", "busy", NOW))
+    assert leave["ReasonParticipantLeft"] == "participant_add_failed"
+    assert leave["ParticipantCallStatus"] == "busy"
+    assert (end["StatusCallbackEvent"], conference.status) == ("conference-end", "completed")
+
+
+def test_a_conference_waits_for_who_is_still_called_in() -> None:
+    conference = room({})
+    conference.on_invite("CA2", options(), NOW)
+    conference.on_leave("CA1", NOW)
+    assert conference.status == "init"
+    assert conference.on_kick("CA2", NOW) == [Unmix("CA2"), Close("last-participant-kicked"), Dismiss("CA2")]
+
+
+def test_the_end_of_a_conference_calls_nobody_any_more() -> None:
+    conference = room({}, {})
+    conference.on_invite("CA3", options(), NOW)
+    assert Dismiss("CA3") in conference.on_end(NOW)
+    assert conference.participants == []
+
+
+def test_sound_before_the_answer_is_heard_by_the_others_if_they_are_to() -> None:
+    conference = room({}, {})
+    conference.on_invite("CA3", options(early_media=True), NOW)
+    conference.on_invite("CA4", options(early_media=False), NOW)
+    assert conference.on_told("CA3", "early-media", {}, NOW) == [Mix("CA3", False, True)]
+    assert conference.on_told("CA4", "early-media", {}, NOW) == []
+    assert conference.on_told("CA9", "early-media", {}, NOW) == []
+
+
+def test_who_was_redirected_has_left_by_the_api() -> None:
+    conference = room(listening("leave"), {})
+    (params,) = told(conference.on_leave("CA2", NOW, BY_API, "in-progress"))
+    assert params["ReasonParticipantLeft"] == "participant_updated_via_api"
+    assert params["ParticipantCallStatus"] == "in-progress"

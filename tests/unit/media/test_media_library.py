@@ -233,3 +233,15 @@ async def test_a_failure_is_not_kept() -> None:
     library = Library(fetch=Web(Fetched(503, {}, b""), Fetched(200, RAW, AUDIO)))
     assert await _code(library, ("url", "http://a/x")) == (ClipUnavailable, 11200)
     assert (await library.clip(("url", "http://a/x"))).mulaw == AUDIO
+
+
+async def test_the_music_on_hold_is_made_once_and_gives_turns_meanwhile() -> None:
+    library = Library()
+    making = asyncio.ensure_future(library.clip(("tone", "hold")))
+    turns = 0
+    while not making.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 60
+    assert len((await making).mulaw) == 8 * tones.RATE
+    assert await library.clip(("tone", "hold")) is await making

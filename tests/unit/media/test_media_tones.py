@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ringback.media import tones
+from ringback.media import g711, tones
 
 TWILIO_RING_TONES = (
     "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th uk us "
@@ -133,3 +133,16 @@ def test_a_tone_is_heard_in_pcm_as_well() -> None:
         tones.tone_present(pcm, 1000, encoding="pcm") > 0.8
     )  # a square wave: 8 / pi^2 at its first harmonic
     assert tones.level(pcm, encoding="pcm") == pytest.approx(-12.25, abs=0.05)
+
+
+def test_the_music_on_hold_is_quiet_never_silent_and_loops_without_a_jump() -> None:
+    parts = list(tones.hold_music())
+    music = b"".join(parts)
+    assert len(music) == 8 * tones.RATE
+    assert max(len(part) for part in parts) <= 1000
+    assert -28 < tones.level(music) < -18
+    assert all(tones.level(music[at : at + 2000]) > -40 for at in range(0, len(music), 2000))
+    peak = max(abs(g711.ULAW_TO_LINEAR[code]) for code in music)
+    assert peak < 16_000
+    ends = [abs(g711.ULAW_TO_LINEAR[music[at]]) for at in (0, -1)]
+    assert max(ends) < 400

@@ -11,10 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from ringback.call import effects as fx
-from ringback.call.effects import Tell
 from ringback.call.setup import CallSetup, Page, StatusCallback
 from ringback.shell.calls import KEPT_TIMER, Calls
-from ringback.shell.conferences import Conferences
 from ringback.shell.timelines import Timelines
 from ringback.shell.vault import Vault
 from ringback.sip.agent import UserAgent
@@ -219,49 +217,6 @@ def test_a_leg_that_has_no_room_is_told_in_the_timeline_of_who_dialed_it() -> No
     calls._spawn(replace(setup_of(), sid="CA" + "2" * 32, parent_sid=SID))
     assert "no room to dial sip:b@x.test: 1 legs are up" in parent.actor.journal.encode().decode()
     assert [row["error_code"] for table, row in facts.rows if table == "notifications"] == ["12400"]
-
-
-def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
-    mixers = iter(range(1, 9))
-    closed: list[int] = []
-    pump: Any = SimpleNamespace(
-        open_mixer=lambda: next(mixers),
-        close_mixer=closed.append,
-        mix=lambda mixer, port, **how: None,
-        unmix=lambda mixer, port: None,
-    )
-    call: Any = SimpleNamespace(
-        sid=SID, setup=SimpleNamespace(account_sid=ACCOUNT), conference_sid="", port=SimpleNamespace(id=1)
-    )
-
-    def options(number: int) -> dict[str, Any]:
-        return {
-            "conference_sid": f"CF{number}",
-            "max_participants": 10,
-            "label": "",
-            "muted": False,
-            "start_on_enter": True,
-            "end_on_exit": False,
-            "beep": "false",
-            "status_callback": "",
-            "status_callback_method": "POST",
-            "status_callback_events": [],
-        }
-
-    def tell(sender: str, told: Tell) -> None:
-        if told.subject == "conference-ended":
-            conferences.join(call, "room", options(2))
-
-    calls: Any = SimpleNamespace(get=lambda sid: call, tell=tell)
-    conferences = Conferences(pump, calls, lambda *given: None)
-    conferences.join(call, "room", options(1))
-    conferences.end("CF1")
-    ended, room = conferences.of_account(ACCOUNT)
-    assert (ended.sid, ended.status, ended.reason) == ("CF1", "completed", "conference-ended-via-api")
-    assert conferences.get(ACCOUNT, "CF1") is ended
-    conferences.end("CF1")  # again: nothing comes of it
-    assert (room.sid, list(room.members), call.conference_sid) == ("CF2", [SID], "CF2")
-    assert closed == [1]
 
 
 @pytest.mark.parametrize("row", [None, {"body": None}])

@@ -456,6 +456,9 @@ class World:
         recipient = self.calls.get(effect.recipient)
         if recipient is not None and not recipient.over:
             self.deliver(recipient, ev.Told(leg.sid, effect.subject, effect.data))
+        elif (conference := self.conferences.get(effect.recipient)) is not None:
+            now = EPOCH + self.now
+            self.conduct(conference, conference.on_told(leg.sid, effect.subject, effect.data, now))
         elif (answer := undelivered(effect)) is not None:
             self.deliver(leg, answer)
 
@@ -486,11 +489,12 @@ class World:
     def _LeaveConference(self, leg: Leg, effect: fx.LeaveConference) -> None:
         conference, leg.conference = leg.conference, None
         if conference is not None:
-            self.conduct(conference, conference.on_leave(leg.sid, EPOCH + self.now))
+            left = conference.on_leave(leg.sid, EPOCH + self.now, effect.reason, effect.call_status)
+            self.conduct(conference, left)
 
     def conduct(self, conference: room.Conference, effects: list[room.ConferenceEffect]) -> None:
-        """Carry a conference's effects out."""
-        for effect in effects:
+        """Carry a conference's effects out, what members are told last, as the shell does."""
+        for effect in sorted(effects, key=lambda effect: isinstance(effect, fx.Tell)):
             if isinstance(effect, fx.Tell):
                 recipient = self.calls[effect.recipient]
                 if not recipient.over:
@@ -531,7 +535,7 @@ class World:
         leg.over = True
         leg.left_armed = sorted(leg.timers)
         leg.timers.clear()
-        self._LeaveConference(leg, fx.LeaveConference(""))
+        self._LeaveConference(leg, fx.LeaveConference("", room.HUNG_UP, "completed"))
         self._unbridge(leg)
         for stream in leg.streams:
             self._stream(leg, stream.name, stream.on_stop(EPOCH + self.now))

@@ -211,7 +211,7 @@ def test_values_that_cannot_be_read_are_warnings(element: str, name: str, given:
         ("Gather", "input", "dtmf speech"),
         ("Dial", "record", "record-from-answer"),
         ("Number", "machineDetection", "Enable"),
-        ("Conference", "coach", "CA1"),
+        ("Conference", "record", "record-from-start"),
         ("Stream", "connectorName", "x"),
     ],
 )

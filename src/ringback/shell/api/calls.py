@@ -45,9 +45,7 @@ class Calls(Collection):
         """Makes a call: 201 with status "queued", before anything rings."""
         params = read_call(request.form)
         self._check_supported(request.form)
-        if request.account["status"] != "active":
-            raise not_active()
-        await self._check_references(request.account_sid, params)
+        await check_may_call(self.store, request, params)
         row = await self._calls.create(request.account_sid, params)
         if params.unknown_events:
             self._warn(request, row, INVALID_STATUS_CALLBACK_EVENT, "Invalid 'StatusCallbackEvent'")
@@ -111,20 +109,23 @@ class Calls(Collection):
             if form.get(name) not in (None, "", "false", "False"):
                 raise invalid(f"{name} is not supported by this server")
 
-    async def _check_references(self, account_sid: str, params: CallCreate) -> None:
-        """The application, the trunk and the number to be shown must be the account's."""
-        configuration = self.store.configuration
-        if params.application_sid is not None:
-            application = configuration.application(params.application_sid)
-            if application is None or application["account_sid"] != account_sid:
-                raise invalid("Invalid ApplicationSid", INVALID_APPLICATION)
-        if params.byoc and await self.store.fetch("byoc_trunks", params.byoc, account_sid) is None:
-            raise invalid("Invalid BYOC trunk SID", INVALID_BYOC)
-        if params.to.kind is EndpointKind.NUMBER and params.byoc is None:
-            for number in (params.from_, params.caller_id):
-                if number is not None and not configuration.may_show(account_sid, number):
-                    raise invalid(
-                        f"The source phone number provided, {number}, is not yet verified for your account. "
-                        "You may only make calls from phone numbers that you've verified or purchased.",
-                        FROM_NOT_VERIFIED,
-                    )
+
+async def check_may_call(store: Store, request: ApiRequest, params: CallCreate) -> None:
+    """The account must be active, and the application, the trunk and the number to be shown must be the account's."""
+    if request.account["status"] != "active":
+        raise not_active()
+    account_sid, configuration = request.account_sid, store.configuration
+    if params.application_sid is not None:
+        application = configuration.application(params.application_sid)
+        if application is None or application["account_sid"] != account_sid:
+            raise invalid("Invalid ApplicationSid", INVALID_APPLICATION)
+    if params.byoc and await store.fetch("byoc_trunks", params.byoc, account_sid) is None:
+        raise invalid("Invalid BYOC trunk SID", INVALID_BYOC)
+    if params.to.kind is EndpointKind.NUMBER and params.byoc is None:
+        for number in (params.from_, params.caller_id):
+            if number is not None and not configuration.may_show(account_sid, number):
+                raise invalid(
+                    f"The source phone number provided, {number}, is not yet verified for your account. "
+                    "You may only make calls from phone numbers that you've verified or purchased.",
+                    FROM_NOT_VERIFIED,
+                )

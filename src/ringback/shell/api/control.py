@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ringback.rest.calls import CallCreate, CallUpdate
-from ringback.rest.participants import ConferenceUpdate, ParticipantUpdate
+from ringback.rest.participants import ConferenceUpdate, ParticipantCreate, ParticipantUpdate
 
 Row = Mapping[str, Any]
 """A row of a resource: Twilio's field names, aware UTC datetimes."""
@@ -29,8 +29,40 @@ class CallerIdRequest:
     status_callback_method: str = "POST"
 
 
+class ConferenceControl(Protocol):
+    """As CallControl, for conferences that are up on this server. What has ended is in the store."""
+
+    def row(self, conference_sid: str) -> Row | None:
+        """The row of a conference that is up, or was a moment ago."""
+
+    def participants(self, conference_sid: str) -> Sequence[Row]:
+        """Who is in a conference or called to come in; nobody when it is not up."""
+
+    async def add(self, account_sid: str, conference: str, params: ParticipantCreate) -> Row:
+        """Calls somebody into a conference that is up, by its SID, or any by its name; the participant's row.
+
+        RestError 404 when there is no such SID.
+        """
+
+    async def end(self, conference_sid: str) -> None:
+        """Ends a conference that is up."""
+
+    async def announce(self, conference_sid: str, changes: ConferenceUpdate) -> None:
+        """Announces something in a conference that is up."""
+
+    async def update(self, conference_sid: str, call_sid: str, changes: ParticipantUpdate) -> Row | None:
+        """Mutes, holds or changes a participant; None when the call is not in the conference."""
+
+    async def remove(self, conference_sid: str, call_sid: str) -> bool:
+        """Takes a participant out of the conference; False when the call is not in it."""
+
+
 class CallControl(Protocol):
     """Every method may raise RestError, which is answered as it is. Accounts are checked by the API."""
+
+    @property
+    def conferences(self) -> ConferenceControl:
+        """The conferences that calls are in."""
 
     async def create(self, account_sid: str, params: CallCreate) -> Row:
         """Makes a call and returns its row, `status` "queued", without waiting for the far end."""
@@ -44,25 +76,6 @@ class CallControl(Protocol):
 
     def row(self, call_sid: str) -> Row | None:
         """The row of a call that is live on this server, as it is now."""
-
-    async def conferences(self, account_sid: str) -> Sequence[Row]:
-        """The account's conferences in progress, and those that ended lately."""
-
-    async def update_conference(
-        self, account_sid: str, conference_sid: str, changes: ConferenceUpdate
-    ) -> Row | None:
-        """Ends a conference or announces something in it; None when there is none."""
-
-    async def participants(self, account_sid: str, conference_sid: str) -> Sequence[Row] | None:
-        """Who is in a conference; None when there is none."""
-
-    async def update_participant(
-        self, account_sid: str, conference_sid: str, call_sid: str, changes: ParticipantUpdate
-    ) -> Row | None:
-        """Mutes, holds or changes a participant; None when the call is not in the conference."""
-
-    async def remove_participant(self, account_sid: str, conference_sid: str, call_sid: str) -> bool:
-        """Takes a participant out of the conference; False when the call is not in it."""
 
     async def verify_caller_id(self, account_sid: str, request: CallerIdRequest) -> str:
         """Calls a number to verify it, and returns the call's SID."""

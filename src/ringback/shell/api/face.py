@@ -31,7 +31,7 @@ from .authentication import Caller, identify
 from .caller_ids import CallerIds
 from .calls import Calls
 from .collection import Collection
-from .conferences import Conferences
+from .conferences import Conferences, Participants
 from .control import CallControl, Row
 from .credentials import CredentialLists, Credentials
 from .domains import Domains
@@ -142,7 +142,8 @@ def _routes(store: Store, calls: CallControl, unsupported: frozenset[str]) -> Ro
     routes = Routes()
     Accounts(store).add_to(routes)
     Calls(store, calls, unsupported).add_to(routes)
-    Conferences(calls).add_to(routes)
+    Conferences(store, calls).add_to(routes)
+    Participants(store, calls).add_to(routes)
     CallerIds(store, calls).add_to(routes)
     for kind in (Numbers, Domains, CredentialLists, Credentials, IpAccessControlLists, IpAddresses):
         kind(store).add_to(routes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback.call.effects import Arm, Disarm, Fact, Place
+from ringback.call.effects import Arm, Disarm, Fact, Place, Tell
 from ringback.call.events import Fired, LegAnswered, LegRinging
 from ringback.call.script import CALL_LIMIT, Call, Completed, Interrupted, LegGone, Redirected, Script
 from ringback.call.setup import Page
@@ -54,7 +54,9 @@ def _until_answered(call: Call, progress: Progress) -> Script[Page | None]:
             yield Disarm(RING_TIMEOUT)
             raise
         match event:
-            case LegRinging():
+            case LegRinging(_, early_media):
+                if early_media and setup.conference:
+                    yield Tell(setup.conference, "early-media", {})
                 if call.status != "ringing":
                     call.status = "ringing"
                     yield Fact({"status": "ringing"})
