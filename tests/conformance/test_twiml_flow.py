@@ -288,7 +288,7 @@ def test_twiml_fallback_that_fails_too_ends_with_the_apology() -> None:
         "<Connect/>",
         '<Gather input="speech"/>',
         '<Dial record="true">+14155552222</Dial>',
-        '<Dial><Conference waitUrl="http://app.test/wait">r</Conference></Dial>',
+        '<Dial><Conference record="record-from-start">r</Conference></Dial>',
         "<Dial><Client>joe</Client></Dial>",
         "<Start><Siprec/></Start>",
     ],

@@ -80,7 +80,7 @@ class Conferences:
         return found.conference
 
     def drop_unused(self, conference: Conference) -> None:
-        """Forget a conference that was made for somebody who is not called after all."""
+        """Forget a conference that was made for somebody who does not come after all."""
         found = self._by_sid.get(conference.sid)
         if found is not None and not conference.participants and not found.row:
             self._close(found)
@@ -97,6 +97,7 @@ class Conferences:
         self.act(conference, conference.on_join(call.sid, options, time.time()))
         if conference.participant(call.sid) is None:
             call.conference_sid = ""
+        self.drop_unused(conference)
 
     def invite(self, conference: Conference, call: LiveCall, options: dict[str, Any]) -> None:
         """A call is placed to come in."""
@@ -202,6 +203,8 @@ class Conferences:
             del self._ended[next(iter(self._ended))]
 
     def _record(self, found: _Room) -> None:
+        if not found.row and not found.conference.participants:
+            return  # it was made for somebody who was refused
         row = conference_row(found.conference)
         if row != found.row and self._store.facts.put("conferences", row):
             found.row = row

@@ -194,6 +194,14 @@ def test_a_room_that_nobody_was_called_into_leaves_nothing() -> None:
     assert scene.conferences.get(used.conference_sid) is room
 
 
+def test_a_room_that_was_made_for_somebody_who_is_refused_leaves_nothing() -> None:
+    scene = Scene()
+    call = scene.join(1, coach="CA9")
+    assert [told.subject for told in scene.told] == ["refused"]
+    assert (scene.closed, scene.rows, call.conference_sid) == ([100], [], "")
+    assert scene.conferences.row("CF1") is None
+
+
 async def test_speech_is_told_by_the_sound_of_a_member_until_it_leaves() -> None:
     scene = Scene()
     wanted = {"status_callback": "http://x.test", "status_callback_events": ["speaker"]}

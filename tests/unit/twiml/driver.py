@@ -485,6 +485,9 @@ class World:
             self.conferences[sid] = conference
         leg.conference = conference
         self.conduct(conference, conference.on_join(leg.sid, effect.options, EPOCH + self.now))
+        if conference.status == "init" and not conference.participants:
+            self.conferences.pop(conference.sid, None)  # made for somebody who was refused
+            leg.conference = None
 
     def _LeaveConference(self, leg: Leg, effect: fx.LeaveConference) -> None:
         conference, leg.conference = leg.conference, None
