@@ -50,6 +50,7 @@ TITLES = {
     5589: "SIP call control: transfer",
     5621: "Message bodies of several parts",
     5626: "Managing client-initiated connections (outbound)",
+    5630: "The SIPS URI scheme",
     5954: "Correction for IPv6 ABNF and URI comparison",
     6026: "Correct transaction handling for 2xx to INVITE",
     6086: "INFO and its packages",

@@ -86,3 +86,15 @@ async def test_rfc3261_21_4_26_an_offer_without_a_codec_of_ours_gets_a_warning(w
 async def test_rfc3323_5_a_call_whose_privacy_is_critical_and_unknown_gets_500(wire: Wire) -> None:
     refused = await dial(wire, "Privacy: id;future;critical")
     assert refused.text.startswith("SIP/2.0 500 Privacy Failure: future\r\n")
+
+
+async def test_rfc5630_5_1_2_a_sips_uri_without_tls_is_not_allowed(wire: Wire) -> None:
+    for method in ("INVITE", "REGISTER", "OPTIONS"):
+        refused = await wire.ask(method, f"sips:{SPEAKS}@{wire.address[0]}", from_="sip:alice@127.0.0.1")
+        assert (refused.status, refused.header("Warning")) == (480, '380 ringback "SIPS Not Allowed"')
+
+
+async def test_rfc5630_5_1_2_a_sips_uri_over_tls_is_served(server: LiveServer) -> None:
+    async with wire_to(server, "TLS") as wire:
+        asked = await wire.ask("INVITE", f"sips:{SPEAKS}@{wire.address[0]}", from_="sip:alice@127.0.0.1")
+        assert asked.status == 407

@@ -7,7 +7,7 @@ import hashlib
 import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
@@ -90,6 +90,11 @@ class Wire:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer is not None:
+            with suppress(
+                OSError
+            ):  # TLS has its own among them; the server may have closed the stream already
+                await self._writer.wait_closed()
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while not reader.at_eof():

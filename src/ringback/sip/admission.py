@@ -1,7 +1,7 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
 any request      420 unknown extension required, 415 a body that must be understood and is not, 422 refreshed too often
-outside dialogs  481 405 501 methods, 416 URI schemes, 482 merged or looped,
+outside dialogs  481 405 501 methods, 416 URI schemes, 480 SIPS without TLS, 482 merged or looped,
                  489 events, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
 
@@ -12,10 +12,12 @@ from typing import Final
 
 from ringback.sip import content
 from ringback.sip.dialog import Header
+from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.refresh import EXTENSION, parse_session_expires
 from ringback.sip.timers import ROUTES_MAX
 from ringback.sip.transactions import Tables, merge_key
+from ringback.sip.warning import SIPS_NOT_ALLOWED, warning
 
 Refusal = tuple[int, str | None, list[Header]]
 """Status, reason phrase (None: the usual one) and further header fields."""
@@ -91,7 +93,7 @@ class Admission:
             return 415, None, [("Accept", ", ".join(self._info_types))]
         return None
 
-    def outside(self, request: Request, tables: Tables) -> Refusal | None:
+    def outside(self, request: Request, flow: Flow, tables: Tables) -> Refusal | None:
         """Rules for requests that belong to no dialog."""
         method = request.method
         if method not in self._methods:
@@ -104,6 +106,8 @@ class Admission:
             return (481, None, []) if method in _ONLY_IN_DIALOG else self.method(request)
         if not request.uri.is_sip and request.uri.scheme != "tel":
             return 416, None, []
+        if flow.transport != "TLS" and _asks_for_sips(request):
+            return 480, None, [warning(SIPS_NOT_ALLOWED, "SIPS Not Allowed")]  # RFC 5630 section 5.1.2
         if merge_key(request) in tables.merged or (len(request.vias) > 1 and _is_looped(request, tables)):
             return 482, None, []
         if method == "INVITE":
@@ -117,6 +121,18 @@ class Admission:
             if len(request.record_routes) > ROUTES_MAX:
                 return 400, "Route Set Too Long", []
         return None
+
+
+def _asks_for_sips(request: Request) -> bool:
+    """Whether a request leads here by a SIPS URI, or makes a dialog that would lead back by one (RFC 3261 section 26.2.2).
+
+    Whom 480 with this Warning meets may ask by a SIP URI instead, after 416 he would do it unasked. A REGISTER is
+    judged by the registrar.
+    """
+    if request.uri.scheme == "sips":
+        return True
+    back = request.contacts if request.method == "INVITE" else ()
+    return bool(back) and back[0].uri.scheme == "sips"
 
 
 def _is_looped(request: Request, tables: Tables) -> bool:

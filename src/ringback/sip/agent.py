@@ -205,6 +205,8 @@ class UserAgent(Dispatch):
         dialog = self._new_dialog(uri, from_, to, call_id)
         dialog.set_routes(tuple(route))
         value, _ = contact_and_sent_by(contact)
+        if dialog.target.scheme == "sips":
+            hops, value = _secure(hops), secured(value)  # 8.1.1.8
         session = InviteSession(self, "uac", dialog, value, sent_by, SessionState.CALLING)
         session.owner = owner
         if credentials is not None:
@@ -247,10 +249,12 @@ class UserAgent(Dispatch):
 
         A series of REGISTERs keeps ``call_id`` and counts ``cseq`` up (10.2); a challenge uses one more number.
         """
-        if not hops:
-            return [Failed(owner, "unreachable")]
         out: list[Effect] = []
         dialog = self._new_dialog(uri, from_, to, call_id)
+        if dialog.target.scheme == "sips":
+            hops = _secure(hops)
+        if not hops:
+            return [Failed(owner, "unreachable")]
         dialog.set_routes(tuple(route))
         dialog.local_seq = cseq - 1
         fields = [*headers, *self.signature]
@@ -342,3 +346,8 @@ class UserAgent(Dispatch):
             target = target.replace(headers=())  # not allowed in a Request-URI, 19.1.1
         tag = self._tokens()
         return Dialog(call_id or self._tokens(), f"{from_};tag={tag}", tag, str(to), target)
+
+
+def _secure(hops: Sequence[Hop]) -> list[Hop]:
+    """The ways that a SIPS URI may take: TLS, and nothing else (RFC 3261 section 26.2.2)."""
+    return [hop for hop in hops if hop.transport == "TLS"]

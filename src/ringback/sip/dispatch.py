@@ -189,7 +189,7 @@ class Dispatch:
             return
         tag = request.to.tag
         refusal = self.admission.inside(request) or (
-            self.admission.outside(request, self.tables) if tag is None else None
+            self.admission.outside(request, flow, self.tables) if tag is None else None
         )
         if refusal is not None:
             status, reason, headers = refusal

@@ -19,7 +19,7 @@ from typing import Final
 from ringback.sip.binding import Binding, Change
 from ringback.sip.errors import PeerError, SipSyntaxError
 from ringback.sip.flow import Flow, Hop
-from ringback.sip.headers import NameAddr, parse_name_addrs
+from ringback.sip.headers import NameAddr, parse_name_addr, parse_name_addrs
 from ringback.sip.limits import MAX_BINDINGS, MAX_INSTANCE, MAX_PATHS, MAX_USER_AGENT
 from ringback.sip.message import Request
 from ringback.sip.uri import Uri
@@ -291,6 +291,8 @@ def _applied(
             if known is not None:
                 changes.append(Change("removed", known))
             continue
+        if contact.uri.scheme == "sips" and not _is_secure(hop, path):
+            raise PeerError(400, "SIPS Contact Without TLS")
         binding = Binding(
             aor,
             contact.uri,
@@ -310,6 +312,11 @@ def _applied(
         changes.append(Change("refreshed" if known is not None else "added", binding))
         after.append(binding)
     return after, changes
+
+
+def _is_secure(hop: Hop, path: tuple[str, ...]) -> bool:
+    """Whether a SIPS contact is reached by TLS all the way, RFC 5630 section 5.2."""
+    return hop.transport == "TLS" and all(parse_name_addr(edge).uri.transport == "TLS" for edge in path)
 
 
 def _check_order(binding: Binding, request: Request) -> None:

@@ -81,6 +81,10 @@ def dialog_hop(dialog: Dialog, flow: Flow | None) -> Hop | None:
     Deviation: without a route set they go where the peer last sent from, and not to its Contact, since phones behind
     NAT write addresses there that nobody can reach. Over UDP the Contact counts where both addresses are public, so that
     no NAT is between. Pinned by test_without_routes_requests_go_where_the_peer_sends_from.
+
+    Deviation: who answers a call that came without TLS, and names a SIPS Contact, is sent to as any other, where RFC 3261
+    section 26.2.2 would have TLS from then on: a call that is up is not put at risk for it.
+    Pinned by test_a_callee_that_names_sips_without_tls_is_not_lost.
     """
     uri = dialog.next_uri
     if uri is not None:

@@ -55,6 +55,29 @@ def phone(registrar: Registrar) -> Phone:
     return Phone(registrar)
 
 
+@pytest.mark.parametrize(
+    ("flow", "path", "status"),
+    [
+        (UDP, "", 400),
+        (Flow("TCP", ("192.0.2.1", 5060), ("198.51.100.7", 50001), 1), "", 400),
+        (_stream(1), "", 200),
+        (_stream(1), "<sips:edge.example;lr>, <sip:inner.example;transport=tls;lr>", 200),
+        (_stream(1), "<sip:edge.example;lr>, <sips:inner.example;lr>", 400),
+    ],
+)
+def test_rfc5630_5_2_a_sips_contact_needs_tls_all_the_way(
+    registrar: Registrar, flow: Flow, path: str, status: int
+) -> None:
+    phone = Phone(registrar, flow=flow)
+    edges = [("Path", path)] if path else []
+    registered = phone.register("<sips:alice@10.0.0.5>", more=edges, accept_path=True)
+    assert (registered.status, bool(registered.changes)) == (status, status == 200)
+    assert registered.reason == (None if status == 200 else "SIPS Contact Without TLS")
+    assert (
+        phone.register("<sips:alice@10.0.0.5>", expires=0, accept_path=True).status == 200
+    )  # never in the way
+
+
 def _said(registered: Registered) -> tuple[int, list[tuple[str, str]], str | None]:
     assert not registered.changes
     return registered.status, registered.headers, registered.reason
