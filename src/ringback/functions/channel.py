@@ -82,12 +82,13 @@ def _read(frame: bytes | bytearray) -> dict[str, Any]:
 
 def read_lines(message: Mapping[str, Any]) -> tuple[LogLine, ...]:
     """What a Function printed, of a message that tells it."""
-    return tuple(LogLine(level, _whole(text)) for level, text in message["lines"])
+    lines = message["lines"]
+    return tuple([LogLine(level, _whole(text)) for level, text in lines]) if lines else ()
 
 
 def _whole(text: str) -> str:
     """Text that can be written as UTF-8: JavaScript's strings may hold half a character."""
-    return text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode() if text else ""
 
 
 def read_answer(message: Mapping[str, Any], elapsed: float) -> FunctionAnswer:
@@ -98,12 +99,12 @@ def read_answer(message: Mapping[str, Any], elapsed: float) -> FunctionAnswer:
     else:
         body = message["body"].encode("utf-8", "replace")
     return FunctionAnswer(
-        status=message["status"],
-        headers=tuple((name, value) for name, value in message["headers"]),
-        body=body,
-        lines=lines,
-        lines_dropped=max(0, message["said"] - len(lines)),
-        worker_us=message["us"],
-        elapsed=elapsed,
-        error=_whole(message.get("error", "")),
+        message["status"],
+        tuple([(name, value) for name, value in message["headers"]]),
+        body,
+        lines,
+        max(0, message["said"] - len(lines)),
+        message["us"],
+        elapsed,
+        _whole(message.get("error", "")),
     )

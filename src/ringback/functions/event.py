@@ -7,6 +7,7 @@ with headers and cookies.
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -44,7 +45,7 @@ def restore_plus(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """
     restored = []
     for name, value in pairs:
-        if name.lower() in NUMBER_PARAMETERS and (match := _LOST_PLUS.match(value)):
+        if " " in value and name.lower() in NUMBER_PARAMETERS and (match := _LOST_PLUS.match(value)):
             value = f"{match[1] or ''}+{value[match.end() :]}"
         restored.append((name, value))
     return restored
@@ -57,8 +58,12 @@ def read_parameters(text: str) -> list[tuple[str, str]]:
 
 def gather(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Names to values; a name that comes several times gets a list."""
-    values: dict[str, Any] = {}
-    for name, value in pairs:
+    given = list(pairs)
+    values: dict[str, Any] = dict(given)
+    if len(values) == len(given):
+        return values
+    values.clear()
+    for name, value in given:
         if name not in values:
             values[name] = value
         elif isinstance(values[name], list):
@@ -94,18 +99,21 @@ def read_body(content_type: str, body: bytes) -> tuple[Pairs, dict[str, Any]]:
 
 def visible_headers(headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Headers as a Function sees them: lower-case names, lists for repeated ones, without the proxy's own."""
-    return gather(
-        (name, value)
-        for name, value in ((name.lower(), value) for name, value in headers)
-        if name not in _HIDDEN and not name.startswith(_HIDDEN_PREFIXES)
-    )
+    return gather([(seen, value) for name, value in headers if (seen := _seen(name))])
+
+
+@lru_cache(maxsize=200)
+def _seen(name: str) -> str:
+    """The name of a header as a Function sees it, "" if it does not."""
+    name = name.lower()
+    return "" if name in _HIDDEN or name.startswith(_HIDDEN_PREFIXES) else name
 
 
 def read_cookies(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Cookies by name, RFC 6265 section 4.2; the first of two with one name wins."""
     cookies: dict[str, str] = {}
     for name, value in headers:
-        if name.lower() != "cookie":
+        if len(name) != 6 or name.lower() != "cookie":
             continue
         for part in value.split(";"):
             key, equals, text = part.strip().partition("=")

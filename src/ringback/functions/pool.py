@@ -114,29 +114,26 @@ class FunctionPool:
 
     async def call(self, name: str, file: str, event: Mapping[str, Any]) -> FunctionAnswer:
         """Runs the handler of `file`, known to its callers as `/name`. Never raises for what a Function does."""
-        loop = asyncio.get_running_loop()
-        began_at = time.perf_counter()
         if not self._is_started:
             await self.start()
         if self.problem:
             return failure(500, self.problem)
         worker = self._take()
         if worker is not None:
-            running = self._run(worker, name, file, event)
-        elif len(self._waiting) >= limits.WAITING:
+            return await self._run(worker, name, file, event)
+        if len(self._waiting) >= limits.WAITING:
             return failure(503, "too many Functions wait for a worker")
-        else:
-            turn = _Turn(name, file, event, loop.create_future())
-            self._waiting.append(turn)
-            try:
-                async with asyncio.timeout(limits.EXECUTION_LIMIT):
-                    begun = await turn.running
-            except TimeoutError:
-                return failure(503, "no worker was free for the Function", (), time.perf_counter() - began_at)
-            if begun is None:
-                return failure(503, "the server stops")
-            running = begun
-        answer = await running
+        began_at = time.perf_counter()
+        turn = _Turn(name, file, event, asyncio.get_running_loop().create_future())
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(limits.EXECUTION_LIMIT):
+                begun = await turn.running
+        except TimeoutError:
+            return failure(503, "no worker was free for the Function", (), time.perf_counter() - began_at)
+        if begun is None:
+            return failure(503, "the server stops")
+        answer = await begun
         return answer._replace(elapsed=time.perf_counter() - began_at)
 
     def _run(
@@ -148,9 +145,12 @@ class FunctionPool:
         return worker.run(name, file, event)
 
     def _take(self) -> Worker | None:
-        """The free worker with the fewest calls."""
-        free = [worker for worker in self._workers if worker.is_free]
-        return min(free, key=lambda worker: worker.in_flight) if free else None
+        """The free worker with the fewest calls, of equals always the same one: its code and data are still in the caches."""
+        best: Worker | None = None
+        for worker in self._workers:
+            if worker.is_free and (best is None or worker.in_flight < best.in_flight):
+                best = worker
+        return best
 
     def _on_free(self, worker: Worker) -> None:
         """Gives a free worker to whoever waited longest."""

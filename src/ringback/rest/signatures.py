@@ -12,7 +12,8 @@ import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 Params = Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]]
@@ -26,8 +27,7 @@ def sign(token: str, url: str, params: Params | None = None) -> str:
     `params` is a mapping whose values are texts or lists of texts, or pairs; None or empty for GET, WebSocket
     upgrades and bodies that are no form.
     """
-    pairs = params.items() if isinstance(params, Mapping) else params or ()
-    base = url.partition("#")[0] + "".join([name + value for name, value in _distinct(pairs)])
+    base = url.partition("#")[0] + _joined(params) if params else url.partition("#")[0]
     return b64encode(hmac.digest(token.encode(), base.encode(), "sha1")).decode("ascii")
 
 
@@ -63,15 +63,16 @@ def validate(
     return right
 
 
-def _distinct(pairs: Iterable[tuple[str, str | Iterable[str]]]) -> list[tuple[str, str]]:
+def _joined(params: Params) -> str:
     """Name and value of each distinct pair, in order."""
-    single: set[tuple[str, str]] = set()
-    for name, value in pairs:
-        if isinstance(value, str):
-            single.add((name, value))
-        else:
-            single.update([(name, each) for each in value])
-    return sorted(single)
+    pairs: list[Any] = list(params.items() if isinstance(params, Mapping) else params)
+    try:
+        return "".join(chain.from_iterable(sorted(set(pairs))))
+    except TypeError:  # lists of texts, too
+        single: list[tuple[str, str]] = []
+        for name, value in pairs:
+            single += [(name, each) for each in ([value] if isinstance(value, str) else value)]
+        return _joined(single)
 
 
 def _with_port(url: str) -> str:

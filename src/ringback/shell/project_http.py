@@ -177,17 +177,19 @@ def media_type(path: str) -> str:
 
 def _from_function(answer: FunctionAnswer, name: str, request: LocalRequest) -> LocalAnswer:
     """A Function's answer as HTTP; somebody who looks with a browser gets its error as a page."""
-    sound = [(key, value) for key, value in answer.headers if _is_header(key, value)]
-    if len(sound) < len(answer.headers):
-        log.warning("a Function set headers that HTTP does not allow", name=name)
-    headers = [(key, value) for key, value in sound if key not in _FRAMING]
-    kind = next((value for key, value in sound if key == "content-type"), "")
-    body = answer.body if answer.status not in BODILESS else b""
+    kind, headers, body = "", [], answer.body if answer.status not in BODILESS else b""
+    for key, value in answer.headers:
+        if not _is_header(key, value):
+            log.warning("a Function set headers that HTTP does not allow", name=name)
+        elif key == "content-type":
+            kind = kind or value
+        elif key not in _FRAMING:
+            headers.append((key, value))
     if answer.error:
         log.info("a Function failed", name=name, status=answer.status, why=answer.error)
         if "text/html" in request.header("accept"):
             kind, body = "text/html; charset=utf-8", _error_page(name, answer)
-    lines = tuple((line.level, line.text) for line in answer.lines)
+    lines = [(line.level, line.text) for line in answer.lines]
     return LocalAnswer(answer.status, kind, body, headers, 0, answer.error, lines)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 from urllib.parse import quote_plus, urljoin
 
@@ -23,6 +24,11 @@ from ringback.shell.webhook_request import (
 
 USER_AGENT: Final = "TwilioProxy/1.1"
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
+QUOTED_KEPT: Final = 1_000
+"""Texts that are remembered as they are quoted."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+"""Characters that need no quoting (RFC 3986 section 2.3)."""
 
 
 class Asked:
@@ -34,6 +40,7 @@ class Asked:
         self.method = request.method.upper()
         self.params = list(request.params)
         self.retries = 0
+        self.began_at = time.perf_counter()
         self.url = request.url.partition("#")[0]
         self._target: Target | None = None
 
@@ -84,7 +91,9 @@ class Asked:
 
     def failed(self, failure: Failure) -> WebhookAnswer:
         url = self._target.url if self._target else without_userinfo(self.url)
-        return WebhookAnswer(0, "", b"", url, 0.0, failure.code, failure.text)
+        return WebhookAnswer(
+            0, "", b"", url, self._elapsed(), failure.code, failure.text, retries=self.retries
+        )
 
     def judged(self, reply: Reply) -> WebhookAnswer:
         """The answer, with Twilio's error if it is of no use."""
@@ -97,23 +106,40 @@ class Asked:
         elif code == 0 and self.request.wants_twiml and reply.body and not is_playable(kind):
             code = codes.INVALID_CONTENT_TYPE
             text = f"Content-Type {kind!r} is neither TwiML, text nor audio"
+        url, elapsed = self.target.url, self._elapsed()
         return WebhookAnswer(
-            reply.status, kind, reply.body, self.target.url, 0.0, code, text, reply.charset, 0, reply.lines
+            reply.status,
+            kind,
+            reply.body,
+            url,
+            elapsed,
+            code,
+            text,
+            reply.charset,
+            self.retries,
+            reply.lines,
         )
 
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self.began_at
 
-_quoted = lru_cache(maxsize=1_000)(quote_plus)
-"""The names of parameters are few and come with every request, and each caller comes as From and Caller."""
+
+class _Quoted(dict[str, str]):
+    """Texts as forms have them. Names, accounts and domains come with every request, and each caller as From and Caller."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= QUOTED_KEPT:
+            self.clear()
+        quoted = self[text] = text if _PLAIN.fullmatch(text) else quote_plus(text)
+        return quoted
+
+
+_quoted: Final = _Quoted()
 
 
 def form_of(params: Iterable[tuple[str, str]]) -> str:
-    """What urllib's urlencode gives; half of it, names and SIDs, needs no work."""
-    return "&".join(
-        [
-            f"{_quoted(name)}={value if value.isascii() and value.isalnum() else _quoted(value)}"
-            for name, value in params
-        ]
-    )
+    """What urllib's urlencode gives."""
+    return "&".join([f"{_quoted[name]}={_quoted[value]}" for name, value in params])
 
 
 def without_userinfo(url: str) -> str:

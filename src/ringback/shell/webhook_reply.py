@@ -63,20 +63,25 @@ async def read_reply(status: int, given: MultiMapping[str], content: aiohttp.Str
 def local_reply(answer: LocalAnswer) -> Reply:
     """The answer of this server itself."""
     kind, charset = media_type(answer.content_type)
-    by_name = [(name.lower(), value) for name, value in answer.headers]
     is_too_large = len(answer.body) > (AUDIO_SIZE if kind.startswith("audio/") else DOCUMENT_SIZE)
-    return Reply(
-        status=answer.status,
-        content_type=kind,
-        charset=charset,
-        body=b"" if is_too_large else answer.body,
-        location=next((value for name, value in by_name if name == "location"), ""),
-        cookies=tuple(value for name, value in by_name if name == "set-cookie"),
-        challenges=tuple(value for name, value in by_name if name == "www-authenticate"),
+    reply = Reply(
+        answer.status,
+        kind,
+        charset,
+        b"" if is_too_large else answer.body,
+        "",
         is_too_large=is_too_large,
         error_code=answer.error_code,
         error_text=answer.error_text,
         lines=tuple(answer.lines),
+    )
+    if not answer.headers:
+        return reply
+    by_name = [(name.lower(), value) for name, value in answer.headers]
+    return reply._replace(
+        location=next((value for name, value in by_name if name == "location"), ""),
+        cookies=tuple(value for name, value in by_name if name == "set-cookie"),
+        challenges=tuple(value for name, value in by_name if name == "www-authenticate"),
     )
 
 

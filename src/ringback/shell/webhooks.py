@@ -112,7 +112,6 @@ class WebhookClient:
 
     async def fetch(self, request: WebhookRequest) -> WebhookAnswer:
         """Asks, and gives the answer or Twilio's error for why there is none."""
-        began_at = time.perf_counter()
         fragment = request.url.partition("#")[2]
         overrides = read_overrides(fragment)
         asked = Asked(request, overrides)
@@ -123,7 +122,6 @@ class WebhookClient:
             answer = asked.failed(Failure(codes.INVALID_URL, str(error)))
         except TimeoutError:
             answer = asked.failed(Failure(codes.HTTP_FAILURE, f"no answer within {overrides.total:g} s"))
-        answer = answer._replace(elapsed=time.perf_counter() - began_at, retries=asked.retries)
         if answer.error_code:
             log.info(
                 "webhook failed", url=_loggable(answer.url), code=answer.error_code, why=answer.error_text
