@@ -30,9 +30,9 @@ from soak.vitals import MB, Sample, sample
 from ringback.app.memory import settle
 
 LOOK_EVERY = 10.0
-TRIAL, TRIALS, SLOW = 30.0, 2, 0.5
-"""Seconds of a trial that tells what a round of calls costs; how many there are, because a busy server's rounds cost less; and
-the first one's rounds a second, which opens all that is opened once."""
+TRIAL, TRIALS, SLOW = 30.0, 4, 0.5
+"""Seconds of a trial that tells what a round of calls costs; how many there are, because a busy and warm server's rounds cost
+less; and the first one's rounds a second, which opens all that is opened once."""
 QUIET = 40.0
 """Seconds after the last call until SIP's transactions (64*T1 = 32 s) and idle connections are gone."""
 

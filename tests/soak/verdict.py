@@ -15,6 +15,8 @@ SLACK = {"descriptors": 8, "threads": 8, "tasks": 4}
 """More of these than at the start is no leak: pools of the database and of threads grow up to a bound."""
 TRANSACTIONS = 2
 """The look at the vitals itself comes by HTTP; a phone's registration may be under way."""
+GARBAGE = 5
+"""Objects an operation that only Python's collector can free: an HTTP connection leaves thirty, a call none."""
 FAILED = 0.001
 """Of the operations: the phones are Python on the same machine, and give up after 25 s."""
 COLUMNS = 5
@@ -49,6 +51,11 @@ def judge(
     found += [
         Outcome(
             "transactions", end.transactions <= TRANSACTIONS, f"{end.transactions}, at most {TRANSACTIONS}"
+        ),
+        Outcome(
+            "garbage",
+            end.garbage - start.garbage <= GARBAGE * total,
+            f"{end.garbage - start.garbage:,} objects, at most {GARBAGE} an operation",
         ),
         Outcome(
             "operations",

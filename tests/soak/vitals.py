@@ -24,6 +24,7 @@ class Sample(NamedTuple):
     lateness: float
     calls: int
     transactions: int
+    garbage: int
 
 
 def proportional(pid: int) -> int:
@@ -55,6 +56,7 @@ def sample(pid: int, vitals: dict[str, Any]) -> Sample:
         lateness=float(vitals["lateness"]),
         calls=int(vitals["calls"]),
         transactions=int(vitals["transactions"]),
+        garbage=int(vitals["garbage"]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections import Counter
@@ -33,7 +34,10 @@ def vital_routes(exchange: Exchange) -> list[Route]:
 
 
 def vitals_of(exchange: Exchange) -> dict[str, object]:
-    """Counts of what is open at the moment; ``lateness`` is in seconds, a mean over half a second."""
+    """Counts of what is open at the moment; ``lateness`` is in seconds, a mean over half a second.
+
+    ``garbage`` counts the objects that only Python's collector could free, since the start: many of them stop the server.
+    """
     tables = exchange.stack.agent.tables
     facts = exchange.store.facts.health
     tasks = Counter(task.get_name().partition(":")[0] for task in asyncio.all_tasks())
@@ -44,6 +48,7 @@ def vitals_of(exchange: Exchange) -> dict[str, object]:
         "threads": threading.active_count(),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "lateness": round(exchange.guard.lateness, 4),
+        "garbage": sum(generation["collected"] for generation in gc.get_stats()),
         "overloaded": exchange.guard.is_overloaded,
         "sources": len(exchange.guard),
         "transactions": len(tables.clients) + len(tables.servers),

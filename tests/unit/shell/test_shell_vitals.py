@@ -46,6 +46,7 @@ async def test_the_first_account_gets_counts() -> None:
     answer = await route.endpoint(ask(FIRST, f"token of {FIRST}"))
     assert answer.status_code == 200
     assert b'"calls":2,"registrations":5,' in answer.body
+    assert b'"garbage":' in answer.body
     assert (
         b'"transactions":3,"rows_waiting":3,"rows_refused":2,"database":"database is locked"' in answer.body
     )
