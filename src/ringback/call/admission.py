@@ -11,8 +11,8 @@ Everybody else gets one stateless answer, with Twilio's error in ``X-Twilio-Erro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import NamedTuple
 
 import msgspec
 
@@ -28,17 +28,27 @@ from ringback.sip.uri import VISUAL_SEPARATORS
 from ringback.sip.warning import MISCELLANEOUS, warning
 
 
-class Refused(NamedTuple):
+class Refused:
     """The stateless answer. ``note`` says why, for the log; "" for the ordinary first challenge.
 
     ``is_wrong_password``: somebody guesses, or mistyped.
     """
 
-    status: int
-    reason: str
-    headers: tuple[tuple[str, str], ...] = ()
-    note: str = ""
-    is_wrong_password: bool = False
+    __slots__ = ("headers", "is_wrong_password", "note", "reason", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Sequence[tuple[str, str]] = (),
+        note: str = "",
+        is_wrong_password: bool = False,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.note = note
+        self.is_wrong_password = is_wrong_password
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -172,11 +182,12 @@ def authenticate(
             ("Proxy-Authenticate", authenticator.challenge(now, stale=stale, algorithm=algorithm))
             for algorithm in algorithms
         ]
-        return Refused(407, "Proxy Authentication Required", tuple(challenges))
+        return Refused(407, "Proxy Authentication Required", challenges)
     if verdict.outcome is Outcome.MALFORMED:
         return Refused(400, "Bad Request", note="malformed digest")
     wrong = twilio_error(403, "Forbidden", 32202, "Authentication failure - bad user credentials")
-    return wrong._replace(is_wrong_password=True)
+    wrong.is_wrong_password = True
+    return wrong
 
 
 def _page(row: Row) -> Page:

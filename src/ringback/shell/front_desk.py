@@ -5,9 +5,11 @@ Before authentication every answer is stateless: one datagram, no transaction, n
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
+from time import monotonic
 
 import structlog
 from msgspec.structs import replace
@@ -61,6 +63,7 @@ class FrontDesk:
         self._guard = Guard() if guard is None else guard
         self.draining = False
         self._log = log.bind()  # a logger that is made anew for each line costs more than the line
+        self._tells_registrations: bool = self._log.is_enabled_for(logging.INFO)
 
     def on_request(self, request: Request, flow: Flow) -> None:
         """An unmatched request.
@@ -82,8 +85,8 @@ class FrontDesk:
 
     def _refuse(self, request: Request, flow: Flow, refused: Refused) -> None:
         if refused.is_wrong_password:
-            self._guard.failed(source_of(flow), time.monotonic())
-        if refused.note and (left_out := self._guard.lines(time.monotonic())) >= 0:
+            self._guard.failed(source_of(flow), monotonic())
+        if refused.note and (left_out := self._guard.lines(monotonic())) >= 0:
             source = f"{flow.remote[0]}:{flow.remote[1]}/{flow.transport}"
             more = {"left_out": left_out} if left_out else {}
             self._log.info(
@@ -108,7 +111,7 @@ class FrontDesk:
         decision = admit(request, flow, self._store.configuration, self._authenticator, steady_time())
         if isinstance(decision, Refused):
             return self._refuse(request, flow, decision)
-        self._guard.vouch(source_of(flow), time.monotonic())
+        self._guard.vouch(source_of(flow), monotonic())
         setup = self._setup(decision)
         if request.raw("Replaces"):
             place = self._calls.transfers.place_of(self._agent.replaced(request), setup.account_sid)
@@ -150,7 +153,7 @@ class FrontDesk:
     def _on_register(self, request: Request, flow: Flow) -> None:
         configuration, now = self._store.configuration, steady_time()
         guard, source = self._guard, source_of(flow)
-        if guard.is_overloaded and not guard.is_vouched(source, time.monotonic()):
+        if guard.is_overloaded and not guard.is_vouched(source, monotonic()):
             return self._put_off(request, flow)
         domain = domain_of(request, flow, configuration)
         if domain is None:
@@ -166,20 +169,22 @@ class FrontDesk:
         if request.to.uri.user != user:
             text = f"the credentials of {user} cannot register {request.to.uri.user}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
-        guard.vouch(source, time.monotonic())
+        guard.vouch(source, monotonic())
         aor = f"{user}@{domain['domain_name']}"
-        transaction, effects = self._agent.take(request, flow, time.monotonic())
         registered = self._registrar.register(aor, request, flow, now, accept_path=True)
-        tag = self._agent.token()
-        response = request.reply(registered.status, registered.reason, to_tag=tag, headers=registered.headers)
-        self._carry_out([*effects, *self._agent.respond(transaction, response, time.monotonic())])
+        self._carry_out(
+            self._agent.answer_at_once(
+                request, flow, registered.status, registered.reason, registered.headers, monotonic()
+            )
+        )
         for change in registered.changes:
             self._store.registrations.record(
-                change, account_sid=str(domain["account_sid"]), domain_sid=str(domain["sid"])
+                change, account_sid=domain["account_sid"], domain_sid=domain["sid"]
             )
-            contact, via = change.binding.contact_text, change.binding.received
-            where = f"{via.host}:{via.port}/{via.transport}"
-            self._log.info("registration", aor=aor, change=change.kind, contact=contact, via=where)
+            if self._tells_registrations:
+                contact, via = change.binding.contact_text, change.binding.received
+                where = f"{via.host}:{via.port}/{via.transport}"
+                self._log.info("registration", aor=aor, change=change.kind, contact=contact, via=where)
         return None
 
 

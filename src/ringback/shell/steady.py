@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,7 @@ _SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """It counts what the machine slept, too."""
 
 
-def _since_boot() -> float:
-    return time.clock_gettime(_SINCE_BOOT)
-
+_since_boot: Final = partial(time.clock_gettime, _SINCE_BOOT)
 
 _origin = time.time() - _since_boot()
 

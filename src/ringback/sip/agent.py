@@ -33,11 +33,8 @@ from ringback.sip.routing import response_hop
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session import InviteSession, SessionState
 from ringback.sip.timers import Timers
-from ringback.sip.transactions import MAGIC, Tables
+from ringback.sip.transactions import MAGIC, Tables, server_key
 from ringback.sip.uri import Uri
-
-_SEED: Final = frozenset(("Via", "Call-ID", "From", "CSeq"))
-"""What a request and its copies have alone: their stateless answers have one tag."""
 
 
 class UserAgent(Dispatch):
@@ -98,7 +95,7 @@ class UserAgent(Dispatch):
         if extensions:
             self.capabilities.append(("Supported", ", ".join(extensions)))
         self._tokens = tokens
-        self._tags = blake2s(key=tokens().encode()[:32], digest_size=8)
+        self._tags = blake2s(tokens().encode(), digest_size=8)
 
     @property
     def is_idle(self) -> bool:
@@ -128,11 +125,25 @@ class UserAgent(Dispatch):
             hop = response_hop(request.via, flow, is_stranger=True)
         except PeerError:
             hop = flow.hop()
-        seed = " ".join([header[1] for header in request.headers if header[0] in _SEED])
         tag = self._tags.copy()
-        tag.update(seed.encode("utf-8", "replace"))
-        response = request.reply(status, reason, to_tag=tag.hexdigest(), headers=(*headers, *self.server))
-        return [Send(hop, response.render(), "")]
+        tag.update(_seed(request).encode("utf-8", "replace"))
+        return [Send(hop, request.answer(status, reason, tag.hexdigest(), (*headers, *self.server)), "")]
+
+    def answer_at_once(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        reason: str | None,
+        headers: Iterable[Header],
+        now: float,
+    ) -> list[Effect]:
+        """Answer an Incoming request for good, and remember the answer alone, for its copies."""
+        out: list[Effect] = []
+        server = self.serve(request, flow)
+        server.give(status, request.answer(status, reason, self._tokens(), headers), now, out)
+        server.forget_request()
+        return out
 
     def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
         """Make a server transaction for an Incoming request, to be answered by ``respond``."""
@@ -351,3 +362,11 @@ class UserAgent(Dispatch):
 def _secure(hops: Sequence[Hop]) -> list[Hop]:
     """The ways that a SIPS URI may take: TLS, and nothing else (RFC 3261 section 26.2.2)."""
     return [hop for hop in hops if hop.transport == "TLS"]
+
+
+def _seed(request: Request) -> str:
+    """What a request and its copies have alone: their stateless answers have one tag."""
+    try:
+        return server_key(request, request.via, request.method)
+    except PeerError:
+        return " ".join([value for _, value in request.headers])

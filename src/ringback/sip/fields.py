@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _NONE: Final[frozenset[str]] = frozenset()
 _MANDATORY: Final = tuple([name for name, field in FIELDS.items() if field & MANDATORY])
+_NO_BODY: Final = "Content-Length: 0\r\n\r\n"
 _UNREAD: Final = -1
 _ABSENT: Final = -2
 Header = tuple[str, str]
@@ -400,20 +401,7 @@ class Message:
 
     def render(self) -> bytes:
         """The bytes on the wire, Content-Length always right. Raises UsageError for a line end in a field."""
-        lines = [self.start_line()]
-        for name, value in self.headers:
-            if name != "Content-Length":
-                lines.append(f"{name}: {value}")
-        whole = "".join(lines)
-        if "\n" in whole or "\r" in whole:
-            raise UsageError("a line end inside a header field")
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        text = "\r\n".join(lines)
-        try:
-            head = text.encode(self.encoding)
-        except UnicodeEncodeError:
-            head = text.encode("utf-8", "replace")
-        return head + self.body
+        return written(self.start_line(), self.headers, self.body, self.encoding)
 
     def _copy_into(self, other: Self) -> Self:
         other.headers = list(self.headers)
@@ -423,3 +411,21 @@ class Message:
         other._routes, other._record_routes = self._routes, self._record_routes
         other._max_forwards, other._content_length = self._max_forwards, self._content_length
         return other
+
+
+def written(start_line: str, headers: list[Header], body: bytes, encoding: str) -> bytes:
+    """A message's bytes, with the right Content-Length. Raises UsageError for a line end in a field."""
+    lines = [start_line]
+    for header in headers:
+        if header[0] != "Content-Length":
+            lines.append(f"{header[0]}: {header[1]}")
+    whole = "".join(lines)
+    if "\n" in whole or "\r" in whole:
+        raise UsageError("a line end inside a header field")
+    lines.append(f"Content-Length: {len(body)}\r\n\r\n" if body else _NO_BODY)
+    text = "\r\n".join(lines)
+    try:
+        head = text.encode() if encoding == "utf-8" else text.encode(encoding)
+    except UnicodeEncodeError:
+        head = text.encode("utf-8", "replace")
+    return head + body if body else head

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.fields import Header, Message
+from ringback.sip.fields import Header, Message, written
 from ringback.sip.header_names import TOKEN, canonical_name
 from ringback.sip.headers import Via, split_list
 from ringback.sip.limits import (
@@ -32,9 +32,11 @@ _REQUEST_LINE: Final = re.compile(rf"({TOKEN}++) (\S++) SIP/2\.0", re.IGNORECASE
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*+))?", re.IGNORECASE)
 _OTHER_VERSION: Final = re.compile(r"SIP/(?!2\.0)[0-9]++\.[0-9]++", re.IGNORECASE)
 _LIKE_REQUEST_LINE: Final = re.compile(rf"({TOKEN}++)[ \t]++(.*)[ \t](SIP/\S++)[ \t]*+", re.IGNORECASE)
-_STATUSES: Final = frozenset(str(status) for status in range(100, 700))
+_DIGITS: Final = {status: str(status) for status in range(100, 700)}
+_STATUSES: Final = frozenset(_DIGITS.values())
 _METHODS: Final = frozenset("ACK BYE CANCEL INFO INVITE NOTIFY OPTIONS PRACK REFER REGISTER UPDATE".split())
 """Those that need no look at their letters."""
+_END: Final = b"\r\n\r\n"
 _FOLD: Final = re.compile(r"\r\n[ \t]++")  # RFC 3261 section 7.3.1; white space before it stays, harmless
 _CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _BARE_CONTROL: Final = re.compile(rb"(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -47,7 +49,7 @@ _COPIED: Final = frozenset(("Via", "From", "To", "Call-ID", "CSeq"))
 class Request(Message):
     """A request; `uri` is read from `raw_uri` when it is first asked for."""
 
-    __slots__ = ("_uri", "method", "raw_uri")
+    __slots__ = ("_uri", "key", "method", "raw_uri")
 
     def __init__(
         self, method: str, uri: Uri | str, headers: Iterable[Header] = (), body: bytes = b""
@@ -56,6 +58,8 @@ class Request(Message):
         self.method = method
         self.raw_uri = str(uri)
         self._uri = None if isinstance(uri, str) else uri
+        self.key = ""
+        """That of its server transaction, once it was asked for (`transactions.server_key`)."""
 
     @property
     def uri(self) -> Uri:
@@ -126,10 +130,25 @@ class Request(Message):
         """
         response = Response(status, reason, (), body)
         response.encoding = self.encoding
+        response.headers = self._copied(status, to_tag)
+        if content_type is not None:
+            response.headers.append(("Content-Type", content_type))
+        response.append(headers)
+        response._vias, response._from, response._cseq = self._vias, self._from, self._cseq
+        return response
+
+    def answer(self, status: int, reason: str | None, to_tag: str | None, headers: Iterable[Header]) -> bytes:
+        """What `reply` would render, for an answer without a body that nobody reads here; canonical names are given."""
+        fields = self._copied(status, to_tag)
+        fields.extend(headers)
+        return written(_status_line(status, reason), fields, b"", self.encoding)
+
+    def _copied(self, status: int, to_tag: str | None) -> list[Header]:
+        """The fields of the request that its answer begins with."""
         also = "Timestamp" if status == 100 else ""
         if 100 < status < 300 and self.method in _DIALOG_METHODS:
             also = "Record-Route"
-        copied = response.headers
+        copied: list[Header] = []
         for header in self.headers:
             name = header[0]
             if name in _COPIED:
@@ -138,11 +157,11 @@ class Request(Message):
                 copied.append(header)
             elif name == also:
                 copied.append(header)
-        if content_type is not None:
-            copied.append(("Content-Type", content_type))
-        response.append(headers)
-        response._vias, response._from, response._cseq = self._vias, self._from, self._cseq
-        return response
+        return copied
+
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        self.key = ""
 
     def _has_to_tag(self) -> bool:
         try:
@@ -167,7 +186,13 @@ class Response(Message):
         return f"<Response {self.status} {self.get('CSeq')} {self.get('Call-ID')}>"
 
     def start_line(self) -> str:
-        return f"SIP/2.0 {self.status} {self.reason}"
+        return _status_line(self.status, self.reason)
+
+
+def _status_line(status: int, reason: str | None) -> str:
+    return (
+        f"SIP/2.0 {_DIGITS.get(status) or str(status)} {reason_phrase(status) if reason is None else reason}"
+    )
 
 
 # -- reading
@@ -221,15 +246,20 @@ def parse_head(head: bytes) -> Request | Response:
     """
     if len(head) > MAX_HEAD:
         raise SipSyntaxError("Message Too Large", 513)
-    try:
-        message = _parse_plain(head)
-    except SipSyntaxError:
-        message = None
+    message = _parse_plain_or_none(head)
     return _parse_with_care(head) if message is None else message
 
 
+def _parse_plain_or_none(head: bytes) -> Request | Response | None:
+    """Read what is written as most write it, without an empty line; None: look at it with care."""
+    try:
+        return _parse_plain(head)
+    except SipSyntaxError:
+        return None
+
+
 def _parse_plain(head: bytes) -> Request | Response | None:
-    """Read what is written as most write it, line by line; None, or SipSyntaxError: look at it with care."""
+    """Read it line by line; None, or SipSyntaxError: look at it with care."""
     texts = head.split(b"\r\n")
     if len(texts) > MAX_HEADER_LINES:
         return None
@@ -321,14 +351,19 @@ def parse(data: bytes) -> Request | Response:
 
     Raises SipSyntaxError; `error.message` is what a request can be refused with.
     """
-    if data[:2] == b"\r\n":
-        data = data.lstrip(b"\r\n")
-    end = data.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
-    if end < 0:
-        if len(data) > MAX_HEAD:
-            raise SipSyntaxError("Message Too Large", 513)
-        raise SipSyntaxError("No end of the header fields")
-    message = parse_head(data[:end])
+    message: Request | Response | None = None
+    end = len(data) - 4
+    if data[-4:] == _END and end <= MAX_HEAD:  # most have no body: no need to look for the end of the head
+        message = _parse_plain_or_none(data[:-4])
+    if message is None:
+        if data[:2] == b"\r\n":
+            data = data.lstrip(b"\r\n")
+        end = data.find(_END, 0, MAX_HEAD + 4)
+        if end < 0:
+            if len(data) > MAX_HEAD:
+                raise SipSyntaxError("Message Too Large", 513)
+            raise SipSyntaxError("No end of the header fields")
+        message = parse_head(data[:end])
     length = message.content_length
     available = len(data) - end - 4
     if length is None:

@@ -93,9 +93,12 @@ class ServerTransaction:
         if response.status == 408 and not self.invite:
             self._drop(out)  # RFC 4320 section 4.2: it would come too late, and confuse
             return
-        self.last = data = response.render()
+        self.give(response.status, response.render(), now, out)
+
+    def give(self, status: int, data: bytes, now: float, out: list[Effect]) -> None:
+        """Send a response that is written already, to a request without a final one."""
+        self.last = data
         out.append(Send(self.hop, data, self.key))
-        status = response.status
         if status < 200:
             self.state = _PROCEEDING
             return

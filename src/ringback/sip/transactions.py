@@ -65,7 +65,11 @@ def server_key(request: Request, via: Via, method: str) -> str:
     """RFC 3261 17.2.3; for branches without the cookie the fields that RFC 2543 compared."""
     branch = via.branch
     if branch is not None and branch.startswith(MAGIC):
-        return f"{branch}|{via.sent_by}|{method}"
+        if method != request.method:
+            return f"{branch}|{via.sent_by}|{method}"
+        if not request.key:
+            request.key = f"{branch}|{via.sent_by}|{method}"
+        return request.key
     number = request.cseq.number
     return f"{request.raw_uri}|{request.from_.tag}|{request.call_id}|{number}|{via.sent_by}|{branch}|{method}"
 
