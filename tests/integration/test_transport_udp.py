@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -184,20 +185,18 @@ async def test_udp_full_socket_queues_in_order_and_drops_beyond(station: Station
     a.transports.listen_udp("127.0.0.1", 0)
     (udp,) = a.transports._udp.values()
     full = True
-    real = udp._sock
+    real = udp._datagrams
 
     class Full:
         """The socket, full for as long as the test says."""
 
-        def sendto(self, data: bytes, address: tuple[str, int]) -> int:
-            if full:
-                raise BlockingIOError(11, "full")
-            return real.sendto(data, address)
+        def send(self, data: bytes, host: str, port: int) -> int:
+            return errno.EAGAIN if full else real.send(data, host, port)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-    udp._sock = Full()  # type: ignore[assignment]
+    udp._datagrams = Full()  # type: ignore[assignment]
     with udp_socket() as phone:
         hop = Hop("UDP", *phone.getsockname())
         for number in range(8):

@@ -162,7 +162,8 @@ def authenticate(
             return ""
 
     algorithms = (domain["digest_algorithm"] or "MD5").split(",")
-    given = request.raw("Proxy-Authorization") + request.raw("Authorization")
+    given = request.raw("Proxy-Authorization")
+    given.extend(request.raw("Authorization"))
 
     def digest_of(username: str, algorithm: str) -> str | None:
         if algorithm not in algorithms:

@@ -11,7 +11,7 @@ it after a few packets; whoever has it meanwhile runs with the thread's priority
 The parts that never take the GIL: system, types, sound (tables, mixing), stream (lock, statistics, continuity), rtcp,
 socket, notice (events on their way), tap, port (packets), tick (each 20 ms), priority, thread, table (who is connected
 to whom, and the end). Python's side, py: values, owner (life and events), and the commands for ports, sounds and mixers,
-each a class on the one before.
+each a class on the one before. Apart from all that: the datagrams of SIP's sockets, which Python's own thread takes.
 """
 
 import os
@@ -19,6 +19,7 @@ import secrets
 import socket
 
 from ringback.media import g711
+from ringback.media.datagrams import PureDatagrams
 from ringback.media.errors import Overload, UnknownPort, UsageError
 from ringback.media.limits import MAX_AUDIO
 from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Port as PortName, PortStats, RemoteReport, quality
@@ -29,6 +30,7 @@ from ringback.rtp.errors import UsageError as RtpUsageError
 from ringback.rtp.source import nat_is_evident
 
 include "_core_system.pxi"
+include "_core_datagrams.pxi"
 include "_core_types.pxi"
 include "_core_sound.pxi"
 include "_core_stream.pxi"

@@ -55,6 +55,7 @@ cdef extern from * nogil:
 
 cdef extern from "errno.h" nogil:
     int errno
+    int EAGAIN
     int EINTR
 
 cdef extern from "unistd.h" nogil:

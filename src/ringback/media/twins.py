@@ -1,11 +1,13 @@
-"""Which twin of the pump runs: the compiled one where it was built from the sources that are here, or the one in Python."""
+"""Which twin of the pump, and of a SIP socket's datagrams, runs: the compiled one where it was built from the sources that are here, or the one in Python."""
 
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from ringback import twins
+from ringback.media.datagrams import Datagrams, PureDatagrams
 from ringback.media.errors import CoreMissing
 from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Pump
 from ringback.media.pure import PurePump
@@ -33,6 +35,16 @@ def create_pump(
         if pure is False or os.environ.get("RINGBACK_REQUIRE_CORE") == "1":
             raise CoreMissing(reason)
     return PurePump(rtp_ports, report_after=report_after, silent_after=silent_after)
+
+
+def datagrams_of(sock: socket.socket) -> Datagrams:
+    """What is received and sent through a UDP socket, compiled where it can be (IPv4)."""
+    if sock.family == socket.AF_INET and not why_pure():
+        from ringback.media._core import CoreDatagrams
+
+        core: Datagrams = CoreDatagrams(sock)
+        return core
+    return PureDatagrams(sock)
 
 
 def why_pure() -> str:

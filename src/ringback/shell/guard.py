@@ -17,10 +17,10 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-Source = tuple[str, int]
-"""Address and port that a message came from."""
+Source = tuple[Any, ...]
+"""Host and port that a message came from. Compiled code would take a tuple[str, int] apart and make it anew at each step."""
 
 
 LATENESS_WEIGHT: Final = 0.2

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, Protocol
 
 import structlog
@@ -185,7 +185,7 @@ class SipStack:
         guard = self.guard
         assert guard is not None
         hop, data, transaction = effect.hop, effect.data, effect.transaction
-        now = time.monotonic()
+        now = monotonic()
         if not data.startswith(ANSWER):
             guard.vouch((hop.host, hop.port), now)
         elif not transaction and not guard.is_vouched((hop.host, hop.port), now):
@@ -202,7 +202,7 @@ class SipStack:
         if pulse is not None and not pulse.heard:
             pulse.hear()
         try:
-            self.carry_out(self.agent.on_message(message, flow, time.monotonic()))
+            self.carry_out(self.agent.on_message(message, flow, monotonic()))
         except Exception as problem:
             # The one guard around a message: our own mistake must not stop the others.
             log.error("a message could not be handled", start=message.start_line(), exc_info=problem)
@@ -215,7 +215,7 @@ class SipStack:
             )
 
     def _on_unreachable(self, hop: Hop, transaction: str) -> None:
-        self.carry_out(self.agent.on_unreachable(hop, time.monotonic(), transaction))
+        self.carry_out(self.agent.on_unreachable(hop, monotonic(), transaction))
 
     def _fire(self, key: Any, now: float) -> None:
         if key[0] == "call":
@@ -231,7 +231,7 @@ class SipStack:
                 session.owner = (
                     None  # the last that is said of it: who owns a session holds it, and both would stay
                 )
-            self.carry_out(owner.on(effect, time.monotonic()))
+            self.carry_out(owner.on(effect, monotonic()))
 
     def _resolve(self, effect: sip.Resolve) -> None:
         self.tasks.start(self._find(effect), f"way to {effect.uri}")
@@ -242,7 +242,7 @@ class SipStack:
         except ResolutionFailed as problem:
             log.info("a peer's address cannot be resolved", uri=str(effect.uri), problem=str(problem))
             hops = []
-        self.carry_out(self.agent.on_resolved(effect.key, hops, time.monotonic()))
+        self.carry_out(self.agent.on_resolved(effect.key, hops, monotonic()))
 
 
 def shortened(answer: bytes, fits: Callable[[int], bool]) -> bytes:

@@ -12,19 +12,21 @@ import contextlib
 import errno
 import socket
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
+from ringback.media.twins import datagrams_of
 from ringback.sip import stun
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Flow, Hop
 from ringback.sip.message import parse
 
-from .guard import Guard
+from .guard import Guard, Source
 from .inbox import Inbox
-from .timers import Clock
+from .timers import Clock, MonotonicClock
 from .transport_limits import Callbacks, Counters, TransportLimits
 
-LARGEST_DATAGRAM: Final = 65_535
 _SO_SNDBUFFORCE: Final = 32  # asm-generic/socket.h; the socket module does not name them
 _SO_RCVBUFFORCE: Final = 33
 # Full for a moment: the queue or the next retransmission helps. Anything else concerns the destination.
@@ -58,14 +60,14 @@ class UdpSocket:
         self._callbacks = callbacks
         self._limits = limits
         self._counters = counters
-        self._buffer = bytearray(LARGEST_DATAGRAM)
-        self._view = memoryview(self._buffer)
+        self._datagrams = datagrams_of(sock)
         self._queue: deque[_Waiting] = deque()
-        self._flows: dict[tuple[str, int], Flow] = {}
+        self._flows: dict[Source, Flow] = {}
         self._flushed = asyncio.Event()
         self._flushed.set()
         self._inbox = None if guard is None else Inbox(guard)
-        self._clock = clock
+        # The machine's own clock is asked three times a datagram.
+        self._now: Callable[[], float] = monotonic if isinstance(clock, MonotonicClock) else clock.now
         self._working = False  # a turn is due for what is left in the inbox
         self.family: int = sock.family
         name = sock.getsockname()
@@ -108,7 +110,7 @@ class UdpSocket:
 
     def waited(self) -> float:
         """Seconds that the oldest new call or registration waits to be read."""
-        return 0.0 if self._inbox is None else self._inbox.waited(self._clock.now())
+        return 0.0 if self._inbox is None else self._inbox.waited(self._now())
 
     async def flush(self) -> None:
         """Until nothing waits."""
@@ -120,6 +122,7 @@ class UdpSocket:
         self._loop.remove_writer(self._sock.fileno())
         self._queue.clear()
         self._flushed.set()
+        self._datagrams.close()
         self._sock.close()
 
     def _wait(self, waiting: _Waiting) -> None:
@@ -131,15 +134,14 @@ class UdpSocket:
 
     def _try(self, hop: Hop, data: bytes, transaction: str) -> bool:
         """False when the socket is full; failures for good are reported and count as done."""
-        try:
-            self._sock.sendto(data, (hop.host, hop.port))
-        except (OSError, OverflowError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                return False
+        error = self._datagrams.send(data, hop.host, hop.port)
+        if not error:
+            self._counters.messages_out += 1
+        elif error in _FULL:
+            return False
+        else:
             self._counters.unreachable += 1
             self._loop.call_soon(self._callbacks.on_unreachable, hop, transaction)
-        else:
-            self._counters.messages_out += 1
         return True
 
     def _writable(self) -> None:
@@ -155,39 +157,39 @@ class UdpSocket:
             self._flushed.set()
 
     def _readable(self) -> None:
-        receive, buffer, view = self._sock.recvfrom_into, self._buffer, self._view
+        receive = self._datagrams.receive
         for _ in range(self._limits.datagrams_per_turn):
             try:
-                size, address = receive(buffer)
-            except (BlockingIOError, InterruptedError):
-                return
+                received = receive()
             except OSError:
                 continue  # an error of an earlier send; the bound ends the loop
-            self._datagram(bytes(view[:size]), address[:2])
+            if received is None:
+                return
+            self._datagram(received[0], received[1])
             if self._sock.fileno() < 0:
                 return  # closed by the one who got the message
 
     def _drain(self) -> None:
-        inbox, receive, buffer, view = self._inbox, self._sock.recvfrom_into, self._buffer, self._view
+        inbox, receive = self._inbox, self._datagrams.receive
         assert inbox is not None
-        now = self._clock.now()
+        now = self._now()
         for _ in range(self._limits.datagrams_drained):
             try:
-                size, address = receive(buffer)
-            except (BlockingIOError, InterruptedError):
-                break
+                received = receive()
             except OSError:
                 continue  # an error of an earlier send; the bound ends the loop
-            if size <= 4:
+            if received is None:
+                break
+            if len(received[0]) <= 4:
                 self._counters.keep_alives += 1
-            elif address[1]:
-                inbox.put((bytes(view[:size]), address[:2], now))
+            elif received[1][1]:
+                inbox.put((received[0], received[1], now))
         if not self._working:
             self._work()
 
     def _work(self) -> None:
         """Read what waits, the urgent first, for one turn."""
-        inbox, now = self._inbox, self._clock.now
+        inbox, now = self._inbox, self._now
         assert inbox is not None
         self._working = False
         if self._sock.fileno() < 0:
@@ -206,7 +208,7 @@ class UdpSocket:
             self._working = True
             self._loop.call_soon(self._work)
 
-    def _datagram(self, data: bytes, address: tuple[str, int]) -> None:
+    def _datagram(self, data: bytes, address: Source) -> None:
         # CRLF, spaces, NULs and "jaK" keep NAT bindings open and want no answer.
         if len(data) <= 4:
             self._counters.keep_alives += 1
@@ -236,22 +238,21 @@ class UdpSocket:
         finally:
             self._counters.at_hand = 0
 
-    def _flow(self, source: tuple[str, int]) -> Flow:
+    def _flow(self, source: Source) -> Flow:
         """The way to a source, one object for all its messages and bindings."""
         flow = self._flows.get(source)
         if flow is None:
             if len(self._flows) >= FLOWS_KEPT:
                 self._flows.clear()
-            flow = self._flows[source] = Flow("UDP", self.local, source)
+            flow = self._flows[source] = Flow("UDP", self.local, (source[0], source[1]))
         return flow
 
-    def _answer_stun(self, data: bytes, address: tuple[str, int]) -> None:
+    def _answer_stun(self, data: bytes, address: Source) -> None:
         """A keep-alive that asks for its own address (RFC 5626 section 8); it is repeated when this is lost."""
         self._counters.keep_alives += 1
         answer = stun.answer(data, (address[0], address[1]))
         if answer is not None:
-            with contextlib.suppress(OSError):
-                self._sock.sendto(answer, address)
+            self._datagrams.send(answer, address[0], address[1])
 
 
 def _enlarge(sock: socket.socket, size: int) -> None:

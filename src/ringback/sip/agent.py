@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2s
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 from ringback.sip import content, refresh, reliable, replaces

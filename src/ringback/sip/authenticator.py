@@ -107,7 +107,7 @@ class Authenticator:
         values = [] if header is None else [header] if isinstance(header, str) else header
         malformed = False
         for value in values:
-            if value.partition(" ")[0].lower() != "digest":
+            if not value.startswith("Digest ") and value.partition(" ")[0].lower() != "digest":
                 continue  # another scheme is none of ours (RFC 4475 section 3.3.7)
             try:
                 credentials = Credentials.parse(value)
@@ -132,7 +132,7 @@ class Authenticator:
         stored = lookup(credentials.username, algorithm.removesuffix("-sess"))
         key = self._nobody[algorithm] if stored is None else stored.lower()
         expected = request_digest(algorithm, key, method, fields, None)
-        is_right = hmac.compare_digest(expected.encode(), fields["response"].lower().encode())
+        is_right = hmac.compare_digest(expected, fields["response"].lower())
         if not is_right or stored is None:
             return Outcome.WRONG
         return self._count(fields, now)
@@ -144,7 +144,7 @@ class Authenticator:
         """
         nonce = fields["nonce"]
         stamp, _, signature = nonce.rpartition(".")
-        if not hmac.compare_digest(self._sign(stamp).encode(), signature.encode()):
+        if not signature.isascii() or not hmac.compare_digest(self._sign(stamp), signature):
             return Outcome.STALE
         issued_at = int(stamp.partition(".")[0], 16) / 1000
         if not now - NONCE_LIFETIME <= issued_at <= now + 1.0:

@@ -52,6 +52,8 @@ _NO_BODY: Final = "Content-Length: 0\r\n\r\n"
 _UNREAD: Final = -1
 _ABSENT: Final = -2
 Header = tuple[str, str]
+Kept = tuple[str, ...]
+"""A Header whose tuple is handed on as it is: compiled, one of a known length is taken apart and made anew."""
 
 
 class Message:
@@ -108,7 +110,7 @@ class Message:
         """Keep lines that were read, of a message that has none yet; False: fields must be looked at together."""
         seen = 0
         is_valid = True
-        headers = self.headers
+        headers = self._kept()
         for line in lines:
             headers.append(line.header)
             field = line.field
@@ -123,6 +125,9 @@ class Message:
             self._keep(field, line.typed)
         self._is_valid = is_valid and seen & MANDATORY == MANDATORY and bool(self._vias)
         return True
+
+    def _kept(self) -> list[Kept]:
+        return cast("list[Kept]", self.headers)
 
     def _keep(self, field: int, typed: Any) -> None:
         if field == FROM:
@@ -186,9 +191,9 @@ class Message:
         """The first value of a field, as it came; None when it is not there."""
         wanted = SPELLINGS.get(name) or canonical_name(name)
         if wanted in KNOWN_NAMES:
-            for kept, value in self.headers:
-                if kept == wanted:
-                    return value
+            for header in self._kept():
+                if header[0] == wanted:
+                    return header[1]
             return None
         wanted = wanted.lower()
         for kept, value in self.headers:
@@ -198,7 +203,7 @@ class Message:
 
     def has(self, name: str) -> bool:
         """Whether there is a field of this name, in its canonical spelling."""
-        for header in self.headers:  # noqa: SIM110 - three times as fast when compiled
+        for header in self._kept():  # noqa: SIM110 - three times as fast when compiled
             if header[0] == name:
                 return True
         return False
@@ -207,7 +212,7 @@ class Message:
         """Every value of a field, line by line, as they came."""
         wanted = SPELLINGS.get(name) or canonical_name(name)
         if wanted in KNOWN_NAMES:
-            return [value for kept, value in self.headers if kept == wanted]
+            return [header[1] for header in self._kept() if header[0] == wanted]
         wanted = wanted.lower()
         return [value for kept, value in self.headers if kept.lower() == wanted]
 
@@ -416,9 +421,10 @@ class Message:
 def written(start_line: str, headers: list[Header], body: bytes, encoding: str) -> bytes:
     """A message's bytes, with the right Content-Length. Raises UsageError for a line end in a field."""
     lines = [start_line]
-    for header in headers:
-        if header[0] != "Content-Length":
-            lines.append(f"{header[0]}: {header[1]}")
+    for header in cast("list[Kept]", headers):
+        name = header[0]
+        if name != "Content-Length":
+            lines.append(f"{name}: {header[1]}")
     whole = "".join(lines)
     if "\n" in whole or "\r" in whole:
         raise UsageError("a line end inside a header field")

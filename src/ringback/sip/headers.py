@@ -207,15 +207,23 @@ class NameAddr:
 class Via:
     """One hop of the way back, RFC 3261 section 20.42. `host` is without the brackets of an IPv6 literal."""
 
-    __slots__ = ("branch", "host", "params", "port", "transport")
+    __slots__ = ("_sent_by", "branch", "host", "params", "port", "transport")
 
-    def __init__(self, transport: str, host: str, port: int | None, params: Params = _NO_PARAMS) -> None:
+    def __init__(
+        self,
+        transport: str,
+        host: str,
+        port: int | None,
+        params: Params = _NO_PARAMS,
+        sent_by: str = "",
+    ) -> None:
         self.transport = transport
         self.host = host
         self.port = port
         self.params = params
         self.branch: str | None = params.get("branch")
         """The transaction's name at the peer."""
+        self._sent_by = sent_by
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Via) and str(self) == str(other)
@@ -241,8 +249,10 @@ class Via:
     @property
     def sent_by(self) -> str:
         """ "host:port", host in lower case and the default port written out, fit to compare (section 17.2.3)."""
-        port = self.port or (5061 if self.transport == "TLS" else 5060)
-        return f"{bracketed(self.host.lower())}:{port}"
+        if not self._sent_by:
+            port = self.port or (5061 if self.transport == "TLS" else 5060)
+            self._sent_by = f"{bracketed(self.host.lower())}:{port}"
+        return self._sent_by
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -308,17 +318,18 @@ def parse_name_addrs(values: Iterable[str]) -> tuple[NameAddr, ...]:
 def parse_via(value: str) -> Via:
     """Read one Via value. Raises SipSyntaxError."""
     sent, semicolon, rest = value.partition(";")
-    transport, host, port = (
-        _parse_sent_remembered(sent) if len(sent) <= MAX_REMEMBERED_TEXT else _parse_sent(sent)
-    )
-    params = parse_params(semicolon + rest)
-    branch = params.get("branch", "-")
-    if not branch or len(branch) > MAX_KEY:
+    known = _parse_sent_remembered(sent) if len(sent) <= MAX_REMEMBERED_TEXT else _parse_sent(sent)
+    via = Via(known.transport, known.host, known.port, parse_params(semicolon + rest), known.sent_by)
+    branch = via.branch
+    if branch is None:
+        if "branch" in via.params:
+            raise SipSyntaxError("Malformed Via")
+    elif not branch or len(branch) > MAX_KEY:
         raise SipSyntaxError("Malformed Via")
-    return Via(transport, host, port, params)
+    return via
 
 
-def _parse_sent(text: str) -> tuple[str, str, int | None]:
+def _parse_sent(text: str) -> Via:
     """Transport, host and port of a Via."""
     found = _SENT.fullmatch(text)
     if found is None:
@@ -327,7 +338,7 @@ def _parse_sent(text: str) -> tuple[str, str, int | None]:
     port = None if digits is None else int(digits)
     if port is not None and port > 65535:
         raise SipSyntaxError("Malformed Via")
-    return transport.upper(), host[1:-1] if host[0] == "[" else host, port
+    return Via(transport.upper(), host[1:-1] if host[0] == "[" else host, port)
 
 
 _parse_sent_remembered: Final = lru_cache(maxsize=REMEMBERED_ADDRESSES)(_parse_sent)

@@ -66,9 +66,9 @@ class Line:
 
     __slots__ = ("field", "header", "typed")
 
-    def __init__(self, header: tuple[str, str], field: int, typed: Any) -> None:
+    def __init__(self, header: tuple[str, ...], field: int, typed: Any) -> None:
         self.header = header
-        """Its canonical name, and its value."""
+        """Its canonical name, and its value. Compiled, a tuple of a known length is made anew wherever it is kept."""
         self.field = field
         """Its bit of FIELDS; 0 for all others."""
         self.typed = typed

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.fields import Header, Message, written
+from ringback.sip.fields import Header, Kept, Message, written
 from ringback.sip.header_names import TOKEN, canonical_name
 from ringback.sip.headers import Via, split_list
 from ringback.sip.limits import (
@@ -102,7 +102,7 @@ class Request(Message):
             return
         else:
             params = {**given, "received": host}
-        stamped = Via(via.transport, via.host, via.port, params)
+        stamped = Via(via.transport, via.host, via.port, params, via.sent_by)
         at = 0
         while self.headers[at][0] != "Via":
             at += 1
@@ -148,8 +148,8 @@ class Request(Message):
         also = "Timestamp" if status == 100 else ""
         if 100 < status < 300 and self.method in _DIALOG_METHODS:
             also = "Record-Route"
-        copied: list[Header] = []
-        for header in self.headers:
+        copied: list[Kept] = []
+        for header in self._kept():
             name = header[0]
             if name in _COPIED:
                 if name == "To" and to_tag and not self._has_to_tag():
@@ -157,7 +157,7 @@ class Request(Message):
                 copied.append(header)
             elif name == also:
                 copied.append(header)
-        return copied
+        return cast("list[Header]", copied)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 from types import MappingProxyType
@@ -41,7 +40,6 @@ _STRICT_PARAMS: Final = ("user", "ttl", "method", "maddr", "transport")
 _NOTHING: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Uri:
     """One URI, immutable; `str()` gives back the very text that was parsed.
 
@@ -51,19 +49,27 @@ class Uri:
     RFC 3261's equivalence is `matches`.
     """
 
-    scheme: str = "sip"
-    user: str = ""
-    password: str = ""
-    host: str = ""
-    port: int | None = None
-    params: Mapping[str, str | None] = field(default_factory=lambda: _NOTHING)
-    headers: tuple[tuple[str, str], ...] = ()
-    text: str = ""
+    __slots__ = ("headers", "host", "params", "password", "port", "scheme", "text", "user")
 
-    def __post_init__(self) -> None:
-        if not self.text:
-            object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
-            object.__setattr__(self, "text", self._build())
+    def __init__(
+        self,
+        scheme: str = "sip",
+        user: str = "",
+        password: str = "",
+        host: str = "",
+        port: int | None = None,
+        params: Mapping[str, str | None] = _NOTHING,
+        headers: tuple[tuple[str, str], ...] = (),
+        text: str = "",
+    ) -> None:
+        self.scheme = scheme
+        self.user = user
+        self.password = password
+        self.host = host
+        self.port = port
+        self.params = params if text else MappingProxyType(dict(params))
+        self.headers = headers
+        self.text = text or self._build()
 
     @staticmethod
     def parse(text: str) -> Uri:
@@ -93,7 +99,8 @@ class Uri:
 
     def replace(self, **changes: Any) -> Uri:
         """The same URI with some fields changed, its text written anew."""
-        return replace(self, text="", **changes)
+        names = ("scheme", "user", "password", "host", "port", "params", "headers")
+        return Uri(**{**{name: getattr(self, name) for name in names}, **changes})
 
     def __str__(self) -> str:
         return self.text

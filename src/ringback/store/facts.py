@@ -151,7 +151,7 @@ class Facts:
         return self._add((table_name, key), values, False, size)
 
     def change(self, table_name: str, key: str, row: Row) -> bool:
-        """As `put`, for some columns of a row that is there, its key among them, and no blob.
+        """As `put`, for columns that are known to be there, the key among them, and neither a blob nor an empty date.
 
         The row belongs to the writer from now on. What is known of it need not be asked, for each change of each call.
         """

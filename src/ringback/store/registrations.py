@@ -36,7 +36,8 @@ class Registrations:
         """Take over what a REGISTER changed; False when too much waits for the disk."""
         if change.kind == "removed":
             return self.forget(change.binding)
-        return self._facts.put("registrations", _row(change.binding, account_sid, domain_sid))
+        row = _row(change.binding, account_sid, domain_sid)
+        return self._facts.change("registrations", row["sid"], row)
 
     def forget(self, binding: Binding) -> bool:
         """Delete a binding that expired or was lost; False when too much waits for the disk."""
