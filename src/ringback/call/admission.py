@@ -78,7 +78,8 @@ def twilio_error(status: int, reason: str, code: int, text: str) -> Refused:
 def _insecure(code: int, reason: str, text: str) -> Refused:
     """A refusal of what a secure domain does not take, with the Warning of RFC 3261 section 21.4.26."""
     refused = twilio_error(488, reason, code, text)
-    return refused._replace(headers=(*refused.headers, warning(MISCELLANEOUS, text)))
+    refused.headers = (*refused.headers, warning(MISCELLANEOUS, text))
+    return refused
 
 
 def admit(
