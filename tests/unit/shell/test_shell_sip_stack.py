@@ -1,9 +1,15 @@
-"""What an answer to a stranger is shortened by, so that it may be sent at all."""
+"""Effects that are carried out: what owners of sessions hear, and by what an answer to a stranger is shortened."""
 
 from __future__ import annotations
 
-from ringback.shell.sip_stack import shortened
+from types import SimpleNamespace
+from typing import Any
+
+from ringback.shell.sip_stack import SipStack, shortened
+from ringback.sip import effects as sip
 from ringback.sip.message import parse
+
+HOST = "incoming configure happened wire follow transfer answered stream_closed fire".split()
 
 CHALLENGES = [
     f'Digest realm="r", nonce="{number}", algorithm={name}' for number, name in enumerate(("SHA-256", "MD5"))
@@ -30,3 +36,28 @@ def test_rfc8760_2_3_one_challenge_is_left_where_two_are_too_long() -> None:
 
 def test_what_never_fits_is_not_sent() -> None:
     assert shortened(ANSWER, lambda size: size < 100) == b""
+
+
+class Owner:
+    """Whoever owns a session holds it, too."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.heard: list[object] = []
+
+    def on(self, effect: object, now: float) -> list[Any]:
+        self.heard.append(effect)
+        return []
+
+
+async def test_the_end_is_the_last_that_an_owner_hears_of_a_session() -> None:
+    """And session and owner hold each other no longer: only the collector could free them."""
+    host = SimpleNamespace(**dict.fromkeys(HOST, lambda *_: None))
+    stack = SipStack(host, "test")
+    session = SimpleNamespace(owner=None)
+    session.owner = owner = Owner(session)
+    info, ended = sip.InfoAnswered(session, 200), sip.Ended(session, "bye", 200, "OK", None, ())
+    stack.carry_out([info, ended, info])
+    await stack.close()
+    assert owner.heard == [info, ended]
+    assert session.owner is None
