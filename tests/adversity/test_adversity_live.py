@@ -133,7 +133,7 @@ async def until_ended(scene: Scene, known: set[str], at_least: int) -> list[obje
 def _open(address: tuple[str, int], source: str = "127.0.0.1") -> socket.socket:
     sock = socket.socket()
     sock.bind((source, 0))
-    sock.settimeout(5)
+    sock.settimeout(WITHIN)
     sock.connect(address)
     return sock
 
