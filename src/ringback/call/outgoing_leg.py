@@ -14,7 +14,7 @@ from ringback.call.failover import is_nobody_there, may_fail_over
 from ringback.call.leg import Leg, custom_headers, host_of
 from ringback.call.leg_effects import Configure, Follow, Happened, LegEffect, Wire
 from ringback.call.outcome import failure_rank
-from ringback.sdp import OfferAnswer, SdpError
+from ringback.sdp import Negotiated, OfferAnswer, SdpError
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
 from ringback.sip.authorization import Login
@@ -64,6 +64,8 @@ class _Trying:
     branch: Branch
     talk: OfferAnswer
     early: bool = False
+    early_tag: str = ""
+    """Whose early media it is, in the branch's own fork."""
     followed: bool = False
     """Its redirect is being followed."""
     problem: str = ""
@@ -163,7 +165,7 @@ class OutgoingLeg(Leg):
             except SdpError as problem:
                 out.append(Wire(self, False, f"early media that cannot be used: {problem}"))
             else:
-                trying.early = True
+                trying.early, trying.early_tag = True, session.early_tag
                 if self._heard is None:
                     self._heard = session
                     out.append(Configure(self, negotiated, host_of(session)))
@@ -178,7 +180,7 @@ class OutgoingLeg(Leg):
             return [Wire(self, True, "BYE (another answered first)"), *session.hangup(now)]
         out: list[LegEffect] = [Wire(self, False, "200 OK"), Wire(self, True, "ACK")]
         try:
-            negotiated = trying.talk.accept(body)
+            negotiated = _agreed(trying, response, body)
         except SdpError as problem:
             out.append(Wire(self, True, f"BYE: the answer's sound cannot be used: {problem}"))
             trying.problem = str(problem)
@@ -262,3 +264,11 @@ class OutgoingLeg(Leg):
 
 def _rank(ended: sip.Ended) -> tuple[int, int]:
     return failure_rank(ended.cause, ended.status)
+
+
+def _agreed(trying: _Trying, response: Message, body: bytes) -> Negotiated:
+    """The sound of a 200: where it says nothing of it, what its own 183 said stands (RFC 3261 section 13.2.1)."""
+    early = trying.talk.negotiated
+    if not body and early is not None and trying.early and response.to.tag == trying.early_tag:
+        return early
+    return trying.talk.accept(body)

@@ -324,6 +324,31 @@ def test_outgoing_early_media_and_a_different_answer() -> None:
     exchange.finish()
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_rfc3261_13_2_1_the_answer_in_a_183_stands_where_the_200_has_none(is_same: bool) -> None:
+    """Some gateways describe the session once, in an answer that may be lost; that of another fork does not count."""
+    exchange, (bob,), leg = outgoing()
+
+    def react(session: InviteSession, request: Request) -> list[sip.Effect]:
+        now = exchange.network.now
+        early = session.progress(183, now, body=bob.talk.answer(request.body))
+        if is_same:
+            return early + session.answer(b"", now)
+        other = request.reply(200, to_tag="another", headers=[("Contact", "<sip:bob@192.0.2.8>")])
+        hop = early[0].hop if isinstance(early[0], sip.Send) else None
+        assert hop is not None
+        return [*early, sip.Send(hop, other.render(), "")]
+
+    bob.on_invite(react)
+    exchange.do(leg.place, [bob.branch()])
+    answered = [type(event) for event in exchange.events()].count(LegAnswered)
+    assert (answered, leg.ended) == ((1, False) if is_same else (0, True))
+    if is_same:
+        assert [each.remote for each in exchange.configured()] == [exchange.configured()[0].remote] * 2
+        exchange.do(leg.hang_up)
+        exchange.finish()
+
+
 def test_outgoing_forks_keep_the_early_media_of_the_first_while_it_rings() -> None:
     exchange, phones, leg = outgoing(3)
 
