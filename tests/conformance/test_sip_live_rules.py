@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 from live import PHONE_PASSWORD, LiveServer, live_server
@@ -86,6 +88,19 @@ async def test_rfc3261_21_4_26_an_offer_without_a_codec_of_ours_gets_a_warning(w
 async def test_rfc3323_5_a_call_whose_privacy_is_critical_and_unknown_gets_500(wire: Wire) -> None:
     refused = await dial(wire, "Privacy: id;future;critical")
     assert refused.text.startswith("SIP/2.0 500 Privacy Failure: future\r\n")
+
+
+async def test_rfc3261_10_3_8_who_registers_is_told_the_time(wire: Wire) -> None:
+    uri, alice = f"sip:{wire.address[0]}", f"sip:alice@{wire.address[0]}"
+    asked = {"from_": alice, "to": alice}
+    challenge = await wire.ask("REGISTER", uri, **asked)
+    login = credentials(challenge, "REGISTER", uri, "alice", PHONE_PASSWORD)
+    before = int(time.time())
+    registered = await wire.ask("REGISTER", uri, headers=(login,), cseq=2, **asked)
+    assert registered.status == 200
+    told = registered.header("Date")
+    assert told.endswith(" GMT")  # section 20.17
+    assert before <= parsedate_to_datetime(told).timestamp() <= time.time()
 
 
 async def test_rfc5630_5_1_2_a_sips_uri_without_tls_is_not_allowed(wire: Wire) -> None:

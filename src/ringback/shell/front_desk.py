@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from time import monotonic
 
 import structlog
@@ -62,6 +63,7 @@ class FrontDesk:
         self._mask = mask
         self._guard = Guard() if guard is None else guard
         self.draining = False
+        self._dated = (0, "")
         self._log = log.bind()  # a logger that is made anew for each line costs more than the line
         self._tells_registrations: bool = self._log.is_enabled_for(logging.INFO)
 
@@ -172,9 +174,10 @@ class FrontDesk:
         guard.vouch(source, monotonic())
         aor = f"{user}@{domain['domain_name']}"
         registered = self._registrar.register(aor, request, flow, now, accept_path=True)
+        headers = [*registered.headers, ("Date", self._date())]  # RFC 3261 section 10.3: phones want it
         self._carry_out(
             self._agent.answer_at_once(
-                request, flow, registered.status, registered.reason, registered.headers, monotonic()
+                request, flow, registered.status, registered.reason, headers, monotonic()
             )
         )
         for change in registered.changes:
@@ -186,6 +189,13 @@ class FrontDesk:
                 where = f"{via.host}:{via.port}/{via.transport}"
                 self._log.info("registration", aor=aor, change=change.kind, contact=contact, via=where)
         return None
+
+    def _date(self) -> str:
+        """The time of day for a Date, written once a second."""
+        second = int(time.time())
+        if self._dated[0] != second:
+            self._dated = (second, formatdate(second, usegmt=True))
+        return self._dated[1]
 
 
 def source_of(flow: Flow) -> Source:
