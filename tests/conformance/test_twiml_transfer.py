@@ -671,15 +671,149 @@ def test_rfc5589_7_attended_transfer_of_who_is_in_a_conference_brings_the_collea
     world.end()
 
 
-def test_rfc5589_7_attended_transfer_into_a_call_that_waits_for_its_document_is_refused() -> None:
-    world = World()
+NEXT = "http://app.test/next"
+
+
+def waiting(answer: str | int) -> tuple[World, Leg, Leg, Leg]:
+    """An agent talks with a customer; the document of its other call is on its way."""
+    world = World({DONE: "<Response><Hangup/></Response>", NEXT: answer})
     agent, customer = pair(world, True)
     other = world.inbound("<Gather action='/next' numDigits='1'/>", from_=PHONE)
     world.run(1)
+    world.fetch_seconds = 6
     other.press("1")
-    number = agent.refer("x", other)
-    assert agent.referrals[number] == [603]
+    return world, agent, customer, other
+
+
+@pytest.mark.parametrize("on_other", [True, False])
+def test_rfc5589_7_attended_transfer_into_a_call_that_waits_for_its_document_takes_it(on_other: bool) -> None:
+    world, agent, customer, other = waiting(
+        "<Response><Dial><Sip>sip:colleague@example.com</Sip></Dial></Response>"
+    )
+    leg, number = refer_into(agent, other, on_other)
+    assert leg.referrals[number] == [202]
     assert customer.bridged is agent
+    world.run(7)
+    assert leg.referrals[number] == [202, 200]
+    assert (agent.over, other.over, customer.over) == (True, True, False)
+    colleague = world.child(customer).answer()
+    assert customer.bridged is colleague
+    world.end()
+
+
+def test_rfc5589_7_attended_transfer_into_a_call_whose_document_fails_comes_back() -> None:
+    world, agent, customer, other = waiting(404)
+    number = agent.refer("x", other)
+    world.run(10)
+    assert agent.referrals[number] == [202, 603]
+    assert customer.bridged is agent
+    assert other.over
+    agent.hang_up()
+    world.end()
+
+
+@pytest.mark.parametrize("who", ["customer", "agent", "other"])
+def test_rfc5589_7_attended_transfer_of_who_hangs_up_before_the_document_comes(who: str) -> None:
+    world, agent, customer, other = waiting("<Response><Say>Hello</Say></Response>")
+    agent.refer("x", other)
+    {"customer": customer, "agent": agent, "other": other}[who].hang_up()
+    world.run(8)
+    assert customer.said == (["Hello"] if who == "agent" else [])
+    world.end()
+
+
+@pytest.mark.parametrize(("attributes", "status"), [("", "completed"), (EARLY, "canceled")])
+def test_rfc5589_7_attended_transfer_into_a_call_that_waits_for_its_first_document(
+    attributes: str, status: str
+) -> None:
+    """The agent dials a colleague and transfers at once: the program has not even answered."""
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    agent, customer = pair(world, True)
+    world.fetch_seconds = 6
+    other = world.inbound(f"<Dial {attributes}><Sip>sip:colleague@example.com</Sip></Dial>", from_=PHONE)
+    number = agent.refer("x", other)
+    world.run(7)
+    assert agent.referrals[number] == [202, 200]
+    assert (other.over, other.status) == (True, status)
+    colleague = world.child(customer).answer()
+    assert customer.bridged is colleague
+    world.end()
+
+
+# -- who is in a conference, and calls a colleague who rings
+
+
+def conferring(attributes: str = "") -> tuple[World, Leg, Leg, Leg]:
+    """An agent is in a conference with a boss, and calls a colleague, who rings."""
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    boss, agent = world.inbound(ROOM.format("")), world.inbound(ROOM.format(""), from_=PHONE)
+    world.run(0.5)
+    twiml = f"<Dial action='/done' {attributes}><Sip>sip:colleague@example.com</Sip></Dial>"
+    other = world.inbound(twiml, from_=PHONE)
+    world.run(0.5)
+    world.child(other).ring()
+    return world, boss, agent, other
+
+
+@pytest.mark.parametrize("attributes", ["", EARLY])
+def test_rfc5589_7_semi_attended_transfer_from_a_conference_brings_in_who_answers(attributes: str) -> None:
+    world, boss, agent, other = conferring(attributes)
+    colleague = world.child(other)
+    number = agent.refer("x", other)
+    assert agent.referrals[number] == [202, 180]
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid, agent.sid}
+    colleague.answer()
+    world.run(1)
+    assert agent.referrals[number] == [202, 180, 200]
+    assert set(conference.members) == {boss.sid, colleague.sid}
+    assert (agent.over, other.over) == (True, True)
+    assert conference.status == "in-progress"
+    world.end()
+
+
+@pytest.mark.parametrize("how", ["busy", "cancelled"])
+def test_rfc5589_7_semi_attended_transfer_from_a_conference_in_vain_stays(how: str) -> None:
+    world, boss, agent, other = conferring()
+    number = agent.refer("x", other)
+    if how == "busy":
+        world.child(other).reject(486)
+    else:
+        other.hang_up()
+    world.run(1)
+    assert agent.referrals[number] == [202, 180, 480]
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid, agent.sid}
+    assert agent.referrals[agent.refer("x", other)] == [603]
+    world.end()
+
+
+def test_rfc5589_7_semi_attended_transfer_from_a_conference_of_who_leaves_it_meanwhile() -> None:
+    world, boss, agent, other = conferring()
+    agent.refer("x", other)
+    agent.hang_up()
+    colleague = world.child(other).answer()
+    world.run(1)
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid}
+    assert other.bridged is colleague
+    world.end()
+
+
+def test_rfc5589_7_transfer_from_a_conference_to_a_call_that_waits_for_its_document() -> None:
+    world = World({DONE: "<Response><Hangup/></Response>"})
+    boss, agent = world.inbound(ROOM.format("")), world.inbound(ROOM.format(""), from_=PHONE)
+    world.run(0.5)
+    world.fetch_seconds = 3
+    other = world.inbound("<Dial><Sip>sip:colleague@example.com</Sip></Dial>", from_=PHONE)
+    number = agent.refer("x", other)
+    assert agent.referrals[number] == [202, 180]
+    assert agent.referrals[agent.refer("x", other)] == [491]
+    world.run(4)
+    colleague = world.child(other).answer()
+    world.run(1)
+    (conference,) = world.conferences.values()
+    assert set(conference.members) == {boss.sid, colleague.sid}
     world.end()
 
 

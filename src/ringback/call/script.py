@@ -115,6 +115,10 @@ class Refusal(NamedTuple):
     call_status: str
 
 
+REPLACED = Refusal(487, "Request Terminated", "no-answer")
+"""What a caller who still rings hears when its place was taken."""
+
+
 class Call:
     """A script's view of its own call: what it started from, the time, and names for new things."""
 
@@ -122,8 +126,11 @@ class Call:
         "_names",
         "_sids",
         "answered_at",
+        "awaited",
+        "claimant",
         "elapsed",
         "ended",
+        "is_fetching",
         "is_referral_accepted",
         "parameters",
         "partner",
@@ -155,6 +162,12 @@ class Call:
         """Who transferred this call last, as SIP (RFC 3892): its Dials say so to SIP endpoints."""
         self.place: Place | None = None
         """The document that it runs by itself; None in between, and where its document serves another call."""
+        self.is_fetching = False
+        """It waits for a document that it will run by itself."""
+        self.claimant = ""
+        """The call that is to take its place in that document, once it has come."""
+        self.awaited: dict[str, Any] | None = None
+        """Another call of the far end whose place the one is to take that this call reaches: ``by``, and its REFER."""
         self.referral = 0
         """The REFER of its far end that another call decides on, while it is connected with none; 0 without one."""
         self.is_referral_accepted = False

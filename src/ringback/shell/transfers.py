@@ -46,14 +46,15 @@ class CallTransfers:
         """The call of a session that is to be replaced, and who it is connected with; None if it cannot be.
 
         Who is being rung counts as connected with who rings: taking that place is picking up. A caller for whom others
-        still ring, or who is in a document by itself, is connected with "".
+        still ring, or who is in a document by itself or waits for one, is connected with "".
         """
         leg = None if session is None else Leg.of(session.owner)
         call = self._calls.get(leg.call_sid) if leg is not None else None
         if call is None or session is None or call.setup.account_sid != account_sid:
             return None
         script = call.actor.call
-        return (call.sid, script.partner) if script.partner or script.rings or script.place else None
+        has_place = script.partner or script.rings or script.place or script.is_fetching
+        return (call.sid, script.partner) if has_place else None
 
     def ask(self, call: LiveCall, effect: fx.Refer) -> None:
         """Ask the far end to go elsewhere."""

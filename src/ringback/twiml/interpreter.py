@@ -19,6 +19,7 @@ from ringback.call.events import Fetched
 from ringback.call.limits import MAX_DOCUMENTS
 from ringback.call.script import Call, Place, Redirected, Script, wait_for
 from ringback.call.setup import Page
+from ringback.call.unasked import given
 from ringback.twiml.document import Element, remembered
 from ringback.twiml.errors import NotYet, TwimlError
 from ringback.twiml.limits import MAX_VERBS
@@ -89,8 +90,10 @@ def _run_page(
         if document is None:
             if fetched is None:
                 token = call.token("fetch")
+                call.is_fetching = not segment
                 yield Fetch(token, page.url, page.method, [*standard(call), *extra])
                 fetched = yield from wait_for(token, Fetched)
+                call.is_fetching = False
             document, url = fetched.document, fetched.url
             if document is None:
                 raise TwimlError(fetched.error_code, fetched.error_text)
@@ -121,6 +124,8 @@ def _run_document(run: Run, start: Start) -> Script[Outcome]:
             continue
         if place is not None:
             place.verb = count
+            if run.call.claimant:
+                yield from given(run.call)
         verb = _verb_of(run, element)
         if verb is None:
             text = f"TwiML has no verb <{element.name[:60]}>; it is skipped"

@@ -49,7 +49,10 @@ TRANSFER = "transfer"
 """The segment of a document that runs while the transferor waits for its outcome."""
 
 GIVEN_WITHIN = 2.0
-"""Seconds for the other call to say who rings for it: it does at once, unless it waits for a webhook."""
+"""Seconds for the other call to say who rings for it, or that it waits for a document: it does at once."""
+
+DOCUMENT_WITHIN = 35.0
+"""Seconds for that document: a webhook has 15 s, and so has its fallback."""
 
 
 class Policy(NamedTuple):
@@ -165,11 +168,14 @@ class Link:
         number, status = data["number"], data["status"]
         if number != self._asked:
             return
-        if data["step"] == "answer":
+        if data["step"] == "answer" and not self._accepted:
             self._accepted = status < 300
             yield AnswerReferral(number, status)
             if data["why"]:
                 yield error("call", data["why"], data["code"])
+        elif data["step"] == "answer":  # it was accepted before the other call's document had come
+            if status >= 300:
+                yield NotifyReferral(number, status)
         else:
             yield NotifyReferral(number, status)
         if status >= 300 or (status >= 200 and data["step"] == "progress"):
@@ -277,7 +283,7 @@ class Link:
     def _take_place(self, transfer: Transfer, data: dict[str, Any]) -> Script[Goto | None]:
         """Take the place of the transferor's other call, in its document or for those who ring for it."""
         other = data["other"]
-        given = yield from self._given(other)
+        given = yield from self._given(other, transfer)
         if given.get("place"):
             yield answer(transfer.transferor, transfer.number, 202)
             yield Unbridge()
@@ -328,8 +334,11 @@ class Link:
             return (yield from self._go_on(other, given["place"]))
         return bool(given) and (yield from self._take(other, given))
 
-    def _given(self, other: str) -> Script[dict[str, Any]]:
-        """Ask another call whom it rings; {} if there is nobody."""
+    def _given(self, other: str, transfer: Transfer | None = None) -> Script[dict[str, Any]]:
+        """Ask another call whom it rings, or where it is in its document; {} if there is nobody.
+
+        Where the document has still to come, the transfer is accepted meanwhile.
+        """
         timer = self._call.token("given")
         yield Tell(other, "give", {})
         yield Arm(timer, GIVEN_WITHIN)
@@ -339,6 +348,10 @@ class Link:
                     case Told(sender, "given", data) if sender == other:
                         yield Disarm(timer)
                         return data if data["children"] or data.get("place") else {}
+                    case Told(sender, "given-later", _) if sender == other:
+                        yield Arm(timer, DOCUMENT_WITHIN)
+                        if transfer is not None:
+                            yield answer(transfer.transferor, transfer.number, 202)
                     case Fired(token) if token == timer:
                         return {}
                     case LegReferred(number):

@@ -31,8 +31,9 @@ from ringback.call.effects import (
 )
 from ringback.call.events import Complete, Digit, Event, Fired, Played, PlayFailed, Told
 from ringback.call.outcome import dial_status
-from ringback.call.script import Call, Completed, Interrupted, LegGone, Refusal, Script
+from ringback.call.script import REPLACED, Call, Completed, Interrupted, LegGone, Refusal, Script
 from ringback.call.setup import CallSetup
+from ringback.call.unasked import found
 from ringback.twiml.transferor import progressed
 
 REFUSALS = {
@@ -43,9 +44,6 @@ REFUSALS = {
     "failed": Refusal(480, "Temporarily Unavailable", "failed"),
 }
 """What a caller who still rings (answerOnBridge) hears in the end, by DialCallStatus."""
-
-REPLACED = Refusal(487, "Request Terminated", "no-answer")
-"""What it hears when its place was taken."""
 
 
 class Child:
@@ -138,6 +136,8 @@ class Ringing:
             raise
         call.rings = False
         yield Disarm(timer)
+        if call.awaited is not None:
+            yield from found(call, "" if winner is None else winner.sid)
         yield from self._stop_ringback()
         return winner
 

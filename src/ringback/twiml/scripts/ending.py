@@ -6,6 +6,7 @@ from ringback.call.effects import AnswerReferral, Disarm, Effect, HangUp, Notify
 from ringback.call.events import LegEnded
 from ringback.call.outcome import status_of
 from ringback.call.script import CALL_LIMIT, Call, Completed, LegGone, Redirected, Script
+from ringback.call.unasked import found, given
 from ringback.twiml.progress import Progress
 
 
@@ -14,7 +15,11 @@ def hang_up(call: Call, why: str) -> Script[LegEnded]:
 
     A caller who was never answered gets the refusal that the document led to, if it led to one.
     """
-    call.place = None
+    call.place, call.is_fetching = None, False
+    if call.claimant:
+        yield from given(call)
+    if call.awaited is not None:
+        yield from found(call, "")
     if call.ended is None:
         if call.referral and call.is_referral_accepted:
             yield NotifyReferral(call.referral, 487 if call.refusal is None else call.refusal.status)
