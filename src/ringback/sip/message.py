@@ -339,8 +339,8 @@ def _read_fields(message: Request | Response, lines: list[str]) -> None:
 def _judge_start(message: Request | Response) -> None:
     """Whether the start line and the header fields agree."""
     if isinstance(message, Request):
-        cseq = message.get("CSeq") and message.cseq
-        if cseq and cseq.method != message.method:
+        cseq = message._cseq
+        if cseq is not None and cseq.method != message.method:
             raise SipSyntaxError("CSeq method mismatch")
         if message.uri.headers:
             raise SipSyntaxError("Headers in Request-URI")

@@ -81,10 +81,7 @@ class Registrar:
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The live bindings of an AOR: highest q first, of equals the one that lives longest (the freshest)."""
-        live = [binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at > now]
-        if len(live) > 1:
-            live.sort(key=lambda binding: (-binding.q, -binding.expires_at))
-        return live
+        return _in_order([binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at > now])
 
     def targets(self, aor: str, now: float) -> list[Binding]:
         """What a call to the AOR is forked to: its bindings, but of each device one flow only.
@@ -135,7 +132,7 @@ class Registrar:
             if expired:
                 changes[:0] = [Change("removed", binding) for binding in expired]
             self._store(aor, after)
-        headers = [("Contact", binding.render(now)) for binding in self.bindings(aor, now)]
+        headers = [("Contact", binding.render(now)) for binding in _in_order(after)]
         if path:
             headers += [("Path", value) for value in path]
         if outbound is Outbound.USED and any(binding.reg_id for binding in after):
@@ -317,6 +314,12 @@ def _applied(
 def _is_secure(hop: Hop, path: tuple[str, ...]) -> bool:
     """Whether a SIPS contact is reached by TLS all the way, RFC 5630 section 5.2."""
     return hop.transport == "TLS" and all(parse_name_addr(edge).uri.transport == "TLS" for edge in path)
+
+
+def _in_order(bindings: list[Binding]) -> list[Binding]:
+    if len(bindings) > 1:
+        bindings = sorted(bindings, key=lambda binding: (-binding.q, -binding.expires_at))
+    return bindings
 
 
 def _check_order(binding: Binding, request: Request) -> None:

@@ -38,21 +38,28 @@ class CredentialLookup:
     It is false when no list is mapped at all, which is not the same as a list without that user.
     """
 
-    __slots__ = ("_find", "lists")
+    __slots__ = ("_find", "_found", "lists")
 
     def __init__(self, lists: tuple[str, ...], find: Callable[[Hashable], Row | None]) -> None:
         self.lists = lists
         self._find = find
+        self._found: dict[str, Credential] = {}  # a lookup lives until anything of the configuration changes
 
     def __bool__(self) -> bool:
         return bool(self.lists)
 
     def __call__(self, username: str) -> Credential | None:
         """Return the digests of the first list that has this very user name."""
+        found = self._found.get(username)
+        if found is not None:
+            return found
         for list_sid in self.lists:
             row = self._find((list_sid, username))
             if row is not None:
-                return Credential(row["ha1_md5"], row["ha1_sha256"], row["sid"])
+                found = Credential(row["ha1_md5"], row["ha1_sha256"], row["sid"])
+                if len(self._found) < ADDRESSES_KEPT:
+                    self._found[username] = found
+                return found
         return None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,9 @@ from ringback.store.repository import Written
 from ringback.store.rows import Row
 from ringback.store.sids import derived_sid
 from ringback.store.tables import registrations
+
+REMEMBERED_KEYS: Final = 4_096
+"""Keys of rows, at some 500 bytes: phones come back, and a key takes a fortieth of all that a REGISTER does."""
 
 T = TypeVar("T")
 Read = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
@@ -64,7 +67,12 @@ class Registrations:
 
 def _key(binding: Binding) -> str:
     """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
-    return derived_sid("RG", binding.aor, binding.contact_text, binding.instance, binding.reg_id)
+    return _sid(binding.aor, binding.contact_text, binding.instance, binding.reg_id)
+
+
+@lru_cache(maxsize=REMEMBERED_KEYS)
+def _sid(*parts: str) -> str:
+    return derived_sid("RG", *parts)
 
 
 @lru_cache(maxsize=256)
