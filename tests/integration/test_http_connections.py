@@ -33,7 +33,7 @@ class Program:
         self.waiting = 0
         self.app = Starlette(
             routes=[
-                Route("/", self.answer),
+                Route("/", self.answer, methods=["GET", "POST"]),
                 Route("/big", self.big),
                 Route("/later", self.later),
                 Route("/post", self.post, methods=["POST"]),
@@ -227,3 +227,21 @@ async def test_what_is_slow_is_closed(monkeypatch: pytest.MonkeyPatch, path: str
             while len(places) > 1:
                 await asyncio.sleep(0.01)
         assert await idle.ask()  # its time is that of keep-alive
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"GET / HTTP/1.1\r\nHost: here.test\r\n\r\nGET / HT",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+    ],
+    ids=["behind a whole one", "answered before its end"],
+)
+async def test_half_a_request_is_slow(monkeypatch: pytest.MonkeyPatch, half: bytes) -> None:
+    monkeypatch.setattr(http_connections, "REQUEST_WITHIN", 0.2)
+    monkeypatch.setattr(http_connections, "SWEEP_EVERY", 0.05)
+    async with scene_of() as scene:
+        client = await scene.client()
+        client.writer.write(half)
+        assert await client.answered()
+        await client.gone()

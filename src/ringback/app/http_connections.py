@@ -101,6 +101,8 @@ class Connection(H11Protocol):
         before = self.cycle
         super().on_response_complete()
         self._lay_behind = self.cycle is not before
+        if self.cycle.more_body or (not self._lay_behind and self.conn.trailing_data[0]):
+            self._unset_keepalive_if_required()  # the rest of this request is owed, or of the next: no idle time
         self._judge()
 
     def pause_writing(self) -> None:
