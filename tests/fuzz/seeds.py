@@ -41,14 +41,14 @@ BROWSER_OFFER = (
     b"a=maxptime:60\r\na=sendonly\r\nb=AS:64\r\nk=clear:1\r\nz=0 0\r\n"
 )
 
-_PARTS = (
+PARTS = (
     b"--b\r\nContent-Type: application/sdp\r\n\r\n%b\r\n--b\r\nContent-Type: application/isup;version=x\r\n"
     b"Content-Disposition: signal;\r\n handling=optional\r\n\r\n\x01\x00\x80\r\n--b--\r\n"
 ) % OFFER
 BODIES = (
-    b"multipart/mixed;boundary=b\n" + _PARTS,
-    b'multipart/alternative; boundary="b"\npreamble\r\n' + _PARTS + b"epilogue",
-    b"multipart/mixed;boundary=a\n--a\nContent-Type: multipart/related;boundary=b\n\n" + _PARTS + b"\n--a--",
+    b"multipart/mixed;boundary=b\n" + PARTS,
+    b'multipart/alternative; boundary="b"\npreamble\r\n' + PARTS + b"epilogue",
+    b"multipart/mixed;boundary=a\n--a\nContent-Type: multipart/related;boundary=b\n\n" + PARTS + b"\n--a--",
     b"application/sdp\n" + OFFER,
 )
 """The type in the first line, then the body."""

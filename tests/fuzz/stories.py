@@ -8,6 +8,7 @@ from fuzz.agent_target import SEPARATOR, World
 from ringback.sip.message import Header, Request, Response, parse
 
 SDP = ("Content-Type", "application/sdp")
+SEVERAL = ("Content-Type", "multipart/mixed;boundary=b")
 CHALLENGE = ("WWW-Authenticate", 'Digest realm="far", nonce="n1", qop="auth", algorithm=SHA-256')
 
 
@@ -39,7 +40,9 @@ class Story:
         """Their answer to the agent's last request of a method."""
         request = self.sent(method)
         assert isinstance(request, Request)
-        headers = [("Contact", "<sip:carol@192.0.2.7:5060>"), *more, *([SDP] if body else [])]
+        headers = [("Contact", "<sip:carol@192.0.2.7:5060>"), *more]
+        if body and SEVERAL not in more:
+            headers.append(SDP)
         if seq:
             headers += [("Require", "100rel"), ("RSeq", str(seq))]
         return self.hear(request.reply(status, to_tag=tag, headers=headers, body=body).render())
@@ -55,7 +58,7 @@ class Story:
             *(("Call-ID", dialog.call_id), ("CSeq", f"{number} {method}")),
             *(("Contact", "<sip:alice@192.0.2.7:5060>"), *more),
         ]
-        if body and method != "NOTIFY":
+        if body and method != "NOTIFY" and SEVERAL not in more:
             headers.append(SDP)
         return self.hear(Request(method, "sip:bob@192.0.2.1", headers, body).render())
 
@@ -205,6 +208,15 @@ def _given_up() -> bytes:
     return Story("-").hear(invite()).hear(b"!p").hear(cancel).hear(b"!T").told()
 
 
+def _in_parts() -> bytes:
+    story = Story().hear(
+        seeds.request(b"INVITE", body=seeds.PARTS, more=b"c: multipart/mixed;boundary=b\r\n")
+    )
+    story.ask("ACK", 314159, SEVERAL, body=seeds.PARTS).ask("UPDATE", 314160, SEVERAL, body=seeds.PARTS)
+    story.ask("INFO", 314161, ("Info-Package", "infoDtmf"), SEVERAL, body=seeds.PARTS)
+    return story.hear(b"!I").reply("INVITE", 200, SEVERAL, body=seeds.PARTS).told()
+
+
 def _redirected() -> bytes:
     story = Story().hear(b"!c").reply("INVITE", 302, ("Contact", "<sip:dave@192.0.2.7>;q=0.5"))
     return story.hear(b"!c").reply("INVITE", 503, ("Retry-After", "10")).hear(b"!d").told()
@@ -226,5 +238,6 @@ STORIES = (
     _withdrawn(),
     _given_up(),
     _redirected(),
+    _in_parts(),
     _taken("r").told(),
 )
