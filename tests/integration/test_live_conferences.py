@@ -209,6 +209,7 @@ async def test_participants_called_in_over_rest_are_coached_held_announced_to_an
     agent, customer, coach = legs
     for leg, frequency in zip(legs, (500, 800, 1100), strict=True):
         await leg.play(tones.sine(frequency, 1.0), loops=0)
+    assert (await told(scene, "participant-speech-start"))["CallSid"] in people
     assert await parts(agent, 800, 1100), "the coached hears both"
     assert await parts(coach, 500, 800), "the coach hears both"
     assert await stranger(customer, 1100, 500), "the customer hears nothing of the coach"
