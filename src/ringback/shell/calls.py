@@ -10,7 +10,6 @@ script ever runs inside another. Exceptions out of a script end that call alone.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections import deque
@@ -37,6 +36,7 @@ from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.shell.addresses import contact
 from ringback.shell.answers import KEPT_TIMER, Answers
+from ringback.shell.call_table import CallTable
 from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.conferences import Conferences
 from ringback.shell.live import LiveCall
@@ -65,12 +65,9 @@ _random = secrets.SystemRandom()
 _session_ids = count(secrets.randbits(31))
 """Of SDP's o= lines (RFC 4566 section 5.2): to be unique, not to be secret."""
 
-RECENT = 1_000
-"""Finished calls that REST still reads from memory, until the writer has them on disk."""
 
-
-class Calls:
-    """All calls of this server."""
+class Calls(CallTable):
+    """All calls of this server: the table of them, and what they do."""
 
     def __init__(
         self,
@@ -88,6 +85,7 @@ class Calls:
         max_calls: int,
         journal_log: JournalLog | None = None,
     ) -> None:
+        super().__init__(max_calls)
         self._store = store
         self._agent = agent
         self._registrar = registrar
@@ -95,14 +93,9 @@ class Calls:
         self.webhooks = webhooks
         self._timers = timers
         self._carry_out = carry_out
-        self._max_calls = max_calls
         self._now = time.monotonic
-        self._live: dict[str, LiveCall] = {}
-        self._recent: dict[str, dict[str, Any]] = {}
         self._inbox: deque[tuple[LiveCall, events.Event | None]] = deque()
         self._running = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self.tasks = Tasks("calls")
         self.records = Records(store)
         self.running: RunningJournals | None = None
@@ -154,32 +147,6 @@ class Calls:
             fx.Finish: lambda call, effect: self._finish(call),
         }
 
-    # -- what is up -----------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._live)
-
-    def __iter__(self) -> Any:
-        return iter(list(self._live.values()))
-
-    def get(self, sid: str) -> LiveCall | None:
-        """The live call of this SID."""
-        return self._live.get(sid)
-
-    def row(self, sid: str) -> dict[str, Any] | None:
-        """The record of a call that is live, or was a moment ago."""
-        call = self._live.get(sid)
-        return call.row if call is not None else self._recent.get(sid)
-
-    async def until_over(self, sid: str) -> None:
-        """Wait until this call, and every leg that it dialed, has ended and is written down."""
-        while family := [call for call in self if sid in (call.sid, call.setup.parent_sid)]:
-            await family[0].until_over()
-
-    async def until_idle(self) -> None:
-        """Wait until no call is up."""
-        await self._idle.wait()
-
     # -- starting calls -----------------------------------------------------------------------------------------
 
     def receive(self, setup: CallSetup, request: Request, flow: Flow, phone_number_sid: str = "") -> LiveCall:
@@ -227,18 +194,14 @@ class Calls:
                 self.deliver(parent, events.Told(setup.sid, "ended", failed_ending(503)))
 
     def _open(self, setup: CallSetup, phone_number_sid: str = "", peer: str = "") -> LiveCall:
-        if len(self._live) >= self._max_calls:
-            raise Overload(
-                f"{len(self._live)} legs are up, the most by --max-calls, RTP ports and open files"
-            )
+        self._check_room()
         port = self.sound.open(peer)
         kind = IncomingLeg if setup.kind == "inbound" else OutgoingLeg
         leg = kind(self._agent, setup.sid, port.id, port.port, next(_session_ids))
         actor = CallActor(setup, script_of)
         row = self.records.new_row(setup, phone_number_sid)
         call = LiveCall(setup, actor, self._now(), row, port, leg)
-        self._live[setup.sid] = call
-        self._idle.clear()
+        self._enter(call)
         if self.running is not None:
             self.running.watch(actor.journal)
         self.sound.attach(call)
@@ -400,7 +363,7 @@ class Calls:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _finish(self, call: LiveCall) -> None:
-        if self._live.pop(call.sid, None) is None:
+        if not self._take_out(call.sid):
             return
         for token in call.timers:
             self._timers.disarm(("call", call.sid, token))
@@ -411,14 +374,7 @@ class Calls:
         stats = call.quality = self.sound.close(call)
         self.remark(call, info("media", describe(stats)))
         self.records.closed(call)
-        self._recent[call.sid] = call.row
-        if len(self._recent) > RECENT:
-            del self._recent[next(iter(self._recent))]
-        call.is_over = True
-        if call.over is not None:
-            call.over.set()
-        if not self._live:
-            self._idle.set()
+        self._ended(call)
 
     def end_all(self, why: str) -> None:
         """End every call: the server stops."""
