@@ -96,10 +96,10 @@ def test_a_failed_number_has_its_status(alice: Phone, on_bridge: str, number: st
 
 def test_early_media_is_heard_before_the_answer(alice: Phone, on_bridge: str) -> None:
     call = alice.call(f"sip:{EARLY}@{on_bridge}")
+    early = call.start_listening(from_the_first=True)
     while call.state("EARLY")["status"] != 183:
         pass
     call.media(status="active")
-    early = call.start_listening()
     call.up()
     assert call.ended(30) == 200
     words = understood(call.listened(early))

@@ -99,10 +99,10 @@ class Call:
         """What is heard in the next so many seconds, also nothing: 16-bit PCM."""
         return self.listened(self.start_listening(seconds), seconds + WITHIN)
 
-    def start_listening(self, seconds: float = 60.0) -> Path:
-        """Record from now on for so many seconds, or to the end of the call."""
+    def start_listening(self, seconds: float = 60.0, *, from_the_first: bool = False) -> Path:
+        """Record from now on for so many seconds, or to the end of the call; ``from_the_first`` sound on when it has none yet."""
         file = self.phone.folder / f"heard-{self.phone.name}-{next(self.phone.files)}.wav"
-        self.tell("listen", file=str(file), seconds=seconds)
+        self.tell("listen", file=str(file), seconds=seconds, from_the_first=from_the_first)
         return file
 
     def listened(self, file: Path, within: float = WITHIN) -> bytes:

@@ -138,6 +138,8 @@ class Phone:
         self.players: dict[int, pj.AudioMediaPlayer] = {}
         self.listening: list[tuple[float, Call, pj.AudioMediaRecorder, str]] = []
         self.closing: list[tuple[float, Call, str]] = []
+        self.armed: dict[int, list[pj.AudioMediaRecorder]] = {}
+        """Recorders of calls that have no sound yet."""
         self.account: Account | None = None
         self.typed = b""
 
@@ -167,6 +169,8 @@ class Phone:
         player = self.players.get(call.name)
         if player is not None and call.audio is not None:
             player.startTransmit(call.audio)
+        for recorder in self.armed.pop(call.name, ()) if call.audio is not None else ():
+            call.audio.startTransmit(recorder)
 
     # -- commands ------------------------------------------------------------------------------------------
 
@@ -265,15 +269,18 @@ class Phone:
         self.players[call] = player
         self.patch(self.calls[call])
 
-    def do_listen(self, *, call: int, file: str, seconds: float) -> None:
+    def do_listen(self, *, call: int, file: str, seconds: float, from_the_first: bool) -> None:
         recorder = pj.AudioMediaRecorder()
         recorder.createRecorder(file)
         talking = self.calls.get(call)
-        if talking is None or talking.audio is None:
+        if talking is None or (talking.audio is None and not from_the_first):
             del recorder
             tell("heard", call=call)
             return
-        talking.audio.startTransmit(recorder)
+        if talking.audio is not None:
+            talking.audio.startTransmit(recorder)
+        else:
+            self.armed.setdefault(call, []).append(recorder)
         self.listening.append((time.monotonic() + seconds, talking, recorder, file))
         self.listening.sort(key=lambda entry: entry[0])
 
