@@ -178,6 +178,7 @@ class OutgoingCall:
         try:
             session.dialog.establish(response)
         except PeerError as error:
+            self._forks.lose(transaction, response, flow, session.dialog.local_seq, now, out)
             session.end("rejected", 502, error.reason, response, now, out)
             session.forget()
             return

@@ -7,6 +7,7 @@ After the call this is all that its transaction holds, for as long as a 2xx may 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ringback.sip.client_transaction import SILENT, ClientTransaction
@@ -77,10 +78,10 @@ class Forks:
         request = _request_of(transaction)
         dialog = Dialog.of_own(request)
         dialog.local_seq = seq
-        try:
+        with suppress(
+            PeerError
+        ):  # without a route that cannot be followed, it goes to where the answer came from
             dialog.establish(response)
-        except PeerError:
-            return
         hop = dialog_hop(dialog, flow) or flow.hop()
         via = agent.via(hop, self._sent_by, agent.branch())
         credentials = credentials_of(request) if hop.host == transaction.hop.host else []

@@ -12,6 +12,7 @@ from unit.sip.virtual_network import Network, Node, line
 from ringback.sip.effects import Ended, Reoffered
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
+from ringback.sip.timers import ROUTES_MAX
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +139,21 @@ def test_rfc3261_9_2_a_cancel_that_comes_after_the_call_changes_nothing() -> Non
     assert line(answer) == "200 CANCEL"
     assert answer.to.tag == accepted.to.tag
     assert bob.count(Ended) == 1
+
+
+def test_rfc3261_13_2_2_4_an_answer_whose_route_is_too_long_gets_ack_and_bye() -> None:
+    """It would be repeated for 32 s, and the callee would believe in the call."""
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(0.015)
+    accepted = bob.sent[-1]
+    assert line(accepted) == "200 INVITE"
+    accepted.headers[1:1] = [("Record-Route", "<sip:edge.example;lr>")] * (ROUTES_MAX + 1)
+    ack, bye = alice.feed(accepted)
+    assert (line(ack), line(bye)) == ("ACK", "BYE")
+    assert not bye.has("Route")
+    assert [(each.cause, each.status) for each in alice.all(Ended)] == [("rejected", 502)]
+    network.run()
+    network.assert_idle()
