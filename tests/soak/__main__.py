@@ -33,6 +33,8 @@ LOOK_EVERY = 10.0
 TRIAL, TRIALS, SLOW = 30.0, 4, 0.5
 """Seconds of a trial that tells what a round of calls costs; how many there are, because a busy and warm server's rounds cost
 less; and the first one's rounds a second, which opens all that is opened once."""
+STEP, BACK = 3.0, 0.7
+"""How much faster the next trial may be, and how much slower it is when calls were put off, which costs next to nothing."""
 QUIET = 40.0
 """Seconds after the last call until SIP's transactions (64*T1 = 32 s) and idle connections are gone."""
 
@@ -112,10 +114,11 @@ class Soak:
         await self.load.open()
         rate = SLOW
         for _ in range(TRIALS):
-            used = cpu(self.server.process.pid)
+            used, refused = cpu(self.server.process.pid), self.load.refused.total()
             await self.press(rate, TRIAL, watch=False)
             cost = (cpu(self.server.process.pid) - used) / (rate * TRIAL)
-            rate = share / cost
+            is_too_much = self.load.refused.total() > refused
+            rate = BACK * rate if is_too_much else min(share / cost, STEP * rate)
         start = await self.quiet()
         self.console.print(
             f"A round of {len(self.load.kinds)} takes {cost * 1000:.0f} ms of CPU: {rate:.2f} rounds a second take "
