@@ -173,6 +173,18 @@ async def test_what_cannot_be_sent_is_told_later(station: Stations, hop: Hop) ->
     assert a.counters.unreachable == 1
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.1", "127.0.0.01", "127.0.0.999", ""])
+async def test_a_name_is_not_looked_up_though_the_socket_is_known(station: Stations, host: str) -> None:
+    """A peer writes it into the maddr of its Via or a Route; whoever asks the resolver for it stops all calls meanwhile."""
+    a = station()
+    local = a.transports.listen_udp("127.0.0.1", 0)
+    hop = Hop("UDP", host, local[1], 0, "", local)
+    a.send(hop, OPTIONS % 1, "key")
+    a.send(Hop("UDP", *local), OPTIONS % 2)
+    assert (await get(a.messages))[0].cseq.number == 2
+    assert await get(a.unreachable) == (hop, "key")
+
+
 async def test_udp_message_too_long(station: Stations) -> None:
     a = station()
     address = a.transports.listen_udp("127.0.0.1", 0)

@@ -194,11 +194,12 @@ class SipTransports:
         return self._client_context(server_name)
 
     def _udp_for(self, hop: Hop) -> UdpSocket | None:
+        """The socket of a hop; None where it is no IP literal, though a peer's Via or Route says so."""
+        family = _family(hop.host)
         if hop.local is not None:
             udp = self._udp.get(hop.local)
-            if udp is not None:
+            if udp is not None and udp.family == family:
                 return udp
-        family = _family(hop.host)
         candidates = self._udp_of_family.get(family) if family is not None else None
         if not candidates:
             return None
