@@ -17,7 +17,7 @@ from typing import Final
 from ringback.call.events import Digit, LegEnded
 from ringback.call.info_digits import digit_of
 from ringback.call.leg_effects import Configure, Happened, LegEffect, Wire
-from ringback.call.transfer import Transfers
+from ringback.call.transfer import Asked, Transfers
 from ringback.sdp import Negotiated, OfferAnswer, SdpError, SdpRefused
 from ringback.sip import effects as sip
 from ringback.sip.agent import UserAgent
@@ -42,9 +42,9 @@ class Leg:
 
     __slots__ = (
         "_agent",
+        "_asked",
         "_session_id",
         "_talk",
-        "_transfers",
         "call_sid",
         "ended",
         "port",
@@ -61,7 +61,7 @@ class Leg:
         self.session: InviteSession | None = None
         """The incoming session, or the branch that answered."""
         self.ended = False
-        self._transfers: Transfers | None = None
+        self._asked: Asked | None = None
         self._talk: OfferAnswer | None = None
 
     @staticmethod
@@ -77,9 +77,9 @@ class Leg:
     @property
     def transfers(self) -> Transfers:
         """REFERs in this leg's dialog."""
-        if self._transfers is None:
-            self._transfers = Transfers(self)
-        return self._transfers
+        if self._asked is None:
+            self._asked = Asked()
+        return Transfers(self, self._asked)
 
     # -- commands ---------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Leg:
                 return self._on_ended(effect, now)
             case sip.Confirmed(session, body):
                 out = self._on_confirmed(session, body, now)
-                return out if self._transfers is None else out + self._transfers.on_confirmed(now)
+                return out if self._asked is None else out + self.transfers.on_confirmed(now)
             case sip.Reoffered(session, request, body):
                 return self._on_reoffered(session, request, body, now)
             case sip.Reanswered(session, body):

@@ -24,16 +24,29 @@ if TYPE_CHECKING:
     from ringback.sip.uri import Uri
 
 
+class Asked:
+    """What a leg asked its far end to call: its tokens by the numbers of our REFERs, and what waits for the dialog."""
+
+    __slots__ = ("last", "tokens", "waiting")
+
+    def __init__(self) -> None:
+        self.tokens: dict[int, str] = {}
+        self.last = ""  # whose number changes when it is sent again with credentials
+        self.waiting: tuple[str, str] | None = None
+
+    def token(self, number: int) -> str:
+        """Whose REFER has this number."""
+        return self.tokens.get(number, self.last)
+
+
 class Transfers:
-    """The transfers of one leg."""
+    """The transfers of one leg, which keeps what is ``asked``, but not this: it would hold itself for ever."""
 
-    __slots__ = ("_last", "_leg", "_tokens", "_waiting")
+    __slots__ = ("_asked", "_leg")
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, leg: Leg, asked: Asked) -> None:
         self._leg = leg
-        self._tokens: dict[int, str] = {}
-        self._last = ""  # whose number changes when it is sent again with credentials
-        self._waiting: tuple[str, str] | None = None
+        self._asked = asked
 
     def on(self, effect: sip.Referred | sip.ReferAnswered | sip.ReferProgress, now: float) -> list[LegEffect]:
         """What the agent says of a REFER."""
@@ -49,13 +62,13 @@ class Transfers:
                 owner = None if other is None else leg.of(other.owner)
                 return [*out, Transfer(leg, number, target, owner, _referred_by(request))]
             case sip.ReferAnswered(_, number, status):
-                token = self._tokens.get(number, self._last)
+                token = self._asked.token(number)
                 return [
                     Wire(leg, False, f"{status} (REFER)"),
                     Happened(leg, events.ReferAnswered(token, status)),
                 ]
             case sip.ReferProgress(_, number, status, reason, is_final):
-                event = events.ReferProgress(self._tokens.get(number, self._last), status, is_final)
+                event = events.ReferProgress(self._asked.token(number), status, is_final)
                 return [Wire(leg, False, f"NOTIFY {status} {reason}".strip()), Happened(leg, event)]
 
     def answer(self, number: int, status: int, now: float) -> list[LegEffect]:
@@ -81,17 +94,17 @@ class Transfers:
         if session is None or session.is_over:
             return [Happened(leg, events.ReferAnswered(token, 0))]
         if not session.is_confirmed:
-            self._waiting = (token, target)
+            self._asked.waiting = (token, target)
             return []
         number, given = session.refer(f"<{target}>", now)
         if not number:
             return [Happened(leg, events.ReferAnswered(token, 0))]
-        self._tokens[number] = self._last = token
+        self._asked.tokens[number] = self._asked.last = token
         return [Wire(leg, True, f"REFER to {target}"), *given]
 
     def on_confirmed(self, now: float) -> list[LegEffect]:
         """The dialog stands: send what waits for it."""
-        waiting, self._waiting = self._waiting, None
+        waiting, self._asked.waiting = self._asked.waiting, None
         return [] if waiting is None else self.refer(*waiting, now)
 
 

@@ -43,6 +43,12 @@ class Exchange:
         self.node = network.node("ringback", HOST, **options)
         for kind in SESSION_EFFECTS:
             self.node.on[kind] = lambda effect: effect.session.owner.on(effect, network.now)
+        self.node.on[sip.Ended] = self._on_ended
+
+    def _on_ended(self, effect: sip.Ended) -> list[Any]:
+        owner: Any = effect.session.owner
+        effect.session.owner = None  # as SipStack does
+        return list(owner.on(effect, self.network.now))
 
     def leg(self) -> OutgoingLeg:
         """A leg that is not placed yet."""

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
+from unit.sip.leftovers import alive, forget, no_collector
 from unit.sip.test_sip_session import pair, ring_and_answer
 from unit.sip.virtual_network import Network, Node, line
 
+from ringback.sip.authorization import Login
 from ringback.sip.effects import Ended, Reoffered
+from ringback.sip.flow import Hop
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 from ringback.sip.timers import ROUTES_MAX
 
+__all__ = ["no_collector"]
 
-@pytest.fixture(autouse=True)
-def no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def forget(*nodes: Node) -> None:
-    """Let go of what the nodes of the tests keep themselves."""
-    for node in nodes:
-        for kept in (node.seen, node.sessions, node.sent, node.got, node.hops):
-            kept.clear()
-        node.on.clear()
-
-
-def alive(kind: type) -> int:
-    """How many objects of that type live; a ring of objects does."""
-    return sum(type(each) is kind for each in gc.get_objects())
+KINDS = (InviteSession, Request, Response)
 
 
 def by_caller(alice: Node, bob: Node) -> None:
@@ -60,14 +45,71 @@ def test_a_call_leaves_no_ring_of_objects(
     alice = network.node("alice", "192.0.2.1", extensions=extensions)
     bob = network.node("bob", "192.0.2.2", extensions=extensions)
     ring_and_answer(bob)
-    before = alive(InviteSession), alive(Request), alive(Response)
+    before = alive(*KINDS)
     alice.call(bob)
     network.run(1)
     end(alice, bob)
     network.run()
     assert alice.count(Ended) == bob.count(Ended) == 1
     forget(alice, bob)
-    assert (alive(InviteSession), alive(Request), alive(Response)) == before
+    assert alive(*KINDS) == before
+    network.assert_idle()
+
+
+@pytest.mark.parametrize("extensions", [(), ("100rel",)])
+def test_a_cancelled_call_leaves_no_ring_of_objects(extensions: tuple[str, ...]) -> None:
+    network = Network()
+    alice = network.node("alice", "192.0.2.1", extensions=extensions)
+    bob = network.node("bob", "192.0.2.2", extensions=extensions)
+    bob.answering(lambda session, request: session.progress(183, network.now, body=b"early"))
+    before = alive(*KINDS)
+    alice.call(bob)
+    network.run(1)
+    by_caller(alice, bob)
+    network.run()
+    assert alice.count(Ended) == bob.count(Ended) == 1
+    forget(alice, bob)
+    assert alive(*KINDS) == before
+    network.assert_idle()
+
+
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="x", nonce="y"')
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (302, ("Contact", "<sip:carol@192.0.2.9>")),
+        (401, CHALLENGE),
+        (422, ("Min-SE", "3600")),
+        (486, ("X-Why", "not now")),
+        (503, ("Retry-After", "9")),
+    ],
+)
+def test_a_refused_call_leaves_no_ring_of_objects(status: int, headers: tuple[str, str]) -> None:
+    network = Network()
+    alice, bob = pair(network)
+    bob.answering(lambda session, request: session.reject(status, network.now, headers=[headers]))
+    before = alive(*KINDS)
+    hops = [Hop("UDP", *bob.address), Hop("UDP", *bob.address)]
+    alice.call(bob, hops=hops, credentials=Login("alice", "secret"))
+    network.run()
+    assert alice.count(Ended) == 1
+    forget(alice, bob)
+    assert alive(*KINDS) == before
+    network.assert_idle()
+
+
+def test_a_call_that_nobody_answers_leaves_no_ring_of_objects() -> None:
+    """Each hop that was given up is listened to for a while."""
+    network = Network()
+    alice, bob = pair(network)
+    before = alive(*KINDS)
+    alice.call(bob, hops=[Hop("UDP", f"192.0.2.{number}", 5060) for number in (77, 78, 79)])
+    network.run()
+    assert [each.cause for each in alice.all(Ended)] == ["timeout"]
+    forget(alice, bob)
+    assert alive(*KINDS) == before
     network.assert_idle()
 
 
@@ -76,7 +118,7 @@ def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], N
     network = Network()
     alice, bob = pair(network)
     ring_and_answer(bob)
-    before = alive(InviteSession), alive(Request)
+    before = alive(*KINDS)
     alice.call(bob)
     network.run(1)
     end(alice, bob)
@@ -84,7 +126,7 @@ def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], N
     forget(alice, bob)
     assert alice.agent.tables.clients  # an ACCEPTED INVITE
     assert bob.agent.tables.servers
-    assert (alive(InviteSession), alive(Request)) == before
+    assert alive(*KINDS) == before
     network.run()
     network.assert_idle()
 
