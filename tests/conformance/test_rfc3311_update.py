@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from unit.sip.virtual_network import Network, Node, line, make_request, network
 
-from ringback.sip.effects import Effect, Reanswered, Reoffered, ReofferFailed
+from ringback.sip.effects import Effect, Ended, Reanswered, Reoffered, ReofferFailed
+from ringback.sip.flow import Flow
 from ringback.sip.message import Request
 from ringback.sip.session import InviteSession
 
@@ -81,6 +82,41 @@ def test_rfc3311_5_1_no_update_with_an_offer_before_the_first_one_has_its_answer
     node.run(node.sessions[0].update(b"too early", network.now))
     assert [each.status for each in node.all(ReofferFailed)] == [491]
     assert "UPDATE" not in node.trace
+
+
+@pytest.mark.parametrize("status", [408, 481])
+@pytest.mark.parametrize("side", [0, 1])
+def test_rfc3261_12_2_1_2_an_early_dialog_that_is_gone_takes_its_invite_with_it(
+    network: Network, pair: tuple[Node, Node], side: int, status: int
+) -> None:
+    """It is cancelled, or refused; a callee sends no BYE before its answer (section 15)."""
+    node, session = pair[side], ringing(*pair)[side]
+    node.run(session.update(b"new offer", network.now))
+    update = node.sent[-1]
+    assert isinstance(update, Request) and line(update) == "UPDATE"
+    node.feed(update.reply(status), Flow("UDP", node.address, pair[1 - side].address))
+    assert node.trace[-1] == ("CANCEL", "487 INVITE")[side]
+    assert [each.status for each in node.all(Ended)] == [status]
+    network.run()
+    assert [each.count(Ended) for each in pair] == [1, 1]
+    assert "BYE" not in node.trace
+    network.assert_idle()
+
+
+def test_an_early_dialog_whose_route_is_nowhere_has_its_invite_refused(
+    network: Network, pair: tuple[Node, Node]
+) -> None:
+    bob = pair[1]
+    bob.answering(lambda session, request: session.progress(183, network.now, body=b"early"))
+    routed = [("Require", "100rel"), ("Record-Route", "<sip:nowhere.example;lr>")]
+    _, ringing = bob.feed(make_request("INVITE", headers=routed, body=b"offer"))
+    acknowledged = {"to_tag": ringing.to.tag or "", "headers": [("RAck", f"{ringing.get('RSeq')} 1 INVITE")]}
+    bob.feed(make_request("PRACK", branch="z9hG4bKtwo", cseq=2, **acknowledged))
+    bob.run(bob.sessions[0].update(b"new offer", network.now))
+    network.run()
+    assert bob.endings(bob.sessions[0]) == ["unreachable"]
+    assert "487 INVITE" in bob.trace
+    network.assert_idle()
 
 
 def test_rfc3311_5_2_an_offer_that_crosses_ours_gets_491(network: Network, pair: tuple[Node, Node]) -> None:

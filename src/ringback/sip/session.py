@@ -245,6 +245,7 @@ class InviteSession(SessionCommands):
 
     def on_unroutable(self, now: float, out: list[Effect]) -> None:
         """The first route has no address."""
+        self._close(now, out)
         self.end("unreachable", 503, "Service Unavailable", None, now, out)
         self.drop_answer(out)
         self.forget()
@@ -284,10 +285,13 @@ class InviteSession(SessionCommands):
         *,
         headers: Iterable[Header] = (),
     ) -> None:
-        """End a dialog whose far end seems lost, with a BYE in case it is not."""
+        """End a dialog whose far end seems lost, with a BYE in case it is not; an early one has none (section 15)."""
         if self.state is not _ENDED:
+            was_early = self._close(now, out)
             self.end(cause, status, "" if message is None else message.reason, message, now, out)
-            if self.unacknowledged is None:
+            if was_early:
+                self.forget()
+            elif self.unacknowledged is None:
                 self.bye(headers, now, out)
 
     def end_if_gone(self, status: int, response: Response, now: float, out: list[Effect]) -> None:
@@ -295,6 +299,7 @@ class InviteSession(SessionCommands):
         if status == 408:
             self.break_off("timeout", 408, response, now, out)
         elif status == 481 and self.state is not _ENDED:
+            self._close(now, out)
             self.end("rejected", 481, response.reason, response, now, out)
             self.drop_answer(out)
             self.forget()
@@ -315,13 +320,20 @@ class InviteSession(SessionCommands):
 
     def _on_bye(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
         self.agent.answer(transaction, 200, now, out)
-        if self.invited is not None and not self.invited.transaction.answered:
-            self.invited.refuse(self, 487, None, (), now, out)  # 15.1.2
-        elif self.state is _CALLING and self.call is not None:
-            self.call.cancel((), now, out)  # all copies of their 2xx were lost
+        self._close(now, out)
         self.drop_answer(out)
         self.end("bye", 200, "OK", transaction.request, now, out)
         self.forget()
+
+    def _close(self, now: float, out: list[Effect]) -> bool:
+        """Refuse their INVITE that has no final answer (15.1.2), withdraw ours; False where none is open."""
+        if self.invited is not None and not self.invited.transaction.answered:
+            self.invited.refuse(self, 487, None, (), now, out)
+        elif self.state is _CALLING and self.call is not None:
+            self.call.cancel((), now, out)  # before a BYE: all copies of their 2xx were lost
+        else:
+            return False
+        return True
 
     def drop_answer(self, out: list[Effect]) -> None:
         if self.unacknowledged is not None:
