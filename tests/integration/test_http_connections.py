@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -181,6 +183,52 @@ async def test_requests_behind_others_are_worked_for_some_at_once(monkeypatch: p
         assert scene.program.waiting == 2
         scene.program.may_answer.set()
         assert all([await client.answered() for client in clients])
+
+
+async def test_who_is_gone_before_its_turn_behind_others_does_not_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that wait count as tasks, of which uvicorn allows so many: newcomers got 503."""
+    monkeypatch.setattr(http_connections, "BEHIND_AT_ONCE", 1)
+    async with scene_of() as scene:
+        for number in range(MOST):
+            client = await scene.client(f"127.0.1.{number + 1}")
+            client.say()
+            client.say("/later")
+            assert await client.answered()
+        await asyncio.wait_for(scene.program.asked.wait(), WITHIN)
+        for client in scene.clients:
+            client.writer.transport.abort()
+        tasks = scene.server._server.server_state.tasks  # type: ignore[union-attr]
+        async with asyncio.timeout(WITHIN):
+            while len(tasks) > 1:
+                await asyncio.sleep(0.01)
+        assert scene.program.waiting == 1
+        scene.program.may_answer.set()
+        async with asyncio.timeout(WITHIN):
+            while tasks:
+                await asyncio.sleep(0.01)
+        client = await scene.client()
+        client.say()
+        client.say()
+        assert await client.answered()
+        assert await client.answered(), "and the next has a turn"
+
+
+async def test_a_connection_that_was_reset_leaves_no_timer() -> None:
+    """It looked at a socket that was gone, and each made a line of the log."""
+    async with scene_of() as scene:
+        client = await scene.client()
+        assert await client.ask()
+        connections = scene.server._server.server_state.connections  # type: ignore[union-attr]
+        (connection,) = connections
+        reset = struct.pack("ii", 1, 0)
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        client.writer.transport.abort()
+        async with asyncio.timeout(WITHIN):
+            while connections:
+                await asyncio.sleep(0.01)
+        assert connection.timeout_keep_alive_task is None
 
 
 async def test_who_is_gone_has_the_place_until_the_work_is_done() -> None:

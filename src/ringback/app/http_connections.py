@@ -17,7 +17,6 @@ import asyncio
 import select
 import socket
 from collections.abc import Iterable
-from contextlib import nullcontext
 from typing import Any, Final
 
 import uvicorn
@@ -77,6 +76,7 @@ class Connection(H11Protocol):
         self._pauses = 0
         self._is_unwanted = self._is_gone = self._is_served = False
         self._lay_behind = False
+        self._queued: asyncio.Task[Any] | None = None
         self._working = 0
 
     # -- as uvicorn calls it
@@ -89,6 +89,7 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves it to those that were reset
         self.gone()
 
     def data_received(self, data: bytes) -> None:
@@ -126,11 +127,28 @@ class Connection(H11Protocol):
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._working += 1
         try:
-            async with self._behind if self._lay_behind else nullcontext():
+            if not self._lay_behind:
                 await self._app(scope, receive, send)
+            elif await self._has_turn():
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    self._behind.release()
         finally:
             self._working -= 1
             self._leave()
+
+    async def _has_turn(self) -> bool:
+        """Wait for a turn among the requests that lay behind others; False for a peer that is gone before it comes."""
+        self._queued = asyncio.current_task()
+        try:
+            return not self._is_gone and await self._behind.acquire()
+        except asyncio.CancelledError:
+            if not self._is_gone:
+                raise
+            return False
+        finally:
+            self._queued = None
 
     @property
     def taken(self) -> int:
@@ -148,6 +166,8 @@ class Connection(H11Protocol):
     def gone(self) -> None:
         """The peer is; its place is free when the last work for it is done."""
         self._is_gone = True
+        if self._queued is not None:
+            self._queued.cancel()
         self._leave()
 
     def _leave(self) -> None:
