@@ -202,7 +202,16 @@ async def test_a_kept_connection_that_is_reset_does_not_lose_a_request(
     assert connections == 3
 
 
-@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", b"what?\r\n\r\n"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+        b"what?\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 20",
+    ],
+)
 async def test_a_post_that_was_seen_is_not_sent_again(client: WebhookClient, said: bytes) -> None:
     requests = 0
 
@@ -242,6 +251,19 @@ async def test_an_interim_answer_is_passed_over(client: WebhookClient) -> None:
     async with serving(saying(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + XML)) as port:
         answer = await client.fetch(ask(f"http://127.0.0.1:{port}/"))
     assert (answer.status, answer.body) == (200, b"<Response/>")
+
+
+async def test_interim_answers_come_to_an_end(client: WebhookClient) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(1_000 * b"HTTP/1.1 102 Processing\r\n\r\n")
+                await writer.drain()
+
+    async with serving(endless) as port:
+        answer = await client.fetch(ask(f"http://127.0.0.1:{port}/#tt=15000"))
+    assert (answer.error_code, answer.elapsed < 10) == (11206, True)
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,13 @@ from ringback.shell.webhook_request import TARGETS_KEPT, Overrides
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+    from aiohttp.http import RawResponseMessage
 
 KEEP_ALIVE: Final = 4.0
 """Seconds an idle connection is kept: just below the 5 s after which Node's and uvicorn's servers close."""
+
+INTERIM: Final = 16
+"""Interim answers (1xx) to one request; a program has use for one or two."""
 
 _NO_BODY: Final = frozenset({"GET", "HEAD"})
 """Methods that carry no body, and that may be repeated where a connection is lost (RFC 9110 section 9.2.2)."""
@@ -151,8 +155,8 @@ async def _talk(connection: Connection, request: bytes, method: str, read_within
         protocol.transport.write(request)
         protocol.start_timeout()
         head, content = await protocol.read()
-        while 100 <= head.code < 200 and head.code != 101:  # RFC 9110 section 15.2
-            head, content = await protocol.read()
+        if _is_interim(head):
+            head, content = await _final(protocol)
         reply = await read_reply(head.code, head.headers, content)
     except BaseException:
         connection.close()
@@ -161,7 +165,27 @@ async def _talk(connection: Connection, request: bytes, method: str, read_within
     return reply
 
 
+def _is_interim(head: RawResponseMessage) -> bool:
+    return 100 <= head.code < 200 and head.code != 101  # RFC 9110 section 15.2
+
+
+async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    """The answer after the first interim one. Without it, the request was seen all the same: nothing is lost."""
+    try:
+        for _ in range(INTERIM):
+            head, content = await protocol.read()
+            if not _is_interim(head):
+                return head, content
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientPayloadError("only interim answers") from error
+    raise aiohttp.ClientPayloadError("too many interim answers")
+
+
 def _is_lost(error: Exception) -> bool:
-    """Whether a connection that stood was lost before anything of an answer came."""
-    lost = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-    return lost and not isinstance(error, aiohttp.ClientConnectorError)
+    """Whether a connection that stood was lost before anything of an answer came.
+
+    A reset tells nothing of half a head that came before it.
+    """
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # else it is what there is of a head
+    return isinstance(error, aiohttp.ClientOSError) and not isinstance(error, aiohttp.ClientConnectorError)
