@@ -71,6 +71,18 @@ def test_an_unknown_event_is_a_warning_of_the_call(
     assert warning.more_info == "https://www.twilio.com/docs/errors/21626"
 
 
+def test_what_has_no_effect_is_a_warning_of_the_call(
+    client: Client, exchange: Exchange, caller_id: str
+) -> None:
+    to, reason = "+14155550199", "Your order"
+    call = client.calls.create(to=to, from_=caller_id, url="https://example.com/twiml", call_reason=reason)
+    person = client.conferences("Room").participants.create(to=to, from_=caller_id, call_reason=reason)
+    warnings = {each.call_sid: each for each in client.api.account.notifications.list()}
+    for sid in (call.sid, person.call_sid):
+        assert (warnings[sid].error_code, warnings[sid].log) == ("20001", "1")
+        assert warnings[sid].message_text == "CallReason has no effect on this server"
+
+
 def test_a_sip_call_carries_credentials_and_needs_no_verified_number(
     client: Client, exchange: Exchange
 ) -> None:

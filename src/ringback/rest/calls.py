@@ -10,7 +10,9 @@ from .endpoints import Endpoint, EndpointKind, parse_from, parse_to
 from .errors import (
     INVALID_APPLICATION,
     INVALID_CALL_STATE,
+    INVALID_PARAMETER,
     INVALID_SEND_DIGITS,
+    INVALID_STATUS_CALLBACK_EVENT,
     INVALID_URL,
     SIP_PASSWORD_CHARACTERS,
     SIP_PASSWORD_REQUIRED,
@@ -84,6 +86,19 @@ class CallCreate:
     client_notification_url: str | None = None
     record: RecordSettings | None = None
     machine_detection: MachineDetection | None = None
+
+    @property
+    def warnings(self) -> list[tuple[int, str]]:
+        """What was asked for and does not happen, with codes: the call is made all the same, and its notifications say it."""
+        idle = {
+            "CallReason": self.call_reason,
+            "CallToken": self.call_token,
+            "ClientNotificationUrl": self.client_notification_url,
+        }
+        found = [(INVALID_PARAMETER, f"{name} has no effect on this server") for name in idle if idle[name]]
+        if self.unknown_events:
+            found.append((INVALID_STATUS_CALLBACK_EVENT, "Invalid 'StatusCallbackEvent'"))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +181,9 @@ def read_call_to(values: dict[str, object]) -> CallCreate:
         sip_auth_username=username,
         sip_auth_password=password,
         byoc=cast("str | None", values["byoc"]) if to.kind is EndpointKind.NUMBER else None,
+        call_reason=cast("str | None", values["call_reason"]) or None,
+        call_token=cast("str | None", values["call_token"]) or None,
+        client_notification_url=cast("str | None", values["client_notification_url"]),
     )
 
 

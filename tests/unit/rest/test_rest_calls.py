@@ -65,6 +65,18 @@ def test_events_are_repeated_and_unknown_ones_are_left_out() -> None:
     assert (call.status_callback_events, call.unknown_events) == ((), ("ringing answered",))
 
 
+def test_what_is_asked_for_and_does_not_happen_is_warned_of() -> None:
+    assert read_call(form()).warnings == []
+    call = read_call(form(CallReason="offer", CallToken="tok", StatusCallbackEvent="busy"))
+    assert call.warnings == [
+        (20001, "CallReason has no effect on this server"),
+        (20001, "CallToken has no effect on this server"),
+        (21626, "Invalid 'StatusCallbackEvent'"),
+    ]
+    (warning,) = read_call(form(ClientNotificationUrl="https://example.com/push")).warnings
+    assert warning[1].startswith("ClientNotificationUrl ")
+
+
 def test_recording_events_are_repeated_or_separated_by_spaces() -> None:
     for events in ("completed in-progress", ["completed", "in-progress"]):
         call = read_call(form(Record="true", RecordingStatusCallbackEvent=events))

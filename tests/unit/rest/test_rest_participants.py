@@ -64,6 +64,16 @@ def test_a_participant_has_the_defaults_of_the_reference() -> None:
     assert given.call.status_callback_events == ("completed",)
 
 
+def test_what_does_not_happen_to_the_call_of_a_participant_is_warned_of() -> None:
+    ignored = [
+        ("CallReason", "offer"),
+        ("CallToken", "tok"),
+        ("ClientNotificationUrl", "https://example.com/"),
+    ]
+    given = read_participant(Form([*CALL, *ignored, ("StatusCallbackEvent", "lunch")]))
+    assert [code for code, _ in given.call.warnings] == [20001, 20001, 20001, 21626]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("Record", "true"), ("ConferenceRecord", "record-from-start"), ("MachineDetection", "Enable")],

@@ -13,7 +13,6 @@ from ringback.rest.errors import (
     FROM_NOT_VERIFIED,
     INVALID_APPLICATION,
     INVALID_BYOC,
-    INVALID_STATUS_CALLBACK_EVENT,
     MORE_INFO,
     NOT_COMPLETE,
     RestError,
@@ -47,8 +46,7 @@ class Calls(Collection):
         self._check_supported(request.form)
         await check_may_call(self.store, request, params)
         row = await self._calls.create(request.account_sid, params)
-        if params.unknown_events:
-            self._warn(request, row, INVALID_STATUS_CALLBACK_EVENT, "Invalid 'StatusCallbackEvent'")
+        warn(self.store, request, str(row["sid"]), params)
         return request.shown(CALL, await self.view(row), 201)
 
     async def update(self, request: ApiRequest) -> Response:
@@ -83,14 +81,22 @@ class Calls(Collection):
         if row["status"] not in ENDED:
             raise RestError(409, NOT_COMPLETE, "Cannot delete this resource before it is complete")
 
-    def _warn(self, request: ApiRequest, row: Row, code: int, text: str) -> None:
-        """Puts a warning into the call's notifications: the call is made, but not in all as was meant."""
-        now = datetime.now(UTC)
-        self.store.facts.put(
+    def _check_supported(self, form: Form) -> None:
+        """Refuses what this exchange does not do rather than to make a call that lacks it."""
+        for name in sorted(self._unsupported):
+            if form.get(name) not in (None, "", "false", "False"):
+                raise invalid(f"{name} is not supported by this server")
+
+
+def warn(store: Store, request: ApiRequest, call_sid: str, params: CallCreate) -> None:
+    """Puts warnings into the call's notifications: the call is made, but not in all as was meant."""
+    now = datetime.now(UTC)
+    for code, text in params.warnings:
+        store.facts.put(
             "notifications",
             {
                 "account_sid": request.account_sid,
-                "call_sid": row["sid"],
+                "call_sid": call_sid,
                 "date_created": now,
                 "date_updated": now,
                 "message_date": now,
@@ -102,12 +108,6 @@ class Calls(Collection):
                 "request_url": request.path + request.suffix,
             },
         )
-
-    def _check_supported(self, form: Form) -> None:
-        """Refuses what this exchange does not do rather than to make a call that lacks it."""
-        for name in sorted(self._unsupported):
-            if form.get(name) not in (None, "", "false", "False"):
-                raise invalid(f"{name} is not supported by this server")
 
 
 async def check_may_call(store: Store, request: ApiRequest, params: CallCreate) -> None:

@@ -12,7 +12,7 @@ from ringback.rest.participants import read_conference_update, read_participant,
 from ringback.rest.resources import CONFERENCE, PARTICIPANT
 from ringback.store import Store
 
-from .calls import check_may_call
+from .calls import check_may_call, warn
 from .collection import Collection
 from .control import CallControl, Row
 from .listing import memory_slice
@@ -70,6 +70,7 @@ class Participants:
         params = read_participant(request.form)
         await check_may_call(self._store, request, params.call)
         row = await self._calls.conferences.add(request.account_sid, request.parts["conference_sid"], params)
+        warn(self._store, request, str(row["call_sid"]), params.call)
         return request.shown(PARTICIPANT, row, 201)
 
     async def fetch(self, request: ApiRequest) -> Response:
