@@ -181,7 +181,8 @@ class Conference:
         if member.held:
             return Hold(member.call_sid)
         waits = self.status == "init"
-        return Mix(member.call_sid, member.muted or waits, waits, member.coaches)
+        is_deaf = waits or member.call_sid in self.expected
+        return Mix(member.call_sid, member.muted or waits, is_deaf, member.coaches)
 
     def _heard(self, member: Member) -> list[Tell]:
         """What a member hears from now on instead of the room, or the room."""
@@ -278,7 +279,7 @@ class Conference:
 
     def _remixed(self, member: Member, now: float) -> Effects:
         member.updated_at = self.updated_at = now
-        return [self._mixed(member)] if member.call_sid in self.members else []
+        return [self._mixed(member)] if member.call_sid in self.members or member.sounds_early else []
 
     def on_hold(self, call_sid: str, held: bool, url: str, method: str, now: float) -> Effects:
         """The REST API puts a member on hold, where its call plays what ``url`` gives ("": music), or takes it back.
@@ -312,16 +313,22 @@ class Conference:
     def on_speech(self, call_sid: str, speaks: bool, now: float) -> Effects:
         """A member begins or ends to speak. Who is muted or on hold is not heard to."""
         member = self.members.get(call_sid)
-        if member is None or ((member.muted or member.held) and speaks):
+        if member is None or member.speaks == speaks or ((member.muted or member.held) and speaks):
             return []
+        member.speaks = speaks
         event = "participant-speech-start" if speaks else "participant-speech-stop"
         return [*self._report.participant("speaker", event, now, member)]
 
     # -- announcements ----------------------------------------------------------------------------------------
 
+    @property
+    def may_announce(self) -> bool:
+        """Whether there is room for another announcement."""
+        return len(self._announcements) < MAX_ANNOUNCEMENTS
+
     def on_announce(self, url: str, method: str, call_sid: str, now: float) -> Effects:
         """The REST API has something said to one member, or to all who are not on hold (call_sid "")."""
-        if len(self._announcements) >= MAX_ANNOUNCEMENTS:
+        if not self.may_announce:
             return [*self._report.announced(url, "too many announcements wait", None, now)]
         listeners = [m.call_sid for m in self.members.values() if call_sid == m.call_sid or not call_sid]
         if not call_sid:
@@ -338,8 +345,10 @@ class Conference:
         """
         if subject == "early-media":
             called = self.expected.get(call_sid)
-            is_heard = called is not None and called.early_media and self.status == "in-progress"
-            return [Mix(call_sid, False, True)] if is_heard else []
+            if called is None or not called.early_media or self.status != "in-progress":
+                return []
+            called.sounds_early = True
+            return [self._mixed(called)]
         announcement = self._announcements.get(data.get("number", 0))
         if announcement is None:
             return []

@@ -26,5 +26,6 @@ MAX_TRANSFERS = 20
 MAX_PARALLEL_NOUNS = 10
 """Nouns of one Dial that ring at once (Twilio: Dial, "simultaneous dialing")."""
 
-MAX_ANNOUNCEMENTS = 20
-"""Announcements of one conference that somebody still hears: a new one takes the place of the one before at each member."""
+MAX_ANNOUNCEMENTS = 250
+"""Announcements of one conference that somebody still hears: one for each participant of the largest. A new one takes the place
+of the one before at each member."""

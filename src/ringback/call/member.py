@@ -32,6 +32,10 @@ class Member:
     """The call that alone hears this one; "" if all do."""
     early_media: bool = True
     """The others hear what its far end sends before it answers."""
+    sounds_early: bool = False
+    """They do now: it is called in, and its far end sends."""
+    speaks: bool = False
+    """The program was told so."""
     held: bool = False
     hold_url: str = ""
     hold_method: str = "GET"

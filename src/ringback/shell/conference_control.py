@@ -85,9 +85,8 @@ class LiveConferenceControl:
                 conference=room.sid,
                 opened=lambda live: self._conferences.invite(room, live, options),
             )
-        except RestError:
+        finally:
             self._conferences.drop_unused(room)
-            raise
         if room.participant(sid) is None:  # it has failed at once
             raise invalid("The participant could not be called")
         return {**self._row(room, sid), "status": "queued", "queue_time": "0"}
@@ -145,6 +144,7 @@ class LiveConferenceControl:
         room = self._conferences.get(conference_sid)
         if room is None:
             raise invalid("The conference has ended: nobody is there to hear an announcement")
+        _check_announcement(room)
         url = self._vault.mask(changes.announce_url or "")
         self._conferences.act(room, room.on_announce(url, changes.announce_method, "", time.time()))
 
@@ -165,6 +165,7 @@ class LiveConferenceControl:
         if changes.announce_url:
             if call_sid not in room.members:
                 raise invalid("The participant has not joined: it cannot hear an announcement")
+            _check_announcement(room)
             method = changes.announce_method or "POST"
             act(room, room.on_announce(mask(changes.announce_url), method, call_sid, now))
         return self._row(room, call_sid) if room.participant(call_sid) is not None else None
@@ -197,6 +198,11 @@ class LiveConferenceControl:
             return False
         self._conferences.act(room, room.on_kick(call_sid, time.time()))
         return True
+
+
+def _check_announcement(room: Conference) -> None:
+    if not room.may_announce:
+        raise invalid("Too many announcements are being heard in the conference")
 
 
 def _document(name: str, options: dict[str, Any]) -> list[Any]:

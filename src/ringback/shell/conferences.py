@@ -148,7 +148,9 @@ class Conferences:
 
         What members are told comes last: they may come back at once, and the room must be closed by then.
         """
-        found = self._by_sid[conference.sid]
+        found = self._by_sid.get(conference.sid)
+        if found is None:
+            return  # it has ended by what was done just before
         last = [effect for effect in effects if isinstance(effect, Tell | room.Dismiss)]
         for effect in effects:
             match effect:

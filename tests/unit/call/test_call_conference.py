@@ -18,6 +18,7 @@ from ringback.call.conference import (
     Unmix,
 )
 from ringback.call.effects import Notify, Tell
+from ringback.call.limits import MAX_ANNOUNCEMENTS
 
 NOW = 1_700_000_000.0
 
@@ -298,6 +299,7 @@ def test_speech_is_told_of_who_is_heard_where_it_is_wanted() -> None:
     assert (stop["StatusCallbackEvent"], stop["CallSid"]) == ("participant-speech-stop", "CA1")
     conference.on_mute("CA1", True, NOW)
     assert conference.on_speech("CA1", True, NOW) == conference.on_speech("CA9", True, NOW) == []
+    assert conference.on_speech("CA1", False, NOW) == [], "no end of what nobody was told of"
     assert Listen("CA1") not in room().on_join("CA1", options(**listening("start")), NOW)
 
 
@@ -352,8 +354,10 @@ def test_the_next_asks_for_an_announcement_when_the_first_has_left_and_nobody_wh
 
 def test_announcements_have_a_bound() -> None:
     conference = room(listening("announcement"), {})
-    for _ in range(20):
+    for _ in range(MAX_ANNOUNCEMENTS):
+        assert conference.may_announce
         conference.on_announce("http://a", "POST", "", NOW)
+    assert not conference.may_announce
     (params,) = told(conference.on_announce("http://a", "POST", "", NOW))
     assert params["StatusCallbackEvent"] == "announcement-fail"
 
@@ -403,6 +407,17 @@ def test_sound_before_the_answer_is_heard_by_the_others_if_they_are_to() -> None
     assert conference.on_told("CA3", "early-media", {}, NOW) == [Mix("CA3", False, True)]
     assert conference.on_told("CA4", "early-media", {}, NOW) == []
     assert conference.on_told("CA9", "early-media", {}, NOW) == []
+
+
+def test_sound_before_the_answer_is_heard_as_the_participant_will_be() -> None:
+    conference = room({}, {})
+    conference.on_invite("CA3", options(muted=True), NOW)
+    conference.on_invite("CA4", options(coach="CA1"), NOW)
+    assert conference.on_told("CA3", "early-media", {}, NOW) == [Mix("CA3", True, True)]
+    assert conference.on_told("CA4", "early-media", {}, NOW) == [Mix("CA4", False, True, "CA1")]
+    assert conference.on_mute("CA3", False, NOW) == [Mix("CA3", False, True)]
+    assert conference.on_modify("CA4", {"coaches": "CA2"}, NOW) == [Mix("CA4", False, True, "CA2")]
+    assert Mix("CA3", False, False) in conference.on_join("CA3", options(), NOW)
 
 
 def test_who_was_redirected_has_left_by_the_api() -> None:

@@ -97,6 +97,18 @@ def options(number: int, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
+def test_nothing_is_done_in_a_conference_that_ended_meanwhile() -> None:
+    """Of several changes by one request, the first may have its only member leave."""
+    scene = Scene()
+    call = scene.join(1)
+    conference = scene.conferences.get("CF1")
+    assert conference is not None
+    scene.conferences.leave(call)
+    written = len(scene.rows)
+    scene.conferences.act(conference, conference.on_announce("http://x.test", "POST", "", 1.0))
+    assert len(scene.rows) == written
+
+
 def test_a_member_that_comes_back_at_once_gets_a_new_room() -> None:
     scene = Scene()
     call = scene.join(1)
