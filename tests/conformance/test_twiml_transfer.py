@@ -701,6 +701,15 @@ def test_rfc5589_7_attended_transfer_into_a_call_that_waits_for_its_document_tak
     world.end()
 
 
+def test_rfc5589_7_attended_transfer_into_a_call_that_was_given_another_document_meanwhile() -> None:
+    world, agent, customer, other = waiting("<Response><Hangup/></Response>")
+    other.redirect(twiml="<Response><Pause length='90'/></Response>")
+    number = agent.refer("x", other)
+    assert agent.referrals[number] == [202, 200]
+    assert (agent.over, other.over, customer.over) == (True, True, False)
+    world.end()
+
+
 def test_rfc5589_7_attended_transfer_into_a_call_whose_document_fails_comes_back() -> None:
     world, agent, customer, other = waiting(404)
     number = agent.refer("x", other)

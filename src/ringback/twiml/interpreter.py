@@ -84,7 +84,7 @@ def redirected_to(redirected: Redirected, page: Page) -> Page:
 def _run_page(
     call: Call, page: Page, segment: str, extra: Pairs, fetched: Fetched | None = None, start: Start = START
 ) -> Script[Outcome]:
-    call.place = None
+    call.place, call.is_fetching = None, False
     try:
         document, url = page.document, ""
         if document is None:
