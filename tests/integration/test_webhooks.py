@@ -253,6 +253,39 @@ async def test_an_interim_answer_is_passed_over(client: WebhookClient) -> None:
     assert (answer.status, answer.body) == (200, b"<Response/>")
 
 
+async def test_a_redirect_may_have_any_bytes(client: WebhookClient) -> None:
+    """aiohttp makes half characters of what is no UTF-8."""
+    asked: list[bytes] = []
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (b"HTTP/1.1 302 Found\r\nLocation: /caf\xe9\r\nContent-Length: 0\r\n\r\n", XML):
+            asked.append(await read_request(reader))
+            writer.write(answer)
+
+    async with serving(elsewhere) as port:
+        answer = await client.fetch(ask(f"http://127.0.0.1:{port}/"))
+    assert (answer.status, answer.error_code) == (200, 0)
+    assert asked[1].startswith(b"GET /caf%E9 HTTP/1.1\r\n")
+
+
+async def test_what_a_program_gave_to_keep_comes_back_as_it_was(client: WebhookClient) -> None:
+    """An ETag may hold any bytes above 127 (RFC 9110 section 8.8.3)."""
+    asked: list[bytes] = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kept = XML.replace(b"Content-Type", b'ETag: "caf\xe9"\r\nSet-Cookie: place=caf\xe9\r\nContent-Type')
+        for answer in (kept, b"HTTP/1.1 304 Not Modified\r\n\r\n"):
+            asked.append(await read_request(reader))
+            writer.write(answer)
+
+    async with serving(keep) as port:
+        given = [
+            await client.fetch(ask(f"http://127.0.0.1:{port}/", method="GET", call="CA1")) for _ in range(2)
+        ]
+    assert [(answer.status, answer.error_code) for answer in given] == [(200, 0)] * 2
+    assert b'If-None-Match: "caf\xe9"\r\n' in asked[1]
+
+
 async def test_interim_answers_come_to_an_end(client: WebhookClient) -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)

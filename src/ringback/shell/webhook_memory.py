@@ -66,8 +66,9 @@ class Login:
             if not value.lower().startswith("digest "):
                 continue
             try:
+                value.encode()
                 challenge = Challenge.parse(value)
-            except SipSyntaxError:
+            except (SipSyntaxError, UnicodeEncodeError):  # or bytes that are no UTF-8
                 continue
             if challenge.is_answerable:
                 self._challenge, self._count = challenge, 0

@@ -132,7 +132,8 @@ def _write(method: str, path: str, server: _Server, headers: Mapping[str, str], 
     head = "\n".join(lines)
     if head.count("\n") >= len(lines) or "\r" in head or "\0" in head:
         raise ValueError("a line break in a header")
-    return head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
+    # Bytes of a program's that are no UTF-8 (an ETag, a cookie) go back as they came.
+    return head.replace("\n", "\r\n").encode(errors="surrogateescape") + b"\r\n\r\n" + body
 
 
 async def _talk(connection: Connection, request: bytes, method: str, read_within: float | None) -> Reply:

@@ -123,8 +123,8 @@ def read_target(url: str) -> Target:
     """
     if len(url) > URL_LENGTH:
         raise InvalidUrl(f"a URL of more than {URL_LENGTH} characters")
-    url = _UNSAFE.sub(lambda match: quote(match[0], safe=""), url.strip())
     try:
+        url = _UNSAFE.sub(lambda match: quote(match[0], safe="", errors="surrogateescape"), url.strip())
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:

@@ -9,6 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from ringback.shell import webhook_cache, webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
+from ringback.shell.webhook_memory import Login
 from ringback.shell.webhook_reply import media_type
 from ringback.shell.webhook_request import InvalidUrl, Overrides, read_overrides, read_target
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
@@ -305,6 +306,16 @@ def test_the_document_unused_for_longest_goes_first(monkeypatch: pytest.MonkeyPa
     cache.keep("a", "", "", "without a validator")
     assert cache.find("a") is None
     assert cache.find("c") is not None
+
+
+def test_a_url_with_half_a_character_is_none() -> None:
+    assert read_target("http://a.test/caf\udce9").url == "http://a.test/caf%E9"
+    with pytest.raises(InvalidUrl):
+        read_target("http://a.test/\ud83d")
+
+
+def test_a_challenge_of_bytes_that_are_no_text_is_not_answered() -> None:
+    assert not Login("user", "pw").learn(['Digest realm="caf\udce9", nonce="1"'])
 
 
 @pytest.mark.parametrize(
