@@ -26,6 +26,8 @@ USER_AGENT: Final = "TwilioProxy/1.1"
 FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 QUOTED_KEPT: Final = 1_000
 """Texts that are remembered as they are quoted."""
+QUOTED_LENGTH: Final = 256
+"""Characters of such a text: longer ones come once, and a thousand of them would be megabytes."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 """Characters that need no quoting (RFC 3986 section 2.3)."""
@@ -128,9 +130,11 @@ class _Quoted(dict[str, str]):
     """Texts as forms have them. Names, accounts and domains come with every request, and each caller as From and Caller."""
 
     def __missing__(self, text: str) -> str:
-        if len(self) >= QUOTED_KEPT:
-            self.clear()
-        quoted = self[text] = text if _PLAIN.fullmatch(text) else quote_plus(text)
+        quoted = text if _PLAIN.fullmatch(text) else quote_plus(text)
+        if len(text) <= QUOTED_LENGTH:
+            if len(self) >= QUOTED_KEPT:
+                self.clear()
+            self[text] = quoted
         return quoted
 
 

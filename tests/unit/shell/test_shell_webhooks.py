@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import pytest
 from twilio.request_validator import RequestValidator
 
-from ringback.shell import webhook_cache, webhook_memory
+from ringback.shell import webhook_asked, webhook_cache, webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.webhook_memory import Login
 from ringback.shell.webhook_reply import media_type
@@ -306,6 +306,15 @@ def test_the_document_unused_for_longest_goes_first(monkeypatch: pytest.MonkeyPa
     cache.keep("a", "", "", "without a validator")
     assert cache.find("a") is None
     assert cache.find("c") is not None
+
+
+def test_a_form_is_quoted_as_others_do_and_long_texts_are_not_remembered() -> None:
+    webhook_asked._quoted.clear()
+    params = [("From", "+1 505"), ("Caller", "+1 505"), ("SpeechResult", "a b" * 1_000), ("Plain", "~._-")]
+    assert webhook_asked.form_of(params) == urlencode(params)
+    assert max(map(len, webhook_asked._quoted)) <= webhook_asked.QUOTED_LENGTH
+    webhook_asked.form_of([("n", f"{number}?") for number in range(2 * webhook_asked.QUOTED_KEPT)])
+    assert len(webhook_asked._quoted) <= webhook_asked.QUOTED_KEPT
 
 
 def test_a_url_with_half_a_character_is_none() -> None:
