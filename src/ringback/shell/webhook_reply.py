@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -43,6 +44,7 @@ async def read_reply(status: int, given: MultiMapping[str], content: aiohttp.Str
     parts = [await content.readany()]
     size = len(parts[0])
     while size <= limit and not content.at_eof():
+        await asyncio.sleep(0)  # what was compressed is all there at once
         parts.append(await content.readany())
         size += len(parts[-1])
     may_keep = "no-store" not in given.get("Cache-Control", "").lower()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from multidict import CIMultiDict
 from twilio.request_validator import RequestValidator
 
 from ringback.shell import webhook_asked, webhook_cache, webhook_memory
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.webhook_memory import Login
-from ringback.shell.webhook_reply import media_type
+from ringback.shell.webhook_reply import media_type, read_reply
 from ringback.shell.webhook_request import InvalidUrl, Overrides, read_overrides, read_target
 from ringback.shell.webhooks import WebhookClient, WebhookRequest
 
@@ -315,6 +316,32 @@ def test_a_form_is_quoted_as_others_do_and_long_texts_are_not_remembered() -> No
     assert max(map(len, webhook_asked._quoted)) <= webhook_asked.QUOTED_LENGTH
     webhook_asked.form_of([("n", f"{number}?") for number in range(2 * webhook_asked.QUOTED_KEPT)])
     assert len(webhook_asked._quoted) <= webhook_asked.QUOTED_KEPT
+
+
+async def test_others_have_turns_while_a_long_answer_is_read() -> None:
+    """What a small compressed answer becomes is all there at once: 16 MB of it took 50 ms."""
+    turns = 0
+
+    class Unpacked:
+        left = 20
+
+        async def readany(self) -> bytes:
+            self.left -= 1
+            return b"x" * 1_000
+
+        def at_eof(self) -> bool:
+            return self.left == 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    reply = await read_reply(200, CIMultiDict({"Content-Type": "text/xml"}), Unpacked())  # type: ignore[arg-type]
+    task.cancel()
+    assert (len(reply.body), turns >= 15) == (20_000, True)
 
 
 def test_a_url_with_half_a_character_is_none() -> None:
