@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ringback.sip.binding import Binding, Change
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.flow import Hop
+from ringback.sip.limits import MAX_REMEMBERED_TEXT
 from ringback.sip.uri import Uri
 from ringback.store.facts import Facts
 from ringback.store.repository import Written
@@ -20,7 +21,7 @@ from ringback.store.sids import derived_sid
 from ringback.store.tables import registrations
 
 REMEMBERED_KEYS: Final = 4_096
-"""Keys of rows, at some 500 bytes: phones come back, and a key takes a fortieth of all that a REGISTER does."""
+"""Keys of rows, at 1 kB at most: phones come back, and a key takes a fortieth of all that a REGISTER does."""
 
 T = TypeVar("T")
 Read = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
@@ -67,12 +68,16 @@ class Registrations:
 
 def _key(binding: Binding) -> str:
     """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
-    return _sid(binding.aor, binding.contact_text, binding.instance, binding.reg_id)
+    contact = binding.contact_text
+    derived = _sid_remembered if len(contact) <= MAX_REMEMBERED_TEXT else _sid
+    return derived(binding.aor, contact, binding.instance, binding.reg_id)
 
 
-@lru_cache(maxsize=REMEMBERED_KEYS)
 def _sid(*parts: str) -> str:
     return derived_sid("RG", *parts)
+
+
+_sid_remembered: Final = lru_cache(maxsize=REMEMBERED_KEYS)(_sid)
 
 
 @lru_cache(maxsize=256)

@@ -148,6 +148,41 @@ async def test_users_of_calls_and_of_registrations_are_apart(store: Store) -> No
     assert not store.configuration.credentials_for(domain, "calls")
 
 
+async def test_a_user_who_was_found_before_is_found_as_he_is_now(store: Store) -> None:
+    domain = await add_domain(store)
+    for_both = ("calls_credential_list", "registrations_credential_list")
+    first, second = [(await add(store, "sip_credential_lists"))["sid"] for _ in range(2)]
+    for users in (first, second):
+        for kind in for_both:
+            await add(store, "sip_domain_mappings", domain_sid=domain, kind=kind, list_sid=users)
+    bob = await add(store, "sip_credentials", credential_list_sid=first, username="bob", **DIGESTS)
+
+    def found() -> list[str | None]:
+        lookups = [
+            store.configuration.credentials_for(domain, purpose) for purpose in ("calls", "registrations")
+        ]
+        users = [lookup("bob") for lookup in lookups]
+        assert users[0] == users[1]
+        return [user and str(user.ha1_md5) for user in users]
+
+    assert found() == found() == ["0" * 32] * 2
+    await store.update("sip_credentials", bob["sid"], ACCOUNT, {"ha1_md5": "1" * 32})
+    assert found() == found() == ["1" * 32] * 2
+    other = await add(
+        store,
+        "sip_credentials",
+        credential_list_sid=second,
+        username="bob",
+        ha1_md5="2" * 32,
+        ha1_sha256="2" * 64,
+    )
+    assert found() == ["1" * 32] * 2  # the first list counts
+    await store.delete("sip_credential_lists", first)
+    assert found() == found() == ["2" * 32] * 2
+    await store.delete("sip_credentials", other["sid"])
+    assert found() == [None, None]
+
+
 async def test_auth_type_is_computed_in_alphabetical_order(store: Store) -> None:
     domain = await add_domain(store)
     assert store.configuration.auth_type(domain) == ""
