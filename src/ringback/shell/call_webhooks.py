@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+
+import structlog
 
 from ringback.call.effects import Fetch, Note, Notify, info
 from ringback.call.events import Fetched
@@ -22,8 +25,13 @@ from ringback.shell.webhooks import WebhookClient
 from ringback.store import Store
 from ringback.twiml.errors import DocumentError
 
+log = structlog.get_logger("ringback.webhooks")
+
 QUEUED = 200
 """Status callbacks of one call that may wait for a slow program; later ones are dropped, with a line."""
+
+UNTOLD = 500
+"""Status callbacks of an account's conferences and streams that may be under way; later ones are dropped, with a line."""
 
 SHOWN_URLS = ("ErrorUrl", "AnnounceUrl")
 """Parameters that tell a program its own URLs."""
@@ -40,6 +48,7 @@ class CallWebhooks:
         self._vault = vault
         self._remark = remark
         self._tasks = Tasks("status callbacks")
+        self._untold: Counter[str] = Counter()
         self._documents = Documents(vault)
         self._constants: dict[tuple[str, str], tuple[WebhookAnswer, Note]] = {}
         """Lines of the timeline about documents that are the same for every call."""
@@ -130,8 +139,17 @@ class CallWebhooks:
         if call is not None:
             self.notify(call, notify)
             return
+        if self._untold[account_sid] >= UNTOLD:
+            log.warning(
+                "too many status callbacks wait",
+                account=account_sid,
+                url=public(notify.url).partition("?")[0],
+            )
+            return
+        self._untold[account_sid] += 1
         request = self._request(account_sid, "", notify.url, notify.method, notify.params)
-        self._tasks.start(self._client.notify(request), "status callback")
+        task = self._tasks.start(self._client.notify(request), "status callback")
+        task.add_done_callback(lambda _: self._untold.subtract([account_sid]))
 
     def _report(self, call: LiveCall, what: str, answer: WebhookAnswer) -> None:
         for level, text in answer.lines:
