@@ -174,6 +174,8 @@ class OutgoingCall:
             return
         if self._forks.won is not None or session.is_over or transaction is not self.transaction:
             self._forks.lose(transaction, response, flow, session.dialog.local_seq, now, out)
+            if session.is_over:
+                self._forks.take_over(transaction, session.dialog.local_seq)
             return
         try:
             session.dialog.establish(response)

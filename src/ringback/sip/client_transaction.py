@@ -52,6 +52,20 @@ class Silent:
 SILENT: Final = Silent()
 
 
+class Acknowledging(Silent):
+    """Nobody as well, but a 2xx that comes again gets its ACK again (13.2.2.4)."""
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, flow: Flow, now: float, out: list[Effect]
+    ) -> None:
+        """A copy of the 2xx."""
+        if response.status < 300 and transaction.ack is not None:
+            out.append(transaction.ack)
+
+
+ACKNOWLEDGING: Final = Acknowledging()
+
+
 class ClientTransaction:
     """A request that we sent. ``patience``: seconds after which silence is reported (default 64*T1)."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ringback.sip.answering import IncomingInvite
-from ringback.sip.client_transaction import ClientTransaction
+from ringback.sip.client_transaction import ACKNOWLEDGING, ClientTransaction
 from ringback.sip.effects import (
     Arm,
     Confirmed,
@@ -111,7 +111,7 @@ class Reoffers:
         owed, self._owed = self._owed, None
         if owed is not None:
             session.local_sdp = body
-            session.start("ACK", _SDP if body else [], body, now, out, invite=owed)
+            self._acknowledge(session, owed, body, now, out)
 
     def on_response(
         self,
@@ -175,11 +175,24 @@ class Reoffers:
         if not transaction.invite:
             pass
         elif session.is_over or transaction.request.body:
-            session.start("ACK", [], b"", now, out, invite=transaction)
+            self._acknowledge(session, transaction, b"", now, out)
         else:
             self._owed = transaction
         if not session.is_over and not self._refreshes:
             out.append(Reanswered(session, response.body))
+
+    def _acknowledge(
+        self,
+        session: InviteSession,
+        transaction: ClientTransaction,
+        body: bytes,
+        now: float,
+        out: list[Effect],
+    ) -> None:
+        """The ACK of a 2xx, which is all that its transaction holds from then on; it may wait for the resolver."""
+        session.start("ACK", _SDP if body else [], body, now, out, invite=transaction)
+        if transaction.ack is not None:
+            transaction.settle(ACKNOWLEDGING)
 
     def on_failure(self, session: InviteSession, transaction: ClientTransaction, out: list[Effect]) -> None:
         """Our offer got no answer."""

@@ -131,6 +131,44 @@ def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], N
     network.assert_idle()
 
 
+def test_the_transaction_of_a_later_offer_holds_no_session_that_is_over() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(1)
+    after_another_offer(alice, bob)
+    network.run(1)
+    accepted = [message for message in bob.sent if line(message) == "200 INVITE"]
+    acks = [message for message in alice.sent if line(message) == "ACK"]
+    assert [[each.render() for each in alice.feed(again)] for again in accepted] == [
+        [ack.render()] for ack in acks
+    ]
+    forget(alice, bob)
+    assert len(alice.agent.tables.clients) > 1  # two INVITEs are ACCEPTED
+    assert alive(InviteSession) == [0]
+    network.run()
+    network.assert_idle()
+
+
+def test_the_transaction_of_a_call_that_was_answered_while_it_was_cancelled_holds_no_session() -> None:
+    network = Network()
+    alice, bob = pair(network)
+    bob.answering(lambda session, request: session.progress(180, network.now))
+    alice.call(bob)
+    network.run(1)
+    bob.run(bob.sessions[0].answer(b"answer", network.now))
+    by_caller(alice, bob)
+    network.run(1)
+    assert alice.trace == ["INVITE", "CANCEL", "ACK", "BYE"]
+    accepted = next(message for message in bob.sent if line(message) == "200 INVITE")
+    assert [line(each) for each in alice.feed(accepted)] == ["ACK"]
+    forget(alice, bob)
+    assert alive(InviteSession) == [0]
+    network.run()
+    network.assert_idle()
+
+
 def test_rfc6026_7_2_a_copy_of_the_2xx_that_comes_after_the_call_gets_its_ack() -> None:
     network = Network()
     alice, bob = pair(network)
