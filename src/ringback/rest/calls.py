@@ -137,21 +137,12 @@ def read_call(form: Form) -> CallCreate:
     send_digits = cast("str | None", values["send_digits"]) or None
     if send_digits is not None and _SEND_DIGITS.match(send_digits) is None:
         raise invalid("SendDigits may hold 0-9, A-D, #, *, w and W only", INVALID_SEND_DIGITS)
-    username, password = _sip_auth(values)
     return CallCreate(
         to=to,
         from_=from_,
         caller_id=caller_id,
         send_digits=send_digits,
-        timeout=cast("int", values["timeout"]),
-        time_limit=cast("int | None", values["time_limit"]),
-        sip_auth_username=username,
-        sip_auth_password=password,
-        # "byoc is only meaningful when to is a phone number; it will otherwise be ignored"
-        byoc=cast("str | None", values["byoc"]) if to.kind is EndpointKind.NUMBER else None,
-        call_reason=cast("str | None", values["call_reason"]) or None,
-        call_token=cast("str | None", values["call_token"]) or None,
-        client_notification_url=cast("str | None", values["client_notification_url"]),
+        **_of_any_call(values, to),
         record=_record(values),
         # "If send_digits is provided, this parameter is ignored"
         machine_detection=None if send_digits else _machine_detection(values),
@@ -163,7 +154,6 @@ def read_call(form: Form) -> CallCreate:
 def read_call_to(values: dict[str, object]) -> CallCreate:
     """The call to a participant of a conference, whose form was read into ``values``. Raises RestError."""
     to, from_, caller_id = _parties(values)
-    username, password = _sip_auth(values)
     events = [
         word for text in cast("tuple[str, ...]", values["status_callback_events"]) for word in text.split()
     ]
@@ -176,15 +166,24 @@ def read_call_to(values: dict[str, object]) -> CallCreate:
         status_callback_method=cast("str", values["status_callback_method"]),
         status_callback_events=wanted,
         unknown_events=unknown,
-        timeout=cast("int", values["timeout"]),
-        time_limit=cast("int | None", values["time_limit"]),
-        sip_auth_username=username,
-        sip_auth_password=password,
-        byoc=cast("str | None", values["byoc"]) if to.kind is EndpointKind.NUMBER else None,
-        call_reason=cast("str | None", values["call_reason"]) or None,
-        call_token=cast("str | None", values["call_token"]) or None,
-        client_notification_url=cast("str | None", values["client_notification_url"]),
+        **_of_any_call(values, to),
     )
+
+
+def _of_any_call(values: dict[str, object], to: Endpoint) -> dict[str, Any]:
+    """What a call is started with, also one to a participant."""
+    username, password = _sip_auth(values)
+    return {
+        "timeout": values["timeout"],
+        "time_limit": values["time_limit"],
+        "sip_auth_username": username,
+        "sip_auth_password": password,
+        # "byoc is only meaningful when to is a phone number; it will otherwise be ignored"
+        "byoc": values["byoc"] if to.kind is EndpointKind.NUMBER else None,
+        "call_reason": values["call_reason"] or None,
+        "call_token": values["call_token"] or None,
+        "client_notification_url": values["client_notification_url"],
+    }
 
 
 def _parties(values: dict[str, object]) -> tuple[Endpoint, str, str | None]:
