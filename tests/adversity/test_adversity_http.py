@@ -19,6 +19,7 @@ from adversity.stage import pair, stage
 from adversity.talk import judge, records
 from live_scene import WITHIN, Scene
 
+from ringback.app.http_connections import ACCEPTED
 from ringback.app.limits import HTTP_CONNECTIONS
 
 SECONDS = float(os.environ.get("RINGBACK_ADVERSITY_OVERLOAD_SECONDS", "4"))
@@ -26,6 +27,8 @@ HELD = HTTP_CONNECTIONS + 500
 RATE = 2_000
 RATE_SERVED = 200
 """Connections a second that are given files, or answers without end: more would be work, and not a crowd that waits."""
+ASKED_EVERY = 10 / ACCEPTED.rate
+"""Seconds between a newcomer's two requests: who opens connections faster than one address may is no newcomer, but a crowd."""
 MEMORY = 200e6
 """Bytes: a connection that is given a file takes some 60 kB; one that only waits takes 15 kB."""
 BIG = 8_000_000
@@ -90,6 +93,7 @@ async def test_a_crowd_at_the_http_port(scene: Scene, kind: str, addresses: int)
     waits = list[float]()
     while not reading.done():
         waits.append(await ask(scene))
+        await asyncio.sleep(max(0.0, ASKED_EVERY - waits[-1]))
     opened, closed, most = map(int, (await reading)[0].split())
     used = burden.cpu(pid) - used
     grown = burden.resident(pid) - memory
