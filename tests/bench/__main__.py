@@ -1,6 +1,6 @@
 """``python -m tests.bench [line ...]``: what an operation costs us, beside a peer measured in the same run.
 
-Lines: register call call-sparse webhook function relay-pump relay prompt crowd capacity; without any, all of them.
+Lines: register call call-sparse webhook function relay-pump relay prompt crowd registration capacity; without any, all of them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import capacity, relay, signalling
+from tests.bench import capacity, registrations, relay, signalling
 from tests.bench.report import Fact, Row, show
 
 Measured = tuple[list[Row], list[Fact]]
 GROUPS: list[tuple[tuple[str, ...], Callable[[list[str], int], Measured]]] = [
     (signalling.LINES, signalling.measure),
     (relay.LINES, relay.measure),
+    (registrations.LINES, registrations.measure),
     (capacity.LINES, capacity.measure),
 ]
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.bench import sipp
-from tests.bench.measure import cpu_seconds, quantile, resident_kib, settle
+from tests.bench.measure import cpu_seconds, quantile, settle
 from tests.bench.ours import DOMAIN, ringback, users_file
 from tests.bench.report import Fact, Row
 
@@ -74,17 +74,10 @@ def measure(lines: list[str], rounds: int) -> tuple[list[Row], list[Fact]]:
         ours.configure(PHONES, bench=ours.bin("bench", dial))
         users = users_file(Path(folder), PHONES, DOMAIN)
         settle(ours.pid)
-        empty = resident_kib(ours.pid, children=False)
         sipp.run(
             "register", ours.server.sip, count=PHONES, rate=200, users=users, auth_uri=DOMAIN, timeout=30
         )
         settle(ours.pid)
-        facts.append(
-            Fact(
-                "memory of a registration",
-                f"{(resident_kib(ours.pid, children=False) - empty) / PHONES:.1f} KiB",
-            )
-        )
         best = 0.0
         for rate in RATES:
             lag = Lag(ours.server.sip)
