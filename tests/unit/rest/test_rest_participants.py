@@ -11,6 +11,8 @@ from ringback.rest.participants import (
     read_participant,
     read_participant_update,
 )
+from ringback.rest.resources import conferences
+from ringback.twiml import schema
 
 
 def test_anything_but_true_is_false_and_absent_is_none() -> None:
@@ -89,3 +91,7 @@ def test_events_may_be_repeated_or_stand_in_one_text() -> None:
     given = read_participant(Form([*CALL, *events, *progress]))
     assert given.conference_status_callback_events == ("end", "join", "leave")
     assert given.call.status_callback_events == ("initiated", "ringing", "completed")
+
+
+def test_regions_are_those_of_twiml() -> None:
+    assert conferences.REGIONS == schema.REGIONS

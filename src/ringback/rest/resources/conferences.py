@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ringback.twiml.schema import REGIONS
-
 from ..errors import PARTICIPANT_LABEL
 from ..limits import MAX_PARTICIPANTS, MAX_TIMEOUT
 from ..parameters import Kind, Parameter
@@ -41,6 +39,7 @@ CONFERENCE = Resource(
 )
 
 CONFERENCE_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speaker", "announcement")
+REGIONS = ("us1", "us2", "ie1", "de1", "sg1", "br1", "au1", "jp1")
 
 _OF_CALLS = {parameter.name: parameter for parameter in calls.CREATE}
 
