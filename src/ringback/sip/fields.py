@@ -1,4 +1,4 @@
-"""What SIP requests and responses share: header fields in order, typed ones, and a body (RFC 3261 section 7).
+"""What SIP requests and responses share: header fields, read for what they mean, and a body (RFC 3261 section 7).
 
 A typed field is read when it is first asked for, and kept; `parse` (message.py) reads those that a user agent acts
 on at once, so that they never raise later.
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from ringback.sip.errors import SipSyntaxError, UsageError
-from ringback.sip.header_names import KNOWN_NAMES, LIST_FIELDS, SPELLINGS, canonical_name
+from ringback.sip.errors import SipSyntaxError
 from ringback.sip.headers import (
     CSeq,
     NameAddr,
@@ -20,9 +19,7 @@ from ringback.sip.headers import (
     parse_name_addr,
     parse_name_addrs,
     parse_vias,
-    split_list,
 )
-from ringback.sip.limits import MAX_LIST_VALUES
 from ringback.sip.lines import (
     CALL_ID,
     CONTACT,
@@ -42,26 +39,21 @@ from ringback.sip.lines import (
     check_contacts,
     check_number,
 )
+from ringback.sip.text_fields import Header, TextFields, written
 
 if TYPE_CHECKING:
     from ringback.sip.message import Request, Response
 
-_NONE: Final[frozenset[str]] = frozenset()
 _MANDATORY: Final = tuple([name for name, field in FIELDS.items() if field & MANDATORY])
-_NO_BODY: Final = "Content-Length: 0\r\n\r\n"
 _UNREAD: Final = -1
 _ABSENT: Final = -2
-Header = tuple[str, str]
-Kept = tuple[str, ...]
-"""A Header whose tuple is handed on as it is: compiled, one of a known length is taken apart and made anew."""
 
 
-class Message:
-    """What requests and responses share: header fields in order, and a body.
+class Message(TextFields):
+    """What requests and responses share: typed header fields, remembered until they are changed, and a body.
 
-    `headers` is a list of (canonical name, value); names that are not known keep the peer's spelling. Change it
-    only through `add`, `set`, `prepend` and `remove`, because the typed fields are remembered. `encoding` is what
-    the head was written in: "utf-8", or "latin-1" from old peers (kept so that replies give their bytes back).
+    `encoding` is what the head was written in: "utf-8", or "latin-1" from old peers (kept so that replies give their
+    bytes back).
     """
 
     __slots__ = (
@@ -78,11 +70,10 @@ class Message:
         "_vias",
         "body",
         "encoding",
-        "headers",
     )
 
     def __init__(self, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        self.headers: list[Header] = []
+        super().__init__()
         self.body = body
         self.encoding = "utf-8"
         self._is_valid = False  # as far as it is known
@@ -97,12 +88,6 @@ class Message:
         self._max_forwards = _UNREAD
         self._content_length = _UNREAD
         self.append(headers)
-
-    def append(self, headers: Iterable[Header]) -> None:
-        """Append fields that nobody has read yet."""
-        kept = self.headers
-        for name, value in headers:
-            kept.append((SPELLINGS.get(name) or canonical_name(name), value))
 
     # -- as it is read
 
@@ -125,9 +110,6 @@ class Message:
             self._keep(field, line.typed)
         self._is_valid = is_valid and seen & MANDATORY == MANDATORY and bool(self._vias)
         return True
-
-    def _kept(self) -> list[Kept]:
-        return cast("list[Kept]", self.headers)
 
     def _keep(self, field: int, typed: Any) -> None:
         if field == FROM:
@@ -184,85 +166,6 @@ class Message:
             self._keep(field, _UNREAD)
         elif field:
             self._keep(field, None)
-
-    # -- fields as text
-
-    def get(self, name: str) -> str | None:
-        """The first value of a field, as it came; None when it is not there."""
-        wanted = SPELLINGS.get(name) or canonical_name(name)
-        if wanted in KNOWN_NAMES:
-            for header in self._kept():
-                if header[0] == wanted:
-                    return header[1]
-            return None
-        wanted = wanted.lower()
-        for kept, value in self.headers:
-            if kept.lower() == wanted:
-                return value
-        return None
-
-    def has(self, name: str) -> bool:
-        """Whether there is a field of this name, in its canonical spelling."""
-        for header in self._kept():  # noqa: SIM110 - three times as fast when compiled
-            if header[0] == name:
-                return True
-        return False
-
-    def raw(self, name: str) -> list[str]:
-        """Every value of a field, line by line, as they came."""
-        wanted = SPELLINGS.get(name) or canonical_name(name)
-        if wanted in KNOWN_NAMES:
-            return [header[1] for header in self._kept() if header[0] == wanted]
-        wanted = wanted.lower()
-        return [value for kept, value in self.headers if kept.lower() == wanted]
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a field; those of list fields are split at their commas, empty ones left out."""
-        values = self.raw(name)
-        if values and canonical_name(name) in LIST_FIELDS:
-            return [each for value in values for each in split_list(value) if each]
-        return values
-
-    def tokens(self, name: str) -> frozenset[str]:
-        """The values of Supported, Require, Allow and their like, in lower case; what is no token is kept as it is.
-
-        Never raises: a 2xx with such a field must still be acknowledged.
-        """
-        if name in KNOWN_NAMES and not self.has(name):
-            return _NONE
-        found = [each.strip(" \t") for value in self.raw(name) for each in value.split(",", MAX_LIST_VALUES)]
-        return frozenset([each.lower() for each in found if each])
-
-    def add(self, name: str, value: str) -> None:
-        """Append a field."""
-        name = canonical_name(name)
-        self._forget(name)
-        self.headers.append((name, value))
-
-    def prepend(self, name: str, value: str) -> None:
-        """Put a field in front of all others (Via, Route, Record-Route)."""
-        name = canonical_name(name)
-        self._forget(name)
-        self.headers.insert(0, (name, value))
-
-    def remove(self, name: str) -> None:
-        """Take every field of this name away."""
-        name = canonical_name(name)
-        self._forget(name)
-        lower = name.lower()
-        self.headers = [header for header in self.headers if header[0].lower() != lower]
-
-    def set(self, name: str, value: str) -> None:
-        """Put `value` in the place of the first field of this name, take the others away; append when new."""
-        name = canonical_name(name)
-        self._forget(name)
-        lower = name.lower()
-        at = next((i for i, header in enumerate(self.headers) if header[0].lower() == lower), None)
-        if at is None:
-            self.headers.append((name, value))
-            return
-        rest = [header for header in self.headers[at + 1 :] if header[0].lower() != lower]
-        self.headers[at:] = [(name, value), *rest]
 
     # -- typed fields, read once
 
@@ -416,22 +319,3 @@ class Message:
         other._routes, other._record_routes = self._routes, self._record_routes
         other._max_forwards, other._content_length = self._max_forwards, self._content_length
         return other
-
-
-def written(start_line: str, headers: list[Header], body: bytes, encoding: str) -> bytes:
-    """A message's bytes, with the right Content-Length. Raises UsageError for a line end in a field."""
-    lines = [start_line]
-    for header in cast("list[Kept]", headers):
-        name = header[0]
-        if name != "Content-Length":
-            lines.append(f"{name}: {header[1]}")
-    whole = "".join(lines)
-    if "\n" in whole or "\r" in whole:
-        raise UsageError("a line end inside a header field")
-    lines.append(f"Content-Length: {len(body)}\r\n\r\n" if body else _NO_BODY)
-    text = "\r\n".join(lines)
-    try:
-        head = text.encode() if encoding == "utf-8" else text.encode(encoding)
-    except UnicodeEncodeError:
-        head = text.encode("utf-8", "replace")
-    return head + body if body else head

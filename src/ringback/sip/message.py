@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from ringback.sip.errors import SipSyntaxError
-from ringback.sip.fields import Header, Kept, Message, written
+from ringback.sip.fields import Message
 from ringback.sip.header_names import TOKEN, canonical_name
 from ringback.sip.headers import Via, split_list
 from ringback.sip.limits import (
@@ -24,6 +24,7 @@ from ringback.sip.limits import (
 )
 from ringback.sip.lines import KnownLines, Line, is_plain
 from ringback.sip.reasons import reason_phrase
+from ringback.sip.text_fields import Header, Kept, written
 from ringback.sip.uri import Uri
 
 __all__ = ["Header", "Message", "Request", "Response", "parse", "parse_head"]
