@@ -36,41 +36,56 @@ def after_another_offer(alice: Node, bob: Node) -> None:
     by_caller(alice, bob)
 
 
+def pair_with(extensions: tuple[str, ...]) -> tuple[Network, Node, Node]:
+    network = Network()
+    alice = network.node("alice", "192.0.2.1", extensions=extensions)
+    return network, alice, network.node("bob", "192.0.2.2", extensions=extensions)
+
+
+def call_up(extensions: tuple[str, ...] = ()) -> tuple[Network, Node, Node]:
+    """Alice has called Bob, and they talk."""
+    network, alice, bob = pair_with(extensions)
+    ring_and_answer(bob)
+    alice.call(bob)
+    network.run(1)
+    return network, alice, bob
+
+
+def accepted_by(bob: Node) -> Request | Response:
+    """His 200 to the INVITE."""
+    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    return accepted
+
+
+def assert_nothing_is_left(network: Network, alice: Node, bob: Node, before: list[int]) -> None:
+    """Both have heard of the end, and hold nothing."""
+    network.run()
+    assert alice.count(Ended) == bob.count(Ended) == 1
+    forget(alice, bob)
+    assert alive(*KINDS) == before
+    network.assert_idle()
+
+
 @pytest.mark.parametrize("extensions", [(), ("100rel", "timer")])
 @pytest.mark.parametrize("end", [by_caller, by_callee, after_another_offer])
 def test_a_call_leaves_no_ring_of_objects(
     end: Callable[[Node, Node], None], extensions: tuple[str, ...]
 ) -> None:
-    network = Network()
-    alice = network.node("alice", "192.0.2.1", extensions=extensions)
-    bob = network.node("bob", "192.0.2.2", extensions=extensions)
-    ring_and_answer(bob)
     before = alive(*KINDS)
-    alice.call(bob)
-    network.run(1)
+    network, alice, bob = call_up(extensions)
     end(alice, bob)
-    network.run()
-    assert alice.count(Ended) == bob.count(Ended) == 1
-    forget(alice, bob)
-    assert alive(*KINDS) == before
-    network.assert_idle()
+    assert_nothing_is_left(network, alice, bob, before)
 
 
 @pytest.mark.parametrize("extensions", [(), ("100rel",)])
 def test_a_cancelled_call_leaves_no_ring_of_objects(extensions: tuple[str, ...]) -> None:
-    network = Network()
-    alice = network.node("alice", "192.0.2.1", extensions=extensions)
-    bob = network.node("bob", "192.0.2.2", extensions=extensions)
-    bob.answering(lambda session, request: session.progress(183, network.now, body=b"early"))
     before = alive(*KINDS)
+    network, alice, bob = pair_with(extensions)
+    bob.answering(lambda session, request: session.progress(183, network.now, body=b"early"))
     alice.call(bob)
     network.run(1)
     by_caller(alice, bob)
-    network.run()
-    assert alice.count(Ended) == bob.count(Ended) == 1
-    forget(alice, bob)
-    assert alive(*KINDS) == before
-    network.assert_idle()
+    assert_nothing_is_left(network, alice, bob, before)
 
 
 CHALLENGE = ("WWW-Authenticate", 'Digest realm="x", nonce="y"')
@@ -115,12 +130,8 @@ def test_a_call_that_nobody_answers_leaves_no_ring_of_objects() -> None:
 
 @pytest.mark.parametrize("end", [by_caller, by_callee])
 def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], None]) -> None:
-    network = Network()
-    alice, bob = pair(network)
-    ring_and_answer(bob)
     before = alive(*KINDS)
-    alice.call(bob)
-    network.run(1)
+    network, alice, bob = call_up()
     end(alice, bob)
     network.run(1)
     forget(alice, bob)
@@ -133,11 +144,7 @@ def test_transactions_hold_no_session_that_is_over(end: Callable[[Node, Node], N
 
 def test_the_transaction_of_a_later_offer_holds_no_session_that_is_over() -> None:
     before = alive(InviteSession)
-    network = Network()
-    alice, bob = pair(network)
-    ring_and_answer(bob)
-    alice.call(bob)
-    network.run(1)
+    network, alice, bob = call_up()
     after_another_offer(alice, bob)
     network.run(1)
     accepted = [message for message in bob.sent if line(message) == "200 INVITE"]
@@ -163,8 +170,7 @@ def test_the_transaction_of_a_call_that_was_answered_while_it_was_cancelled_hold
     by_caller(alice, bob)
     network.run(1)
     assert alice.trace == ["INVITE", "CANCEL", "ACK", "BYE"]
-    accepted = next(message for message in bob.sent if line(message) == "200 INVITE")
-    assert [line(each) for each in alice.feed(accepted)] == ["ACK"]
+    assert [line(each) for each in alice.feed(accepted_by(bob))] == ["ACK"]
     forget(alice, bob)
     assert alive(InviteSession) == before
     network.run()
@@ -172,12 +178,8 @@ def test_the_transaction_of_a_call_that_was_answered_while_it_was_cancelled_hold
 
 
 def test_rfc6026_7_2_a_copy_of_the_2xx_that_comes_after_the_call_gets_its_ack() -> None:
-    network = Network()
-    alice, bob = pair(network)
-    ring_and_answer(bob)
-    alice.call(bob)
-    network.run(1)
-    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    network, alice, bob = call_up()
+    accepted = accepted_by(bob)
     by_caller(alice, bob)
     network.run(1)
     ack = next(message for message in alice.sent if line(message) == "ACK")
@@ -186,12 +188,8 @@ def test_rfc6026_7_2_a_copy_of_the_2xx_that_comes_after_the_call_gets_its_ack() 
 
 
 def test_rfc3261_13_2_2_4_a_branch_that_answers_after_the_call_gets_ack_and_bye() -> None:
-    network = Network()
-    alice, bob = pair(network)
-    ring_and_answer(bob)
-    alice.call(bob)
-    network.run(1)
-    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
+    network, alice, bob = call_up()
+    accepted = accepted_by(bob)
     by_caller(alice, bob)
     network.run(1)
     accepted.set("To", "<sip:bob@192.0.2.2>;tag=other")
@@ -204,11 +202,7 @@ def test_rfc3261_13_2_2_4_a_branch_that_answers_after_the_call_gets_ack_and_bye(
 
 
 def test_rfc3261_9_2_a_cancel_that_comes_after_the_call_changes_nothing() -> None:
-    network = Network()
-    alice, bob = pair(network)
-    ring_and_answer(bob)
-    alice.call(bob)
-    network.run(1)
+    network, alice, bob = call_up()
     invite = alice.sent[0]
     assert isinstance(invite, Request)
     by_caller(alice, bob)
@@ -217,9 +211,8 @@ def test_rfc3261_9_2_a_cancel_that_comes_after_the_call_changes_nothing() -> Non
     cancel.method = "CANCEL"
     cancel.set("CSeq", f"{invite.cseq.number} CANCEL")
     (answer,) = bob.feed(cancel)
-    (accepted,) = [message for message in bob.sent if line(message) == "200 INVITE"]
     assert line(answer) == "200 CANCEL"
-    assert answer.to.tag == accepted.to.tag
+    assert answer.to.tag == accepted_by(bob).to.tag
     assert bob.count(Ended) == 1
 
 
