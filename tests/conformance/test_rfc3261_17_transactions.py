@@ -231,12 +231,7 @@ def test_rfc3261_17_1_2_2_timer_k_is_zero_over_reliable_transports(network: Netw
 def take(node: Node) -> None:
     """Let the node refuse every INVITE 486, statefully."""
 
-    def on_incoming(effect: Incoming) -> list:
-        key, effects = node.agent.take(effect.request, effect.flow, node.network.now)
-        response = effect.request.reply(486, to_tag="mine")
-        return effects + node.agent.respond(key, response, node.network.now)
-
-    node.on[Incoming] = on_incoming
+    node.on[Incoming] = lambda effect: node.serve(effect)(effect.request.reply(486, to_tag="mine"))
 
 
 def test_rfc3261_17_2_1_timer_g_doubles_to_t2_until_timer_h(network: Network, bob: Node) -> None:
@@ -302,30 +297,21 @@ def test_rfc6026_7_1_timer_l_absorbs_copies_of_the_invite(network: Network, bob:
 
 
 def test_rfc3261_17_2_2_timer_j_repeats_the_final_response(network: Network, bob: Node) -> None:
-    keys = []
-
-    def on_incoming(effect: Incoming) -> list:
-        key, effects = bob.agent.take(effect.request, effect.flow, network.now)
-        keys.append((key, effect.request))
-        return effects
-
-    bob.on[Incoming] = on_incoming
+    taken = []
+    bob.on[Incoming] = lambda effect: taken.append(bob.serve(effect))
     request = make_request("OPTIONS")
     assert bob.feed(request) == []
     assert bob.feed(request) == []  # nothing to repeat yet
-    key, taken = keys[0]
-    bob.run(bob.agent.respond(key, taken.reply(200, to_tag="t"), network.now))
+    taken[0](request.reply(200, to_tag="t"))
     network.run(31.9)
     assert [line(each) for each in bob.feed(request)] == ["200 OPTIONS"]
     network.run(0.2)
     network.assert_idle()
-    assert len(keys) == 1
+    assert len(taken) == 1
 
 
 def test_rfc3261_17_2_2_timer_j_is_zero_over_reliable_transports(network: Network, bob: Node) -> None:
-    bob.on[Incoming] = lambda effect: bob.agent.respond(
-        bob.agent.take(effect.request, effect.flow, network.now)[0], effect.request.reply(200), network.now
-    )
+    bob.on[Incoming] = lambda effect: bob.serve(effect)(effect.request.reply(200))
     flow = Flow("TLS", bob.address, ("192.0.2.99", 33333), 7)
     assert [line(each) for each in bob.feed(make_request("OPTIONS", transport="TLS"), flow)] == [
         "200 OPTIONS"

@@ -115,14 +115,12 @@ NOBODY: Node = Nobody()  # type: ignore[assignment]
 
 
 def test_rfc4320_4_2_a_non_invite_is_never_answered_408(bob: Node) -> None:
-    agent, now = bob.agent, bob.network.now
-    request = make_request("OPTIONS")
-    (incoming,) = agent.on_message(request, Flow("UDP", bob.address, ("192.0.2.99", 5060)), now)
-    assert isinstance(incoming, Incoming)
-    key, _ = agent.take(incoming.request, incoming.flow, now)
-    effects = agent.respond(key, incoming.request.reply(408, to_tag="t"), now)
-    assert not any(isinstance(effect, Send) for effect in effects)
-    assert agent.is_idle
+    del bob.on[Incoming]
+    bob.feed(make_request("OPTIONS"))
+    (incoming,) = bob.all(Incoming)
+    bob.serve(incoming)(incoming.request.reply(408, to_tag="t"))
+    assert bob.sent == []
+    assert bob.agent.is_idle
 
 
 def test_rfc4320_4_2_an_invite_may_be(network: Network, bob: Node) -> None:

@@ -138,10 +138,8 @@ class World:
             if replaced is not None:
                 self.run(replaced.hangup(self.now))
         elif request.method == "REGISTER":
-            key, effects = agent.take(request, flow, self.now)
             found = self.registrar.register("bob@example.com", request, flow, self.now)
-            reply = request.reply(found.status, found.reason, to_tag="r", headers=found.headers)
-            self.run([*effects, *agent.respond(key, reply, self.now)])
+            self.run(agent.answer_at_once(request, flow, found.status, found.reason, found.headers, self.now))
         else:
             self.run(agent.reply_statelessly(request, flow, 200, headers=agent.capabilities))
 

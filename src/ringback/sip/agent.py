@@ -2,7 +2,7 @@
 
 It is pure: messages, timers and failures go in with the time, lists of effects come out, in the order to carry
 them out in. Nothing is created for a request that matches nothing: the user decides, with ``reply_statelessly``,
-``take`` or ``accept``.
+``answer_at_once`` or ``accept``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ringback.sip.flow import Flow, Hop
 from ringback.sip.headers import NameAddr
 from ringback.sip.hops import TakesTcp
 from ringback.sip.limits import MIN_SESSION_INTERVAL
-from ringback.sip.message import Request, Response
+from ringback.sip.message import Request
 from ringback.sip.routing import response_hop
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session import InviteSession, SessionState
@@ -143,19 +143,6 @@ class UserAgent(Dispatch):
         server = self.serve(request, flow)
         server.give(status, request.answer(status, reason, self._tokens(), headers), now, out)
         server.forget_request()
-        return out
-
-    def take(self, request: Request, flow: Flow, now: float) -> tuple[str, list[Effect]]:
-        """Make a server transaction for an Incoming request, to be answered by ``respond``."""
-        return self.serve(request, flow).key, []
-
-    def respond(self, transaction: str, response: Response, now: float) -> list[Effect]:
-        """Answer a request that was taken; nothing when it is over (cancelled) already."""
-        out: list[Effect] = []
-        server = self.tables.servers.get(transaction)
-        if server is not None:
-            server.respond(response, now, out)
-            server.forget_request()
         return out
 
     def accept(

@@ -191,18 +191,17 @@ def test_503_when_there_are_too_many_transactions(bob: Node, monkeypatch: pytest
 # -- transactions taken by hand
 
 
-def test_take_and_respond(network: Network, bob: Node) -> None:
+def test_the_first_final_answer_to_a_request_holds(network: Network, bob: Node) -> None:
     request = make_request("REGISTER")
     bob.feed(request)
     incoming = bob.all(Incoming)[0]
-    key, effects = bob.agent.take(incoming.request, incoming.flow, network.now)
-    assert effects == []
+    respond = bob.serve(incoming)
     with pytest.raises(UsageError):
-        bob.agent.take(incoming.request, incoming.flow, network.now)
-    bob.run(bob.agent.respond(key, incoming.request.reply(200, to_tag="t"), network.now))
-    assert bob.agent.respond(key, incoming.request.reply(500, to_tag="t"), network.now) == []
+        bob.serve(incoming)
+    respond(incoming.request.reply(200, to_tag="t"))
+    respond(incoming.request.reply(500, to_tag="t"))
+    assert bob.trace == ["200 REGISTER"]
     assert statuses(bob.feed(request)) == [200]
-    assert bob.agent.respond("nothing", incoming.request.reply(200), network.now) == []
     network.run()
     network.assert_idle()
 
@@ -210,9 +209,10 @@ def test_take_and_respond(network: Network, bob: Node) -> None:
 def test_rfc3261_9_2_a_cancelled_invite_is_answered_487(network: Network, bob: Node) -> None:
     bob.feed(make_request("INVITE"))
     incoming = bob.all(Incoming)[0]
-    key, _ = bob.agent.take(incoming.request, incoming.flow, network.now)
+    respond = bob.serve(incoming)
     assert statuses(bob.feed(make_request("CANCEL"))) == [200, 487]
-    assert bob.agent.respond(key, incoming.request.reply(200), network.now) == []
+    respond(incoming.request.reply(200))
+    assert bob.trace == ["200 CANCEL", "487 INVITE"]
     bob.feed(make_request("ACK", to_tag=bob.sent[-1].to.tag or ""))
     network.run()
     network.assert_idle()

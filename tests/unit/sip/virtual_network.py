@@ -124,6 +124,17 @@ class Node:
         self.run(effects)
         return session
 
+    def serve(self, incoming: Incoming) -> Callable[[Response], None]:
+        """A transaction for a request, to be answered by hand with what is returned."""
+        server = self.agent.serve(incoming.request, incoming.flow)
+
+        def respond(response: Response) -> None:
+            out: list[Effect] = []
+            server.respond(response, self.network.now, out)
+            self.run(out)
+
+        return respond
+
     def count(self, kind: type) -> int:
         """How many effects of this type were seen."""
         return sum(isinstance(effect, kind) for effect in self.seen)
