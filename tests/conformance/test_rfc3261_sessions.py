@@ -282,7 +282,7 @@ def test_rfc3261_8_2_3_an_info_in_unknown_words_gets_415(network: Network) -> No
         )
         answers += bob.feed(info)
     assert [line(answer) for answer in answers] == ["200 INFO", "200 INFO", "415 INFO", "200 INFO"]
-    assert answers[2].get("Accept") == "application/dtmf-relay, application/dtmf"
+    assert answers[2].get("Accept") == "application/dtmf-relay, application/dtmf, multipart/*"
     assert bob.count(InfoReceived) == 3
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import encodebytes
+from binascii import b2a_qp
+
 import pytest
 from unit.sip.virtual_network import Network, Node, line, make_request, network
 
-from ringback.sip.effects import Confirmed, Established, Incoming, Reanswered, Reoffered, Ringing
+from ringback.sip.effects import (
+    Confirmed,
+    Established,
+    Incoming,
+    InfoReceived,
+    Reanswered,
+    Reoffered,
+    Ringing,
+)
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response
 
@@ -76,12 +87,25 @@ def asks(
     return [line(each) for each in bob.feed(request, flow)]
 
 
-def connect(bob: Node, body: bytes = SDP) -> None:
+def connect(bob: Node) -> None:
     """A call that is up."""
-    asks(bob, "INVITE", body, "application/sdp")
+    asks(bob, "INVITE", SDP, "application/sdp")
     bob.run(bob.sessions[0].answer(b"answer", bob.network.now))
+    acknowledge(bob)
+
+
+def acknowledge(bob: Node, *fields: tuple[str, str], body: bytes = b"") -> None:
+    """The ACK of Bob's 200, which is never answered."""
     tag = bob.sent[-1].to.tag or ""
-    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag))
+    assert bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag, headers=fields, body=body)) == []
+
+
+def acknowledged(bob: Node, body: bytes) -> list[bytes]:
+    """An offer of Bob's is answered in the ACK; what his session hears of it."""
+    bob.feed(make_request("INVITE"))
+    bob.run(bob.sessions[0].answer(b"our offer", bob.network.now))
+    acknowledge(bob, ("Content-Type", MIXED), body=body)
+    return [each.body for each in bob.all(Confirmed)]
 
 
 def answers(alice: Node, status: int, body: bytes, kind: str = MIXED, *fields: tuple[str, str]) -> list[str]:
@@ -111,6 +135,67 @@ def test_rfc3261_20_11_a_part_that_must_be_understood_gets_415(
     assert asks(bob, "INVITE", DESCRIPTION + unknown + END, transport=transport) == ["415 INVITE"]
     assert bob.sent[-1].get("Accept") == "application/sdp, multipart/*"
     assert bob.count(Incoming) == 0
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_rfc2045_6_8_an_offer_in_base64_is_decoded(bob: Node, transport: str) -> None:
+    offer = part(encodebytes(SDP), "application/sdp", "Content-Transfer-Encoding: base64")
+    assert asks(bob, "INVITE", offer + SIGNAL + END, transport=transport) == ["100 INVITE"]
+    assert bob.all(Incoming)[0].request.body == SDP
+
+
+def test_rfc2045_6_7_an_offer_in_quoted_printable_is_decoded(bob: Node) -> None:
+    offer = part(b2a_qp(SDP, istext=False), "application/sdp", "Content-Transfer-Encoding: quoted-printable")
+    assert asks(bob, "INVITE", offer + SIGNAL + END) == ["100 INVITE"]
+    assert bob.all(Incoming)[0].request.body == SDP
+
+
+@pytest.mark.parametrize(
+    ("coding", "handling", "answer"),
+    [("x-uuencode", "required", 415), ("x-uuencode", "optional", 100), ("base64", "required", 415)],
+)
+def test_rfc2045_6_4_a_part_in_an_unknown_encoding_is_not_understood(
+    bob: Node, coding: str, handling: str, answer: int
+) -> None:
+    fields = (f"Content-Transfer-Encoding: {coding}", f"Content-Disposition: session;handling={handling}")
+    offer = part(b"not in fours", "application/sdp", *fields)
+    assert asks(bob, "INVITE", offer + END) == [f"{answer} INVITE"]
+
+
+DIGIT = part(b"Signal=5\r\nDuration=160", "application/dtmf-relay")
+
+
+@pytest.mark.parametrize(
+    ("body", "answer", "digits"),
+    [
+        (DIGIT + SIGNAL + END, "200 INFO", [b"Signal=5\r\nDuration=160"]),
+        (SIGNAL + DIGIT + END, "200 INFO", [b"Signal=5\r\nDuration=160"]),
+        (SIGNAL + END, "200 INFO", [b""]),
+        (DIGIT + UNKNOWN + END, "415 INFO", []),
+        (SILENT + END, "415 INFO", []),
+        (DIGIT, "400 INFO", []),
+    ],
+)
+def test_rfc3261_20_11_digits_of_an_info_may_be_one_of_several_parts(
+    network: Network, body: bytes, answer: str, digits: list[bytes]
+) -> None:
+    bob = network.node("bob", "192.0.2.2", info_types=("application/dtmf-relay", "application/dtmf"))
+    bob.answering(lambda session, request: [])
+    connect(bob)
+    assert asks(bob, "INFO", body, number=2) == [answer]
+    received = [each.request for each in bob.all(InfoReceived)]
+    assert [each.body for each in received] == digits
+    if digits and digits[0]:
+        assert received[0].content_type == "application/dtmf-relay"
+
+
+def test_rfc3261_8_2_3_an_info_that_is_packed_gets_415(network: Network) -> None:
+    bob = network.node("bob", "192.0.2.2", info_types=("application/dtmf-relay",))
+    bob.answering(lambda session, request: [])
+    connect(bob)
+    packed = ("Content-Encoding", "gzip")
+    assert asks(bob, "INFO", b"Signal=5", "application/dtmf-relay", packed, number=2) == ["415 INFO"]
+    assert bob.sent[-1].get("Accept-Encoding") == "identity"
 
 
 def test_rfc3261_20_11_a_single_body_that_may_be_ignored_is(bob: Node) -> None:
@@ -164,23 +249,13 @@ def test_rfc3262_5_the_answer_in_a_prack_may_be_one_of_several_parts(bob: Node) 
     assert [each.body for each in bob.all(Reanswered)] == [SDP]
 
 
-def test_rfc3261_13_2_1_the_answer_in_an_ack_may_be_one_of_several_parts(bob: Node) -> None:
-    bob.feed(make_request("INVITE"))
-    bob.run(bob.sessions[0].answer(b"our offer", bob.network.now))
-    tag = bob.sent[-1].to.tag or ""
-    fields = [("Content-Type", MIXED)]
-    bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag, headers=fields, body=WITH_ISUP))
-    assert [each.body for each in bob.all(Confirmed)] == [SDP]
+@pytest.mark.parametrize("more", [SIGNAL, UNKNOWN])
+def test_rfc3261_13_2_1_the_answer_in_an_ack_may_be_one_of_several_parts(bob: Node, more: bytes) -> None:
+    assert acknowledged(bob, DESCRIPTION + more + END) == [SDP]
 
 
 def test_rfc3261_13_2_1_an_ack_is_never_refused(bob: Node) -> None:
-    bob.feed(make_request("INVITE"))
-    bob.run(bob.sessions[0].answer(b"our offer", bob.network.now))
-    tag = bob.sent[-1].to.tag or ""
-    fields = [("Content-Type", MIXED)]
-    broken = make_request("ACK", branch="z9hG4bKack", to_tag=tag, headers=fields, body=DESCRIPTION)
-    assert bob.feed(broken) == []
-    assert [each.body for each in bob.all(Confirmed)] == [b""]
+    assert acknowledged(bob, DESCRIPTION) == [b""]  # without an end
 
 
 # -- answers

@@ -1,6 +1,7 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
-any request      420 unknown extension required, 415 a body that must be understood and is not, 422 refreshed too often
+any request      420 unknown extension required, 415 a body that must be understood and is not, 422 refreshed too often,
+                 400 Replaces outside INVITE
 outside dialogs  481 405 501 methods, 416 URI schemes, 480 SIPS without TLS, 482 merged or looped,
                  489 events, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from ringback.sip import content
+from ringback.sip import content, replaces
 from ringback.sip.dialog import Header
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -35,7 +36,7 @@ _KNOWN: Final = frozenset((*IN_DIALOG, *"REGISTER PRACK REFER NOTIFY SUBSCRIBE P
 class Admission:
     """The rules of one agent: methods, extensions, and whether it passes calls on."""
 
-    __slots__ = ("_extensions", "_forwards", "_info_types", "_methods", "_min_se", "allow")
+    __slots__ = ("_extensions", "_forwards", "_info_types", "_methods", "_min_se", "_takes_replaces", "allow")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Admission:
         self._min_se = min_se
         self._methods = frozenset(methods)
         self._extensions = frozenset(tag.lower() for tag in extensions)
+        self._takes_replaces = replaces.EXTENSION in self._extensions
         self._forwards = forwards
         self._info_types = tuple(info_types)
         known = dict.fromkeys((*IN_DIALOG, *in_dialog, *methods))
@@ -66,6 +68,8 @@ class Admission:
             unknown = [tag for tag in request.all("Require") if tag.lower() not in known]
             if unknown:
                 return 420, None, [("Unsupported", ", ".join(unknown))]
+        if request.method != "INVITE" and self._takes_replaces and request.has("Replaces"):
+            return 400, "Replaces Outside INVITE", []  # RFC 3891 section 3
         if (
             self._min_se
             and request.has("Session-Expires")
@@ -75,10 +79,10 @@ class Admission:
             if wanted is not None and wanted.interval < self._min_se and _has_timers(request):
                 return 422, None, [("Min-SE", str(self._min_se))]  # RFC 4028 section 9
         if request.body and request.method in _WITH_OFFER:
-            if request.has("Content-Encoding") and request.tokens("Content-Encoding") - _IDENTITY:
-                return 415, None, [("Accept-Encoding", "identity")]
-            if not content.is_plain(request) and not _take_session(request):
-                return 415, None, [("Accept", content.ACCEPTED)]
+            refusal = _encoded(request)
+            if refusal is None and not content.is_plain(request) and not _take_session(request):
+                refusal = 415, None, [("Accept", content.ACCEPTED)]
+            return refusal
         return None
 
     def info(self, request: Request) -> Refusal | None:
@@ -89,8 +93,12 @@ class Admission:
         """
         if request.has("Info-Package"):
             return 469, None, [("Recv-Info", "")]
-        if request.body and self._info_types and request.content_type not in self._info_types:
-            return 415, None, [("Accept", ", ".join(self._info_types))]
+        kinds = self._info_types
+        if request.body and kinds:
+            refusal = _encoded(request)
+            if refusal is None and request.content_type not in kinds and not _take_info(request, kinds):
+                refusal = 415, None, [("Accept", ", ".join((*kinds, "multipart/*")))]
+            return refusal
         return None
 
     def outside(self, request: Request, flow: Flow, tables: Tables) -> Refusal | None:
@@ -115,7 +123,7 @@ class Admission:
                 return 406, None, []
             if self._forwards and request.max_forwards == 0:
                 return 483, None, []
-            contacts = request.contacts or (request.from_,)
+            contacts = request.contacts or (() if request.has("Contact") else (request.from_,))
             if len(contacts) != 1 or not contacts[0].uri.is_sip:
                 return 400, "Exactly One SIP Contact Needed", []
             if len(request.record_routes) > ROUTES_MAX:
@@ -159,7 +167,24 @@ def _takes_sdp(request: Request) -> bool:
     return any(each in ("application/sdp", "application/*", "*/*") for each in ranges)
 
 
+def _encoded(request: Request) -> Refusal | None:
+    """The refusal of a body that was packed (8.2.3)."""
+    if request.has("Content-Encoding") and request.tokens("Content-Encoding") - _IDENTITY:
+        return 415, None, [("Accept-Encoding", "identity")]
+    return None
+
+
 def _take_session(request: Request) -> bool:
     """Put what a body says of the session in its place; False where another part had to be understood (section 20.11)."""
-    request.body, is_understood = content.session_of(request)
-    return is_understood
+    found = content.session_of(request)
+    request.body = found.body
+    return found.is_understood
+
+
+def _take_info(request: Request, kinds: Collection[str]) -> bool:
+    """Put what the body of an INFO says in one of these media types in its place, and the type as well."""
+    found = content.info_of(request, kinds)
+    request.body = found.body
+    if found.kind:
+        request.set("Content-Type", found.kind)
+    return found.is_understood

@@ -1,17 +1,19 @@
-"""What of a message's content is for its session: a description, alone or as one part of several.
+"""What of a message's content is meant for us: the description of a session, or digits, alone or as one part of several.
 
     application/sdp                                   the body
     multipart/mixed (and any other subtype)           its one part that is a session description
     multipart/alternative                             the last of its parts that we understand
     anything else                                     nothing; unless its handling is optional it must be understood
 
-RFC 3261 sections 7.4.1 and 20.11, RFC 5621; the parts are cut as RFC 2046 section 5.1 has it. So ISUP travels beside SDP
-(RFC 3204): carriers put both into an INVITE and its answers.
+RFC 3261 sections 7.4.1 and 20.11, RFC 5621; the parts are cut as RFC 2046 section 5.1 has it, and decoded as RFC 2045
+section 6. So ISUP travels beside SDP (RFC 3204): carriers put both into an INVITE and its answers.
 """
 
 from __future__ import annotations
 
 import re
+from binascii import Error, a2b_base64, a2b_qp
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ringback.sip.errors import SipSyntaxError
@@ -33,11 +35,25 @@ _LINE_FEED: Final = 10
 _RETURN: Final = 13
 
 
-class Session(NamedTuple):
-    """``sdp`` is b"" where nothing is for the session; ``is_understood``: nothing is left that had to be."""
+class Found(NamedTuple):
+    """``body`` is b"", and ``kind`` "", where nothing is meant for us; ``is_understood``: nothing is left that had to be."""
 
-    sdp: bytes
+    body: bytes
     is_understood: bool
+    kind: str = ""
+
+
+_NOTHING: Final = Found(b"", False)
+
+
+class _Wanted(NamedTuple):
+    """The media types that are understood, and what they may be meant as; "" is what they are without a word."""
+
+    kinds: Collection[str]
+    dispositions: Collection[str]
+
+
+_SESSION: Final = _Wanted((SDP,), ("", "session"))
 
 
 class _Entity(NamedTuple):
@@ -45,7 +61,8 @@ class _Entity(NamedTuple):
 
     content_type: str
     disposition: str
-    coding: str
+    encoding: str
+    transfer: str
     body: bytes
 
 
@@ -54,47 +71,70 @@ def is_plain(message: Message) -> bool:
     return message.content_type in (SDP, "") and not message.has("Content-Disposition")
 
 
-def session_of(message: Message) -> Session:
+def session_of(message: Message) -> Found:
     """What the body says of the session. Raises SipSyntaxError: 400 for parts that cannot be told apart, 413 for too many."""
+    return _find(message, message.get("Content-Type") or SDP, _SESSION)  # some phones leave it out
+
+
+def info_of(message: Message, kinds: Collection[str]) -> Found:
+    """What the body of an INFO says in one of these media types. Raises SipSyntaxError as ``session_of``."""
+    return _find(message, message.get("Content-Type") or "", _Wanted(kinds, ("", "render", "signal")))
+
+
+def _find(message: Message, content_type: str, wanted: _Wanted) -> Found:
     disposition = message.get("Content-Disposition") or ""
-    content_type = message.get("Content-Type") or SDP  # what some phones leave out
-    found = _read(_Entity(content_type, disposition, "", message.body), 0)
+    found = _read(_Entity(content_type, disposition, "", "", message.body), wanted, 0)
     if not found.is_understood and _is_optional(disposition):
-        return Session(b"", True)
+        return Found(b"", True)
     return found
 
 
-def _read(entity: _Entity, depth: int) -> Session:
+def _read(entity: _Entity, wanted: _Wanted, depth: int) -> Found:
+    body = None if entity.encoding else _decoded(entity)
+    if body is None:
+        return _NOTHING
     kind = entity.content_type.partition(";")[0].strip(" \t").lower()
     if kind.startswith("multipart/"):
         if depth == MAX_PART_DEPTH:
             raise SipSyntaxError("Body Parts Too Deep", 413)
-        parts = [_part(text) for text in _split(entity.body, _boundary(entity.content_type))]
-        return _alternative(parts, depth) if kind == "multipart/alternative" else _mixed(parts, depth)
+        parts = [_part(text) for text in _split(body, _boundary(entity.content_type))]
+        is_choice = kind == "multipart/alternative"
+        return _alternative(parts, wanted, depth) if is_choice else _mixed(parts, wanted, depth)
     meant = entity.disposition.partition(";")[0].strip(" \t").lower()
-    is_session = kind == SDP and meant in ("", "session") and entity.coding in ("", "7bit", "8bit", "binary")
-    return Session(entity.body, True) if is_session else Session(b"", False)
+    return Found(body, True, kind) if kind in wanted.kinds and meant in wanted.dispositions else _NOTHING
 
 
-def _mixed(parts: list[_Entity], depth: int) -> Session:
-    sdp, is_understood = b"", True
+def _mixed(parts: list[_Entity], wanted: _Wanted, depth: int) -> Found:
+    whole = Found(b"", True)
     for part in parts:
-        found = _read(part, depth + 1)
-        if found.sdp and sdp:
-            found = Session(b"", False)  # a second description of one session is none
+        found = _read(part, wanted, depth + 1)
+        if found.body and whole.body:
+            found = _NOTHING  # a second description of one session is none
         if found.is_understood or not _is_optional(part.disposition):
-            sdp = sdp or found.sdp
-            is_understood = is_understood and found.is_understood
-    return Session(sdp, is_understood)
+            best = whole if whole.body else found
+            whole = Found(best.body, whole.is_understood and found.is_understood, best.kind)
+    return whole
 
 
-def _alternative(parts: list[_Entity], depth: int) -> Session:
+def _alternative(parts: list[_Entity], wanted: _Wanted, depth: int) -> Found:
     """The best is the last (RFC 2046 section 5.1.4); how the others are to be handled does not matter."""
     for part in reversed(parts):
-        found = _read(part, depth + 1)
+        found = _read(part, wanted, depth + 1)
         if found.is_understood:
             return found
-    return Session(b"", False)
+    return _NOTHING
+
+
+def _decoded(entity: _Entity) -> bytes | None:
+    """The body as it was before its Content-Transfer-Encoding (RFC 2045 section 6), never longer; None where that is unknown."""
+    if entity.transfer in ("", "7bit", "8bit", "binary"):
+        return entity.body
+    if entity.transfer == "quoted-printable":
+        return a2b_qp(entity.body)
+    try:
+        return a2b_base64(entity.body) if entity.transfer == "base64" else None
+    except Error:
+        return None
 
 
 def _is_optional(disposition: str) -> bool:
@@ -152,11 +192,12 @@ def _part(text: bytes) -> _Entity:
         if not colon and name:
             raise SipSyntaxError("Malformed Body Part")
         fields.setdefault(name.strip(" \t").lower(), value.strip(" \t"))
-    coding = fields.get("content-encoding", "").lower()
+    encoding = fields.get("content-encoding", "").lower()
     return _Entity(
         fields.get("content-type", ""),
         fields.get("content-disposition", ""),
-        coding if coding not in ("", "identity") else fields.get("content-transfer-encoding", "").lower(),
+        "" if encoding == "identity" else encoding,
+        fields.get("content-transfer-encoding", "").lower(),
         body,
     )
 

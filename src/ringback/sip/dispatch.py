@@ -255,6 +255,6 @@ def _take_session(message: Request | Response) -> None:
     """Put what a body says of the session in its place. An answer cannot be refused: what is not understood is not there."""
     if not content.is_plain(message):
         try:
-            message.body = content.session_of(message).sdp
+            message.body = content.session_of(message).body
         except SipSyntaxError:
             message.body = b""
