@@ -44,6 +44,28 @@ def referred(alice: Node, bob: Node, *headers: tuple[str, str]) -> tuple[InviteS
     return session, theirs, number
 
 
+@pytest.mark.parametrize(
+    ("status", "fields", "told"),
+    [(481, [], False), (489, [], False), (503, [("Retry-After", "5")], True), (200, [], True)],
+)
+def test_rfc6665_4_2_2_who_refuses_a_notify_hears_no_more(
+    network: Network, pair: tuple[Node, Node], status: int, fields: list[tuple[str, str]], told: bool
+) -> None:
+    alice, bob = pair
+    session, theirs = up(alice, bob)
+    bob.on[Referred] = lambda effect: theirs.accept_referral(effect.referral, network.now)
+    network.weather = lambda data: () if data.startswith(b"NOTIFY") else (0.01,)
+    number, effects = session.refer("<sip:carol@192.0.2.3>", network.now)
+    alice.run(effects)
+    network.run(0.1)
+    notify = bob.sent[-1]
+    assert isinstance(notify, Request) and line(notify) == "NOTIFY"
+    bob.feed(notify.reply(status, headers=fields), Flow("UDP", B, A))
+    bob.run(theirs.refer_progress(number, 200, network.now))
+    assert (bob.trace[-1] == "NOTIFY" and bob.sent[-1] is not notify) is told
+    assert theirs.is_confirmed  # the call goes on
+
+
 # -- the RFC's messages
 
 
@@ -367,6 +389,16 @@ def test_rfc3891_3_two_of_them_get_400(replaceable: tuple[Node, Node]) -> None:
     fields = [("Replaces", "x;to-tag=a;from-tag=b")] * 2
     (refusal,) = replaceable[1].feed(make_request("INVITE", headers=fields))
     assert line(refusal) == "400 INVITE"
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 400), ("REGISTER", 400), ("REFER", 400)])
+def test_rfc3891_3_outside_an_invite_it_gets_400(
+    replaceable: tuple[Node, Node], method: str, status: int
+) -> None:
+    bob = replaceable[1]
+    request = make_request(method, headers=[("Replaces", "x;to-tag=a;from-tag=b")])
+    assert [line(each) for each in bob.feed(request)] == [f"{status} {method}"]
+    assert bob.seen == []
 
 
 def test_rfc3891_4_who_cannot_replace_refuses_what_requires_it(network: Network) -> None:

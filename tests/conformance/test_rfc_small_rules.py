@@ -6,9 +6,9 @@ import pytest
 from unit.sip.virtual_network import Network, Node, alice, line, make_request, network
 
 from ringback.sip.agent import UserAgent
-from ringback.sip.effects import Arm, Disarm, Effect, Ended, Incoming, Send
+from ringback.sip.effects import Arm, Disarm, Effect, Ended, Incoming, ReofferFailed, Send
 from ringback.sip.errors import PeerError
-from ringback.sip.flow import Flow, Hop
+from ringback.sip.flow import Hop
 from ringback.sip.forwarding import bounds
 from ringback.sip.message import Message, Request, parse
 from ringback.sip.reason import COMPLETED_ELSEWHERE, Reason, reasons_of
@@ -298,3 +298,33 @@ def test_rfc3261_18_1_1_udp_is_tried_when_tcp_fails() -> None:
     assert sends(again) == [("UDP", "UDP")]
     assert not any(isinstance(each, Ended) for each in again)
     assert any(isinstance(each, Arm | Disarm) for each in again)
+
+
+def connected_by_udp(takes_tcp: bool) -> tuple[Network, Node, InviteSession]:
+    """A call over UDP to somebody who may take TCP as well."""
+    network = Network()
+    alice = network.node("alice", "192.0.2.1", takes_tcp=lambda hop: takes_tcp)
+    bob = network.node("bob", "192.0.2.2")
+    bob.answering(lambda session, request: session.answer(b"answer", network.now))
+    session = alice.call(bob)
+    network.run(1)
+    return network, alice, session
+
+
+@pytest.mark.parametrize("takes_tcp", [True, False])
+def test_rfc3261_18_1_1_a_large_request_inside_a_dialog_goes_by_tcp(takes_tcp: bool) -> None:
+    network, alice, session = connected_by_udp(takes_tcp)
+    alice.run(session.reinvite(b"a=" + b"x" * 1300, network.now))
+    reinvite, transport = alice.sent[-1], "TCP" if takes_tcp else "UDP"
+    assert (alice.hops[-1].transport, reinvite.via.transport) == (transport, transport)
+    alice.run(session.hangup(network.now))
+    assert alice.hops[-1].transport == "UDP"  # small
+
+
+def test_rfc3261_18_1_1_inside_a_dialog_udp_is_tried_when_tcp_fails() -> None:
+    network, alice, session = connected_by_udp(True)
+    alice.run(session.reinvite(b"a=" + b"x" * 1300, network.now))
+    (sent,) = [each for each in alice.agent.tables.clients.values() if each.hop.transport == "TCP"]
+    alice.run(alice.agent.on_unreachable(sent.hop, network.now, sent.key))
+    assert [hop.transport for hop in alice.hops[-2:]] == ["TCP", "UDP"]
+    assert session.is_confirmed and alice.count(ReofferFailed) == 0

@@ -37,6 +37,7 @@ class IncomingInvite:
         "_expires",
         "_held",
         "_interval",
+        "_is_refused",
         "_is_ringing",
         "offerless",
         "prefers",
@@ -54,6 +55,7 @@ class IncomingInvite:
         self.requires = False
         self.reliable: ReliableAnswers | None = None
         self._held: Held | None = None
+        self._is_refused = False
         self._is_ringing = False
         self._expires = False
         self._interval = 0.0
@@ -74,6 +76,11 @@ class IncomingInvite:
     def is_held(self) -> bool:
         """Whether our 2xx waits for a PRACK."""
         return self._held is not None
+
+    @property
+    def awaits_prack(self) -> bool:
+        """Whether the PRACK of an answer before our refusal may still come."""
+        return self._is_refused and self.reliable is not None and self.reliable.is_waiting
 
     @property
     def is_settled(self) -> bool:
@@ -128,6 +135,9 @@ class IncomingInvite:
         """Answer 300..699."""
         self._held = None
         self._stop_ringing(session, out)
+        if self.reliable is not None:
+            self._is_refused = True
+            self.reliable.wait(session, now, out)
         return session.reply(self.transaction, status, reason, headers, b"", "", now, out)
 
     def accept(

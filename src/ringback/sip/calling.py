@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ringback.sip.client_transaction import SILENT, ClientTransaction
-from ringback.sip.dialog import Header
+from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Arm, Disarm, Effect, Established, Redirected, Ringing
 from ringback.sip.errors import PeerError
 from ringback.sip.forks import Forks
 from ringback.sip.hops import Hops
 from ringback.sip.message import Response
 from ringback.sip.reliable import EarlyDialogs, rseq_of
-from ringback.sip.timers import INTERVAL_RETRIES, REDIRECT_CONTACTS_MAX
+from ringback.sip.timers import FORKS_MAX, REDIRECT_CONTACTS_MAX
 
 if TYPE_CHECKING:
     from ringback.sip.flow import Flow, Hop
@@ -35,13 +35,13 @@ class OutgoingCall:
     __slots__ = (
         "_body",
         "_cancel_headers",
+        "_counts",
         "_expires",
         "_forks",
         "_has_others",
         "_headers",
         "_hops",
         "_max_forwards",
-        "_raised",
         "_seq",
         "_session",
         "_tried",
@@ -68,8 +68,8 @@ class OutgoingCall:
         self._expires = expires
         self._has_others = has_others
         self._seq = 0
-        self._raised = 0
         self._tried: tuple[tuple[str, str], ...] = ()
+        self._counts: dict[str, int] = {}  # the last number of each callee that rings
         self._forks = Forks(session.agent, session.sent_by)
         self._cancel_headers: Sequence[Header] = ()
         self.early: EarlyDialogs | None = None
@@ -121,6 +121,19 @@ class OutgoingCall:
         assert self.transaction is not None
         headers = [("Content-Type", "application/sdp")] if body else []
         self._session.start("ACK", headers, body, now, out, invite=self.transaction)
+
+    def is_in_order(self, tag: str, number: int) -> bool:
+        """Whether a request of a callee with that tag is the next in its dialog, and not one of before."""
+        known = self._counts.get(tag)
+        if number <= (-1 if known is None else known) or (known is None and len(self._counts) >= FORKS_MAX):
+            return False
+        self._counts[tag] = number
+        return True
+
+    def early_dialog(self, tag: str) -> Dialog | None:
+        """The early dialog that the callee with that tag made by a reliable answer."""
+        early = None if self.early is None else self.early.get(tag)
+        return None if early is None else early.dialog
 
     def leave(self) -> None:
         """Its session is forgotten."""
@@ -184,6 +197,7 @@ class OutgoingCall:
             session.end("rejected", 502, error.reason, response, now, out)
             session.forget()
             return
+        session.dialog.remote_seq = self._counts.get(tag, -1)
         self._forks.won = tag
         session.flow = flow
         session.reroute()
@@ -208,8 +222,7 @@ class OutgoingCall:
                 self._tried = tried
                 self._send_again(now, out)
                 return
-        if status == 422 and self._raised < INTERVAL_RETRIES and session.timer.raise_to(response):
-            self._raised += 1
+        if status == 422 and session.timer.raise_to(response):
             self._send_again(now, out)
             return
         if (

@@ -83,6 +83,7 @@ class ClientTransaction:
         "invite",
         "key",
         "method",
+        "open_for",
         "reliable",
         "request",
         "state",
@@ -111,6 +112,8 @@ class ClientTransaction:
         self.ack: Send | None = None
         """The ACK that answered the final response, to be repeated with it."""
         self.cancelled = False
+        self.open_for = 0.0
+        """Seconds from the first 1xx in which an INVITE is to be answered, or it is cancelled; 0: its user sees to that."""
         self.tried: tuple[tuple[str, str], ...] = ()
         """Challenges (field, realm) answered for this request so far."""
 
@@ -139,7 +142,10 @@ class ClientTransaction:
             self._drop()
             self.user = SILENT
         elif now + SOON >= self._deadline:
-            self._fail("timeout", now, out)
+            if state is _PROCEEDING and self.open_for:
+                self.cancel(SILENT, now, out)
+            else:
+                self._fail("timeout", now, out)
         elif not (self.invite and state is _PROCEEDING):
             if not self.reliable and now + SOON >= self._retransmit_at:
                 out.append(Send(self.hop, self.data, self.key))
@@ -183,7 +189,10 @@ class ClientTransaction:
                 return
             if state is _CALLING:
                 self.state = _PROCEEDING
-                out.append(Disarm(("client", self.key)))
+                if self.open_for:
+                    self._end_after(self.open_for, now, out)
+                else:
+                    out.append(Disarm(("client", self.key)))
             self.user.on_response(self, response, flow, now, out)
         elif status < 300:
             if waiting:
@@ -229,14 +238,13 @@ class ClientTransaction:
         cancel.headers += headers
         key = client_key(self.key, "CANCEL")
         ClientTransaction(cancel, key, self.hop, cancelling, self._tables, self._timers).start(now, out)
-        self._deadline = now + self._timers.timeout
-        out.append(Arm(("client", self.key), self._deadline))
+        self.limit(now, out)
 
     def limit(self, now: float, out: list[Effect]) -> None:
         """Give a PROCEEDING INVITE 64*T1 for its final answer, which may never come now."""
         if self.state is _PROCEEDING and self.invite:
-            self._deadline = now + self._timers.timeout
-            out.append(Arm(("client", self.key), self._deadline))
+            self.open_for = 0.0
+            self._end_after(self._timers.timeout, now, out)
 
     def linger(self, now: float, out: list[Effect]) -> None:
         """Keep listening without retransmitting: another hop is tried, but this one may still answer."""
@@ -244,8 +252,11 @@ class ClientTransaction:
             self.state = _CALLING
             self.reliable = True  # nothing is repeated any more
             self._tables.clients[self.key] = self
-            self._deadline = now + self._timers.timeout
-            out.append(Arm(("client", self.key), self._deadline))
+            self._end_after(self._timers.timeout, now, out)
+
+    def _end_after(self, seconds: float, now: float, out: list[Effect]) -> None:
+        self._deadline = now + seconds
+        out.append(Arm(("client", self.key), self._deadline))
 
     def on_unreachable(self, now: float, out: list[Effect]) -> None:
         """The transport could not send (17.1.4)."""

@@ -134,6 +134,17 @@ class SessionCommands(DialogUser):
         return invited is not None and invited.requires and invited.offerless and not invited.is_settled
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether their first INVITE has no final response yet."""
+        return self.invited is not None and not self.invited.transaction.answered
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether their first INVITE made an offer that has no answer yet."""
+        invited = self.invited
+        return invited is not None and not (invited.offerless or invited.is_settled)
+
+    @property
     def is_settled_early(self) -> bool:
         """Whether offer and answer are exchanged before the call is answered (100rel): UPDATE may follow."""
         if self.state is _CALLING:
@@ -356,7 +367,9 @@ class SessionCommands(DialogUser):
         raise NotImplementedError
 
     def forget(self) -> None:
-        """No request inside the dialog is expected any more; transactions that go on hold nothing of the session."""
+        """No request inside the dialog is expected any more, but a PRACK; transactions that go on hold nothing of the session."""
+        if self.invited is not None and self.invited.awaits_prack:
+            return
         self.agent.forget(self._whole)
         if self.invited is not None:
             self.invited.transaction.forget_request()

@@ -80,7 +80,7 @@ class Dialog:
     def establish(self, response: Response) -> None:
         """The UAC side (12.1.2): take tag, target and routes of a 1xx or 2xx. Raises PeerError."""
         self.remote = response.get("To") or self.remote
-        self.remote_seq = -1  # what an early dialog of another tag counted does not matter
+        self.remote_seq = -1
         self.remote_tag = response.to.tag or ""
         contacts = response.contacts
         if contacts and contacts[0].uri.is_sip:

@@ -15,14 +15,16 @@ from ringback.sip.authorization import Authorizations
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, Header
 from ringback.sip.effects import Effect, HopFailed, Resolve, Send
+from ringback.sip.flow import Hop
+from ringback.sip.hops import LARGE
 from ringback.sip.message import Request, Response
 from ringback.sip.routing import dialog_hop, is_public, literal_hop
 from ringback.sip.server_transaction import ServerTransaction
-from ringback.sip.timers import QUEUED_MAX
+from ringback.sip.timers import QUEUED_MAX, REINVITE_PATIENCE
 
 if TYPE_CHECKING:
     from ringback.sip.agent import UserAgent
-    from ringback.sip.flow import Flow, Hop
+    from ringback.sip.flow import Flow
 
 _WRITTEN_ANEW = frozenset(
     """Via Route Max-Forwards From To Call-ID CSeq Contact Authorization Proxy-Authorization Allow Accept Supported
@@ -68,11 +70,13 @@ class Queued:
 class DialogUser:
     """What sends requests inside a dialog; InviteSession is built on it.
 
-    ``flow`` is where the peer last sent from, and mostly where requests go (routing.dialog_hop).
+    ``flow`` is where the peer's last target refresh came from, and mostly where requests go (routing.dialog_hop);
+    ``heard`` is where its last request came from, which counts when the stream of ``flow`` is gone.
     """
 
     __slots__ = (
         "_hop",
+        "_is_kept_on_udp",
         "_queue",
         "_resolving",
         "_spare",
@@ -81,6 +85,7 @@ class DialogUser:
         "contact",
         "dialog",
         "flow",
+        "heard",
         "sent_by",
     )
 
@@ -90,8 +95,10 @@ class DialogUser:
         self.contact = contact
         self.sent_by = sent_by
         self.flow: Flow | None = None
+        self.heard: Flow | None = None
         self.authorizations: Authorizations | None = None
         self._hop: Hop | None = None
+        self._is_kept_on_udp = False
         self._queue: list[Queued] = []
         self._resolving = False
         self._spare: tuple[Hop, ...] = ()
@@ -205,25 +212,33 @@ class DialogUser:
     def goes_on(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> bool:
         """Send a request that got no answer to another place; False where there is none.
 
-        That is the next address of the first route, RFC 3263 section 4.3, or the peer's Contact when its stream is gone.
+        That is the next address of the first route, RFC 3263 section 4.3, or when the peer's stream is gone the one that
+        it has sent on since, or its Contact.
         """
         failed = transaction.hop
         hop = self._hop
+        if hop is not None and hop.transport != failed.transport:
+            self._is_kept_on_udp = True
         if hop == failed:
             if self._spare:
                 out.append(HopFailed(failed, kind, 0))
                 hop, self._spare = self._spare[0], self._spare[1:]
             else:
-                hop = self._contact_hop() if failed.connection and kind == "unreachable" else None
+                hop = self._way_back(failed) if failed.connection and kind == "unreachable" else None
         if hop is None:
             return False
         self._hop = hop
         self._send_again(transaction, hop, transaction.tried, self.dialog, now, out)
         return True
 
-    def _contact_hop(self) -> Hop | None:
-        """The Contact where it may be one that we can reach; a peer leads us to no other machine of our own network."""
-        target, flow = self.dialog.target, self.flow
+    def _way_back(self, lost: Hop) -> Hop | None:
+        """Their other stream, or their Contact where it may be one that we can reach.
+
+        A peer leads us to no other machine of our own network.
+        """
+        target, flow, heard = self.dialog.target, self.flow, self.heard
+        if heard is not None and heard.transport == lost.transport and heard.connection != lost.connection:
+            return heard.hop()
         if self.dialog.next_uri is not None or flow is None:
             return None
         if target.host != flow.remote[0] and not is_public(target.host):
@@ -262,10 +277,21 @@ class DialogUser:
             out.append(ack)
             return None
         transaction = agent.client(request, branch, hop, self)
+        if len(transaction.data) > LARGE and self._takes_tcp(hop):
+            return self._send(item, Hop("TCP", hop.host, hop.port), now, out)
         transaction.tried = item.tried
+        if transaction.invite:
+            transaction.open_for = REINVITE_PATIENCE
         transaction.start(now, out)
         self.on_sent(transaction)
         return transaction
+
+    def _takes_tcp(self, hop: Hop) -> bool:
+        """Whether what is too large for UDP goes to that hop by TCP (RFC 3261 section 18.1.1), as ``hops.Hops`` has it."""
+        takes_tcp = self.agent.takes_tcp
+        return (
+            hop.transport == "UDP" and not self._is_kept_on_udp and takes_tcp is not None and takes_tcp(hop)
+        )
 
     def may_authorize(self, hop: Hop) -> bool:
         """Whether the owner of the password that we call with is asked there."""

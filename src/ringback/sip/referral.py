@@ -157,6 +157,13 @@ class Referrals:
         headers = [("Event", event), ("Subscription-State", state), ("Content-Type", SIPFRAG)]
         session.start("NOTIFY", headers, f"{referral.line}\r\n".encode(), now, out)
 
+    def on_notified(self, transaction: ClientTransaction, response: Response) -> None:
+        """The answer to a NOTIFY of ours; who refuses one for good hears no more of that referral (RFC 6665 section 4.2.2)."""
+        if response.status >= 300 and not response.has("Retry-After"):
+            number = event_of(transaction.request)[1] or self._first or 0
+            if number in self._theirs:
+                self._theirs[number].is_over = True
+
     def on_subscribe(
         self, session: InviteSession, transaction: ServerTransaction, now: float, out: list[Effect]
     ) -> None:

@@ -20,7 +20,7 @@ from ringback.sip.headers import parse_params
 from ringback.sip.limits import MAX_DELTA_SECONDS
 from ringback.sip.message import Request, Response
 from ringback.sip.reason import SESSION_EXPIRED
-from ringback.sip.timers import REFRESH_RETRY, SOON
+from ringback.sip.timers import INTERVAL_RETRIES, REFRESH_RETRY, SOON
 
 if TYPE_CHECKING:
     from ringback.sip.session import InviteSession
@@ -70,7 +70,7 @@ def _seconds(text: str) -> int | None:
 class SessionTimer:
     """The timer of one session. ``interval`` is 0 while it is off; ``min_se`` is the shortest that we take."""
 
-    __slots__ = ("_ends_at", "_min_se", "_open", "_update", "interval", "is_refresher")
+    __slots__ = ("_ends_at", "_min_se", "_open", "_raised", "_update", "interval", "is_refresher")
 
     def __init__(self, min_se: int) -> None:
         self.interval = 0
@@ -78,6 +78,7 @@ class SessionTimer:
         self._min_se = min_se
         self._ends_at = 0.0
         self._open = False
+        self._raised = 0
         self._update = False
 
     # -- as caller, and of refreshes of ours
@@ -96,10 +97,11 @@ class SessionTimer:
         return fields
 
     def raise_to(self, response: Response) -> bool:
-        """Take a 422: True when asking again makes sense (section 7.3)."""
+        """Take a 422: True when asking again makes sense (section 7.3), which it does not for ever."""
         wanted = min_se_of(response)
-        if wanted <= self._min_se:
+        if wanted <= self._min_se or self._raised == INTERVAL_RETRIES:
             return False
+        self._raised += 1
         self._min_se = wanted
         if self.interval:
             self.interval = max(self.interval, wanted)
@@ -108,6 +110,7 @@ class SessionTimer:
     def on_accepted(self, session: InviteSession, response: Response, now: float, out: list[Effect]) -> None:
         """A 2xx to an INVITE, re-INVITE or UPDATE of ours (section 7.2)."""
         self._open = False
+        self._raised = 0
         agreed = parse_session_expires(response)
         if agreed is None:
             self.stop(session, out)
@@ -124,7 +127,13 @@ class SessionTimer:
         elif self._update and status in (405, 501):
             self._update = False
             self._refresh(session, now, out)
-        elif self.interval and not session.is_over:
+        else:
+            self.try_later(session, now, out)
+
+    def try_later(self, session: InviteSession, now: float, out: list[Effect]) -> None:
+        """A refresh of ours came to nothing: another one soon, while the session lasts."""
+        self._open = False
+        if self.interval and not session.is_over:
             at = min(now + REFRESH_RETRY, self._ends_at)
             out.append(Arm(("refresh", session.dialog.local_tag), at))
 

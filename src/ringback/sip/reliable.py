@@ -2,6 +2,7 @@
 
     ours (callee):    idle --1xx--> UNACKNOWLEDGED --T1, 2*T1, 4*T1 ..--> 1xx again --64*T1--> 504, Ended
                                     UNACKNOWLEDGED --PRACK--> idle, then the next of the queue, then a held 2xx
+                                    UNACKNOWLEDGED --refusal--> no more of it; a PRACK gets its 200 all the same
     theirs (caller):  1xx with RSeq --next in order--> PRACK, Ringing      --repeated, or a gap--> nothing
 
 An offer or answer may stand in them (section 5), so early media is negotiated for good before the 2xx. Timer
@@ -104,21 +105,17 @@ class ReliableAnswers:
         out: list[Effect],
     ) -> None:
         """Send it, or queue it behind one that is not acknowledged (section 3)."""
-        if not self._data:
-            self._transmit(session, invite, provisional, now, out)
-        elif len(self._queue) < MAX_RELIABLE_QUEUE:
+        if len(self._queue) < MAX_RELIABLE_QUEUE:
             self._queue.append(provisional)
+        self._send_next(session, invite, now, out)
 
-    def _transmit(
-        self,
-        session: InviteSession,
-        invite: IncomingInvite,
-        provisional: Provisional,
-        now: float,
-        out: list[Effect],
+    def _send_next(
+        self, session: InviteSession, invite: IncomingInvite, now: float, out: list[Effect]
     ) -> None:
         transaction = invite.transaction
-        status, headers, body, content_type = provisional
+        if self._data or not self._queue or transaction.answered:
+            return
+        status, headers, body, content_type = self._queue.pop(0)
         if self.settled:
             body = b""
         fields = [("Require", EXTENSION), ("RSeq", str(self._rseq)), *headers]
@@ -158,20 +155,20 @@ class ReliableAnswers:
         self._carries = False
         self._rseq += 1
         out.append(Disarm(("reliable", session.dialog.local_tag)))
-        if request.body and is_answer and not was_settled:
+        if session.is_over or not request.body:
+            session.agent.answer(transaction, 200, now, out)
+        elif is_answer and not was_settled:
             session.agent.answer(transaction, 200, now, out)
             out.append(Reanswered(session, request.body))
-        elif request.body:
-            session.reoffers.on_request(session, transaction, session.flow, now, out)
         else:
-            session.agent.answer(transaction, 200, now, out)
-        if self._queue and not invite.transaction.answered:
-            self._transmit(session, invite, self._queue.pop(0), now, out)
+            session.reoffers.on_request(session, transaction, session.flow, now, out)
+        self._send_next(session, invite, now, out)
         return True
 
     def repeat(self, session: InviteSession, invite: IncomingInvite, now: float, out: list[Effect]) -> bool:
         """Send it again; False when 64*T1 have passed without a PRACK."""
         if now + SOON >= self._deadline:
+            self.give_up()
             return False
         if self._data:
             transaction = invite.transaction
@@ -186,6 +183,15 @@ class ReliableAnswers:
         self._queue.clear()
         if self._data:  # its PRACK may still come
             out.append(Disarm(("reliable", session.dialog.local_tag)))
+
+    def wait(self, session: InviteSession, now: float, out: list[Effect]) -> None:
+        """After a refusal: be there for the PRACK as long as it may come (section 3)."""
+        if self._data:
+            out.append(Arm(("reliable", session.dialog.local_tag), max(self._deadline, now)))
+
+    def give_up(self) -> None:
+        """No PRACK is waited for any more."""
+        self._data = b""
 
 
 class EarlyDialog:

@@ -2,10 +2,12 @@
 
     ours:    idle --reinvite, update--> SENT --2xx--> idle    (ACK at once, or OWED if we asked for their offer)
                                         SENT --491--> WAITING --glare timer--> SENT
+                                        SENT --422--> SENT    (with a longer session interval)
+                                        SENT --1xx, no more for a minute--> CANCEL --487, silence--> idle
     theirs:  idle --re-INVITE, UPDATE, PRACK--> PENDING --accept, refuse, CANCEL--> idle
 
 One offer at a time: theirs gets 491 while ours is SENT, 500 with Retry-After while another of theirs is
-PENDING (14.2, RFC 3311 section 5.2). Before the dialog is confirmed, only UPDATE and PRACK, and only once the first
+PENDING, or their first one (14.2, RFC 3311 section 5.2). Before the dialog is confirmed, only UPDATE and PRACK, and only once the first
 offer has its answer. Effects: Reoffered, ReofferWithdrawn, Reanswered, ReofferFailed.
 """
 
@@ -107,11 +109,18 @@ class Reoffers:
         self._own = transaction
 
     def acknowledge(self, session: InviteSession, body: bytes, now: float, out: list[Effect]) -> None:
-        """The ACK with our answer to the offer in a 2xx."""
+        """The ACK of a 2xx, with our answer where that was an offer; it may wait for the resolver.
+
+        It is all that the transaction holds from then on.
+        """
         owed, self._owed = self._owed, None
-        if owed is not None:
+        if owed is None:
+            return
+        if body:
             session.local_sdp = body
-            self._acknowledge(session, owed, body, now, out)
+        session.start("ACK", _SDP if body else [], body, now, out, invite=owed)
+        if owed.ack is not None:
+            owed.settle(ACKNOWLEDGING)
 
     def on_response(
         self,
@@ -134,9 +143,22 @@ class Reoffers:
             return
         self._own = None
         if status < 300:
-            self._on_accepted(session, transaction, response, flow, now, out)
+            self._open = False
+            session.move(response, flow)
+            if self._body:
+                session.local_sdp = self._body
+            if session.agent.session_expires and not session.is_over:
+                session.timer.on_accepted(session, response, now, out)
+            if transaction.invite:
+                self._owed = transaction
+                if session.is_over or self._body:
+                    self.acknowledge(session, b"", now, out)
+            if not session.is_over and not self._refreshes:
+                out.append(Reanswered(session, response.body))
         elif session.is_over or self._retry_after_glare(session, status, now, out):
             return
+        elif status == 422 and session.timer.interval and session.timer.raise_to(response):
+            self._send(session, now, out)
         else:
             self._open = False
             if self._refreshes:
@@ -156,50 +178,16 @@ class Reoffers:
         out.append(Arm(("glare", session.dialog.local_tag), now + wait / 100))
         return True
 
-    def _on_accepted(
-        self,
-        session: InviteSession,
-        transaction: ClientTransaction,
-        response: Response,
-        flow: Flow,
-        now: float,
-        out: list[Effect],
+    def on_failure(
+        self, session: InviteSession, transaction: ClientTransaction, now: float, out: list[Effect]
     ) -> None:
-        self._open = False
-        if not session.is_calling:
-            session.refresh(response, flow)
-        if self._body:
-            session.local_sdp = self._body
-        if session.agent.session_expires and not session.is_over:
-            session.timer.on_accepted(session, response, now, out)
-        if not transaction.invite:
-            pass
-        elif session.is_over or transaction.request.body:
-            self._acknowledge(session, transaction, b"", now, out)
-        else:
-            self._owed = transaction
-        if not session.is_over and not self._refreshes:
-            out.append(Reanswered(session, response.body))
-
-    def _acknowledge(
-        self,
-        session: InviteSession,
-        transaction: ClientTransaction,
-        body: bytes,
-        now: float,
-        out: list[Effect],
-    ) -> None:
-        """The ACK of a 2xx, which is all that its transaction holds from then on; it may wait for the resolver."""
-        session.start("ACK", _SDP if body else [], body, now, out, invite=transaction)
-        if transaction.ack is not None:
-            transaction.settle(ACKNOWLEDGING)
-
-    def on_failure(self, session: InviteSession, transaction: ClientTransaction, out: list[Effect]) -> None:
         """Our offer got no answer."""
         if transaction is self._own:
             self._own = None
             self._open = False
-            if not session.is_over and not self._refreshes:
+            if self._refreshes:
+                session.timer.try_later(session, now, out)
+            elif not session.is_over:
                 out.append(ReofferFailed(session, 408))
 
     def on_timer(self, session: InviteSession, now: float, out: list[Effect]) -> None:
@@ -230,14 +218,13 @@ class Reoffers:
             agent.answer(transaction, 400, now, out)
             return
         is_bare = request.method == "UPDATE" and not request.body
-        too_early = session.is_incoming and not session.is_settled_early and not is_bare
-        if self._pending is not None or too_early:
+        too_early = session.is_unanswered and (request.method == "INVITE" or session.owes_answer)
+        if self._pending is not None or (too_early and not is_bare):
             retry = str(agent.random(10))
             agent.answer(transaction, 500, now, out, headers=(("Retry-After", retry),))
             return
         if is_bare:
-            if not session.is_calling and flow is not None:
-                session.refresh(request, flow)
+            session.move(request, flow)
             self._answer(session, transaction, b"", now, out)
             return
         if session.unacknowledged is not None and not session.unacknowledged.offerless:
@@ -263,8 +250,7 @@ class Reoffers:
         if transaction is None:
             return
         try:
-            if not session.is_calling and self._flow is not None:
-                session.refresh(transaction.request, self._flow)
+            session.move(transaction.request, self._flow)
         except PeerError as error:
             session.agent.answer(transaction, error.status, now, out)
             return

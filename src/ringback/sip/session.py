@@ -54,15 +54,13 @@ class InviteSession(SessionCommands):
     def on_request(self, transaction: ServerTransaction, flow: Flow, now: float, out: list[Effect]) -> None:
         """A request inside the dialog, neither ACK nor CANCEL, that is no retransmission."""
         request = transaction.request
-        dialog = self.dialog
         method = request.method
-        number = request.cseq.number
         if self.state is _ENDED and method != "BYE":
-            self.agent.answer(transaction, 481, now, out)
-        elif number <= dialog.remote_seq:
+            self._on_late_request(transaction, method, now, out)
+        elif not self._is_in_order(request):
             self.agent.answer(transaction, 500, now, out, reason="CSeq Out Of Order")  # 12.2.2
         else:
-            dialog.remote_seq = number
+            self.heard = flow
             if method == "BYE":
                 self._on_bye(transaction, now, out)
             elif method == "INVITE" or method == "UPDATE":
@@ -73,6 +71,36 @@ class InviteSession(SessionCommands):
                 self.agent.answer(transaction, 200, now, out, headers=self.agent.capabilities)
             else:
                 self._on_other_request(transaction, method, now, out)
+
+    def _on_late_request(
+        self, transaction: ServerTransaction, method: str, now: float, out: list[Effect]
+    ) -> None:
+        """All is over, but a reliable answer before our refusal may still be acknowledged (RFC 3262 section 3)."""
+        if method == "PRACK" and self.invited is not None:
+            self.invited.on_prack(self, transaction, now, out)
+            self.forget()
+        else:
+            self.agent.answer(transaction, 481, now, out)
+
+    def _is_in_order(self, request: Request) -> bool:
+        """Count their requests: of who still rings, in a dialog of its own (12.2.2)."""
+        number = request.cseq.number
+        if self.state is _CALLING and self.call is not None:
+            return self.call.is_in_order(request.from_.tag or "", number)
+        if number <= self.dialog.remote_seq:
+            return False
+        self.dialog.remote_seq = number
+        return True
+
+    def move(self, message: Request | Response, flow: Flow | None) -> None:
+        """A target refresh; of who still rings, for its early dialog (RFC 3311 section 5.1). Raises PeerError."""
+        if self.state is _CALLING:
+            tag = message.from_.tag if isinstance(message, Request) else message.to.tag
+            early = None if self.call is None else self.call.early_dialog(tag or "")
+            if early is not None:
+                early.retarget(message)
+        elif flow is not None:
+            self.refresh(message, flow)
 
     def _on_info(self, transaction: ServerTransaction, now: float, out: list[Effect]) -> None:
         request = transaction.request
@@ -139,6 +167,10 @@ class InviteSession(SessionCommands):
                 self.invited.ring_again(self, now, out)
         elif name == "refresh":
             self.timer.on_timer(self, now, out)
+        elif name == "reliable" and self.state is _ENDED:
+            if self.invited is not None and self.invited.reliable is not None:
+                self.invited.reliable.give_up()
+            self.forget()
         elif name == "reliable":
             if self.invited is not None and not self.invited.repeat_provisional(self, now, out):
                 self._give_up(504, "No PRACK", now, out)  # RFC 3262 section 3
@@ -186,6 +218,8 @@ class InviteSession(SessionCommands):
         elif method == "REFER" and self.state is not _ENDED:
             self.referrals.on_response(self, transaction, response, out)
             self.end_if_gone(status, response, now, out)
+        elif method == "NOTIFY":
+            self.referrals.on_notified(transaction, response)
         elif method == "INFO" and self.state is not _ENDED:
             out.append(InfoAnswered(self, status))
             self.end_if_gone(status, response, now, out)
@@ -207,11 +241,9 @@ class InviteSession(SessionCommands):
     def _retry(
         self, transaction: ClientTransaction, response: Response, now: float, out: list[Effect]
     ) -> bool:
-        early = None if self.call is None or self.call.early is None else self.call.early
-        tag = transaction.request.to.tag or ""
-        young = early.get(tag) if early is not None and self.state is _CALLING else None
-        number = transaction.request.cseq.number
-        if not self.retry(transaction, response, now, out, dialog=None if young is None else young.dialog):
+        number, tag = transaction.request.cseq.number, transaction.request.to.tag or ""
+        early = self.call.early_dialog(tag) if self.call is not None and self.state is _CALLING else None
+        if not self.retry(transaction, response, now, out, dialog=early):
             return False
         if transaction.request.method == "REFER":
             self.referrals.retried(number, self.dialog.local_seq)
@@ -219,6 +251,9 @@ class InviteSession(SessionCommands):
 
     def on_failure(self, transaction: ClientTransaction, kind: str, now: float, out: list[Effect]) -> None:
         """No answer to a request inside the dialog: elsewhere, or it is gone (12.2.1.2)."""
+        if transaction.cancelled:  # a re-INVITE that nobody answered, nor its CANCEL (9.1): the call goes on
+            self.reoffers.on_failure(self, transaction, now, out)
+            return
         method, number = transaction.request.method, transaction.request.cseq.number
         if (self.state is _CONFIRMED or method == "BYE") and self.goes_on(transaction, kind, now, out):
             if method == "REFER":
@@ -234,7 +269,7 @@ class InviteSession(SessionCommands):
         elif method == "REFER":
             self.referrals.on_failure(self, transaction, out)
         else:
-            self.reoffers.on_failure(self, transaction, out)
+            self.reoffers.on_failure(self, transaction, now, out)
         if self.state is _CONFIRMED:
             self.break_off(kind, 408 if kind == "timeout" else 503, None, now, out)
 

@@ -31,6 +31,10 @@ RELIABLE = frozenset(("TCP", "TLS", "WS", "WSS"))
 RINGING_REFRESH = 60.0
 """A provisional answer is repeated every minute, RFC 3261 13.3.1.1."""
 
+REINVITE_PATIENCE = 60.0
+"""Seconds from its first 1xx in which a re-INVITE must be answered, or it is withdrawn: no person decides on one, for whom a
+proxy would wait three minutes (timer C, RFC 3261 section 16.6)."""
+
 GLARE_RETRIES = 4
 """How often a re-INVITE is tried again after 491 before it counts as refused."""
 

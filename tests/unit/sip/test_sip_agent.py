@@ -154,7 +154,7 @@ def test_rfc3261_8_2_2_2_a_merged_request_gets_482(network: Network, bob: Node) 
     assert bob.feed(make_request("INVITE", branch="z9hG4bKthird", cseq=2)) != []
 
 
-@pytest.mark.parametrize("contact", ["<sip:a@192.0.2.9>, <sip:b@192.0.2.9>", "<mailto:a@example.com>"])
+@pytest.mark.parametrize("contact", ["<sip:a@192.0.2.9>, <sip:b@192.0.2.9>", "<mailto:a@example.com>", "*"])
 def test_rfc3261_8_1_1_8_an_invite_that_can_make_no_dialog_gets_400(bob: Node, contact: str) -> None:
     request = make_request("INVITE", headers=[("Contact", contact)])
     assert statuses(bob.feed(request)) == [400]
