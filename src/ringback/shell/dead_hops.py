@@ -1,7 +1,8 @@
 """Hops that failed a moment ago, so that the next call does not wait for them again (RFC 3263 section 4.3).
 
-A hop is dead for a while after silence or a refused connection, and as long as a 503 with Retry-After says. Dead hops
-are tried last and never left out: when all are dead, waiting is all that is left.
+A hop is dead for a while after silence or a refused connection, and as long as a 503 with Retry-After says; one without is
+no more than a 500 (RFC 3261 section 21.5.4). Dead hops are tried last and never left out: when all are dead, waiting is
+all that is left.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class DeadHops:
     def failed(self, effect: HopFailed) -> None:
         """Remember a failure. The streams of phones are not remembered: a stream that is gone never comes back."""
         hop = effect.hop
-        if hop.connection:
+        if hop.connection or (effect.kind == "unavailable" and not effect.retry_after):
             return
         after = min(float(effect.retry_after) or DEAD_FOR, LONGEST)
         key = (hop.transport, hop.host, hop.port)

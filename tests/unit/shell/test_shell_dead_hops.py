@@ -28,6 +28,12 @@ def test_dead_hops_come_last_and_in_their_order() -> None:
     assert len(dead) == 0
 
 
+def test_rfc3261_21_5_4_a_503_without_retry_after_is_no_more_than_a_500() -> None:
+    dead = DeadHops(HandClock())
+    dead.failed(HopFailed(A, "unavailable", 0))
+    assert not dead.is_dead(A) and len(dead) == 0
+
+
 def test_retry_after_is_kept_up_to_a_limit() -> None:
     clock = HandClock()
     dead = DeadHops(clock)
