@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from email.utils import parsedate_to_datetime
 
@@ -44,15 +45,20 @@ async def dial(wire: Wire, *fields: str, **more: str) -> Reply:
     return await wire.ask("INVITE", uri, headers=(*fields, login), cseq=2, **given)
 
 
+def follow(wire: Wire, answered: Reply, method: str, number: int, body: str = "", kind: str = "") -> None:
+    """A request in the dialog of a call that is up."""
+    target, call_id = answered.header("Contact").strip("<>"), answered.header("Call-ID")
+    text, _ = wire.request(method, target, call_id=call_id, cseq=number, body=body, content_type=kind)
+    head, _, body = text.partition("\r\n\r\n")
+    lines = [line for line in head.split("\r\n") if not line.startswith(("From:", "To:"))]
+    lines[2:2] = [f"From: {answered.header('From')}", f"To: {answered.header('To')}"]
+    wire.send("\r\n".join(lines) + "\r\n\r\n" + body)
+
+
 async def hang_up(wire: Wire, answered: Reply) -> None:
     """ACK and BYE of a call that is up."""
-    target = answered.header("Contact").strip("<>")
-    for method in ("ACK", "BYE"):
-        number = 2 if method == "ACK" else 3
-        text, _ = wire.request(method, target, call_id=answered.header("Call-ID"), cseq=number)
-        lines = [line for line in text.split("\r\n") if not line.startswith(("From:", "To:"))]
-        lines[2:2] = [f"From: {answered.header('From')}", f"To: {answered.header('To')}"]
-        wire.send("\r\n".join(lines))
+    follow(wire, answered, "ACK", 2)
+    follow(wire, answered, "BYE", 9)
     assert (await wire.reply()).status == 200
 
 
@@ -61,6 +67,57 @@ async def test_rfc3204_4_a_call_with_isup_beside_its_sdp_is_answered(wire: Wire)
     assert answered.status == 200
     assert "m=audio" in answered.text
     await hang_up(wire, answered)
+
+
+async def test_rfc2045_6_8_a_call_with_its_sdp_in_base64_is_answered(wire: Wire) -> None:
+    packed = b64encode(SDP.encode()).decode()
+    part = f"Content-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\n{packed}"
+    answered = await dial(wire, body=several(part, ISUP.format("optional")), content_type=MIXED)
+    assert answered.status == 200
+    assert "m=audio" in answered.text
+    await hang_up(wire, answered)
+
+
+@pytest.mark.parametrize(("handling", "status"), [("optional", 200), ("required", 415)])
+async def test_rfc3261_20_11_an_info_of_several_parts_is_read(wire: Wire, handling: str, status: int) -> None:
+    answered = await dial(wire)
+    follow(wire, answered, "ACK", 2)
+    digit = "Content-Type: application/dtmf-relay\r\n\r\nSignal=5"
+    follow(wire, answered, "INFO", 3, several(digit, ISUP.format(handling)), MIXED)
+    assert (await wire.reply()).status == status
+    await hang_up(wire, answered)
+
+
+@pytest.mark.parametrize("transport", ["TCP", "TLS"])
+async def test_rfc3261_12_2_1_1_a_bye_goes_by_the_stream_that_the_peer_has_opened_since(
+    server: LiveServer, transport: str
+) -> None:
+    """Nobody listens at its Contact."""
+    async with wire_to(server, transport) as first:
+        answered = await dial(first)
+        follow(first, answered, "ACK", 2)
+    async with wire_to(server, transport) as second:
+        follow(second, answered, "INFO", 3, "Signal=5", "application/dtmf-relay")
+        assert (await second.reply()).status == 200
+        bye = await second.asked("BYE")  # when all is said
+        assert answered.header("Call-ID") in bye
+        second.respond(bye, "200 OK")
+
+
+async def test_rfc3261_10_3_an_address_of_record_of_another_domain_gets_404(wire: Wire) -> None:
+    uri = f"sip:{wire.address[0]}"
+    for domain, status in (("elsewhere.example", 404), ("127.0.0.1", 200), ("localhost", 200)):
+        asked = {"from_": f"sip:alice@{domain}", "to": f"sip:alice@{domain}"}
+        challenge = await wire.ask("REGISTER", uri, **asked)
+        login = credentials(challenge, "REGISTER", uri, "alice", PHONE_PASSWORD)
+        registered = await wire.ask("REGISTER", uri, headers=(login,), cseq=2, **asked)
+        assert (domain, registered.status) == (domain, status)
+
+
+async def test_rfc3891_3_replaces_outside_an_invite_gets_400(wire: Wire) -> None:
+    replaces = "Replaces: 1@x;to-tag=a;from-tag=b"
+    asked = await wire.ask("OPTIONS", f"sip:{wire.address[0]}", headers=(replaces,))
+    assert asked.status == 400
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,11 @@ def domain_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
     A number alone (tel:) is for the domain of who dials it: the server that a phone knows dials in its own domain.
     """
     uri = request.uri if request.uri.scheme != "tel" else request.from_.uri
-    host = uri.host
+    return domain_at(uri.host, flow, directory)
+
+
+def domain_at(host: str, flow: Flow, directory: Directory) -> Row | None:
+    """The SIP domain of a host name, or of an address of our own."""
     domain = directory.domain(host)
     if domain is not None:
         return domain

@@ -15,7 +15,15 @@ from time import monotonic
 import structlog
 from msgspec.structs import replace
 
-from ringback.call.admission import Admitted, Refused, admit, authenticate, domain_of, twilio_error
+from ringback.call.admission import (
+    Admitted,
+    Refused,
+    admit,
+    authenticate,
+    domain_at,
+    domain_of,
+    twilio_error,
+)
 from ringback.call.errors import Overload
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
@@ -171,6 +179,10 @@ class FrontDesk:
         if request.to.uri.user != user:
             text = f"the credentials of {user} cannot register {request.to.uri.user}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
+        named = domain_at(request.to.uri.host, flow, configuration)
+        if named is None or named["sid"] != domain["sid"]:  # RFC 3261 section 10.3 step 5
+            text = f"{request.to.uri.host!r:.100} is not the domain {domain['domain_name']}"
+            return self._refuse(request, flow, Refused(404, "Not Found", note=text))
         guard.vouch(source, monotonic())
         aor = f"{user}@{domain['domain_name']}"
         registered = self._registrar.register(aor, request, flow, now, accept_path=True)
