@@ -6,8 +6,8 @@
 
 `put` never waits and judges nothing but names; values are judged when they are saved, once for all changes of a row
 that came together. The first row that waits sets the clock: 50 ms later all are committed, up to 2,000 at a time.
-Who waits for the disk (`when_kept`, `flush`) hurries that, but commits begin 40 ms apart, so that on a busy server
-one commit serves all that wait. A database that is locked, full or gone is tried again, 0.1 s to 5 s apart; newer
+Who waits for the disk (`when_kept`, `flush`) hurries that; where many do, commits begin up to 40 ms apart, so that one
+serves all that wait (`ringback.store.pace`). A database that is locked, full or gone is tried again, 0.1 s to 5 s apart; newer
 values of a row join the waiting ones. When 100,000 rows wait, further rows are refused and counted; journals and what
 else explains a call make room for the records of calls from half of that on.
 All methods belong to the event loop's thread.
@@ -25,7 +25,6 @@ from ringback.store.errors import Unavailable, UsageError
 from ringback.store.limits import (
     BATCH_ROWS,
     CLOSE_WITHIN,
-    COMMITS_APART,
     FLUSH_WITHIN,
     GATHER_FOR,
     PENDING_BYTES,
@@ -33,6 +32,7 @@ from ringback.store.limits import (
     RETRY_FIRST,
     RETRY_MOST,
 )
+from ringback.store.pace import Pace
 from ringback.store.rows import Row, key_of
 from ringback.store.sids import new_sid
 from ringback.store.tables import FACTS, SID_PREFIXES, metadata
@@ -97,12 +97,12 @@ class Facts:
         *,
         rows: int = PENDING_ROWS,
         retry_first: float = RETRY_FIRST,
-        apart: float = COMMITS_APART,
+        pace: Pace | None = None,
     ) -> None:
         self._save = save
         self._most_rows = rows
         self._retry_first = retry_first
-        self._apart = apart
+        self._pace = pace or Pace()
         self._pending: Batch = {}
         self._bytes = 0
         self._sequence = 0
@@ -276,7 +276,7 @@ class Facts:
                 continue
             if not self._pending:
                 continue
-            self._not_before = self._loop.time() + self._apart
+            self._not_before = self._pace.next_after(self._loop.time(), len(self._waiters))
             batch = self._take()
             self._saving = True
             try:

@@ -5,8 +5,14 @@ GATHER_FOR = 0.05
 other half is left to the commit itself."""
 
 COMMITS_APART = 0.04
-"""Seconds from one commit's begin to the next at least: an answer may wait so long for its call's dialog to be on disk,
-which nobody hears; with 60 calls a second each commit serves two or three of them, with 20 ms hardly more than one."""
+"""Seconds from one commit's begin to the next where many wait for the disk: an answer may wait so long for its call's dialog to
+be written, which nobody hears; with 60 calls a second each commit serves two or three of them, with 20 ms hardly more than one."""
+
+SPREAD_FROM = 25.0
+"""Who wait for the disk, a second, up to which each may have a commit of its own: as many as there are commits 40 ms apart."""
+
+SPREAD_WHOLLY = 50.0
+"""Who wait for the disk, a second, from which on commits begin 40 ms apart."""
 
 PENDING_ROWS = 100_000
 """Distinct rows waiting for the disk: about 100 s of 1,000 calls a second, 150 MB of Python objects."""
@@ -56,3 +62,9 @@ NOTICES = 1_000
 
 LISTENER_PROBE = 30.0
 """Seconds of silence after which the listener sees whether the server is still there, and waits for its answer."""
+
+ALONE_WITHIN = 5.0
+"""Seconds that a start waits to learn whether other servers use its database."""
+
+BACK_WITHIN = 30.0
+"""Seconds after PostgreSQL's own start in which its servers come back; who is there first does not know that it is alone."""

@@ -9,6 +9,7 @@ import pytest
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Facts, RowKey, Save
 from ringback.store.limits import BATCH_ROWS
+from ringback.store.pace import Pace
 
 ACCOUNT = "AC" + "0" * 32
 
@@ -234,17 +235,34 @@ async def test_after_a_flush_that_was_given_up_the_disk_is_late_until_it_takes_r
         assert not facts.is_late
 
 
-async def test_commits_begin_apart_so_that_one_serves_all_that_wait() -> None:
-    disk = Disk()
-    facts = Facts(disk, apart=0.05)
+class Slow(Pace):
+    """Lets a commit begin so many seconds after the one before, and counts who waited."""
+
+    def __init__(self, apart: float) -> None:
+        super().__init__()
+        self.by, self.waiting = apart, list[int]()
+
+    def next_after(self, now: float, waiting: int) -> float:
+        self.waiting.append(waiting)
+        return now + self.by
+
+
+@pytest.mark.parametrize(("apart", "commits"), [(0.05, [1, 5]), (0.0, [1, 1, 1, 1, 1, 1])])
+async def test_commits_begin_at_the_pace_so_that_one_serves_all_that_wait(
+    apart: float, commits: list[int]
+) -> None:
+    disk, pace = Disk(), Slow(apart)
+    facts = Facts(disk, pace=pace)
     facts.start()
+    told = []
     for number in range(6):
         facts.put("calls", {"sid": f"CA{number}", "status": "queued"})
-        told = asyncio.Event()
-        facts.when_kept(told.set)
-        if number in (0, 5):
-            await told.wait()  # the first at once, the others together
-    assert [len(batch) for batch in disk.batches] == [1, 5]
+        told.append(asyncio.Event())
+        facts.when_kept(told[-1].set)
+        if number == 0 or not apart:
+            await told[-1].wait()
+    await asyncio.gather(*(each.wait() for each in told))
+    assert [len(batch) for batch in disk.batches] == pace.waiting == commits
     await facts.close()
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from ringback.store.errors import Unavailable, UsageError
 from ringback.store.facts import Batch, Fact, Facts
+from ringback.store.pace import Pace
 from ringback.store.rows import check_of
 from ringback.store.sqlite_writer import FileSaver, Writing, _made_of, _put
 from ringback.store.tables import FACTS, metadata
@@ -210,7 +211,7 @@ def test_a_connection_that_cannot_even_roll_back_is_given_up(disk: Disk) -> None
 async def test_the_queue_keeps_what_the_disk_refuses_until_it_takes_it(disk: Disk) -> None:
     disk.faults |= {"COMMIT": [FULL, BROKEN, BUSY], "connect": [failure(sqlite3.SQLITE_CANTOPEN)]}
     saver = FileSaver(disk.connect, asyncio.Lock(), lambda: NOW, lambda batch: None)
-    facts = Facts(saver, retry_first=0.001, apart=0.0)
+    facts = Facts(saver, retry_first=0.001, pace=Pace(0.0))
     facts.start()
     facts.put("calls", {"sid": "CA1", "account_sid": ACCOUNT, "status": "queued"})
     facts.put("calls", {"sid": "CA2", "account_sid": ACCOUNT, "to": 1.5})
