@@ -1,11 +1,7 @@
 """The store on real databases: SQLite in a file, and PostgreSQL on a private server where it is installed."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +11,10 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from live import free_port
+from postgresql import PostgreSQL
 from sqlalchemy import Connection, text
 
+from ringback.shell.recovery import find_left_behind
 from ringback.sip.binding import Binding, Change
 from ringback.sip.flow import Hop
 from ringback.sip.uri import Uri
@@ -29,53 +26,13 @@ ACCOUNT = "AC" + "1" * 32
 OTHER = "AC" + "2" * 32
 
 
-def _program(name: str) -> str | None:
-    """Return the path of a PostgreSQL server program, also where Debian keeps it off the PATH."""
-    kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(kept[-1]) if kept else shutil.which(name)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """Start a private PostgreSQL in a folder and on a port of its own; give its URL without a database."""
-    pytest.importorskip("asyncpg")
-    initdb, pg_ctl = _program("initdb"), _program("pg_ctl")
-    if initdb is None or pg_ctl is None:
-        pytest.skip("PostgreSQL is not installed")
-    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    folder = Path(tempfile.mkdtemp(prefix="ringback-postgresql-"))
-    if user is not None:
-        try:
-            shutil.chown(folder, user)
-        except LookupError:
-            pytest.skip("no user to run PostgreSQL as")
-    options = f"-p {(port := free_port())} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-
-    def run(*command: str) -> None:
-        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True, timeout=60)
-
-    try:
-        run(initdb, "-D", f"{folder}/data", "-U", "ringback", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
-        run(pg_ctl, "-w", "-D", f"{folder}/data", "-l", f"{folder}/log", "-o", options, "start")
-        yield f"postgresql://ringback@127.0.0.1:{port}"
-        run(pg_ctl, "-m", "immediate", "-D", f"{folder}/data", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store/ringback.db"
-    server = request.getfixturevalue("postgresql")
-    import asyncpg
-
-    name = f"test_{new_sid('DB').lower()}"
-    connection = await asyncpg.connect(f"{server}/postgres")
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return f"{server}/{name}"
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return await server.new_database(f"test_{new_sid('DB').lower()}")
 
 
 @asynccontextmanager
@@ -385,17 +342,62 @@ async def test_phones_can_be_reached_again_after_a_restart(url: str) -> None:
         assert await store.registrations.load(now) == [refreshed]
 
 
-@pytest.fixture
-async def two_nodes(postgresql: str) -> AsyncIterator[tuple[Store, Store]]:
-    """Give two stores on one PostgreSQL database, both listening."""
-    import asyncpg
+async def test_each_server_of_a_database_has_registrations_of_its_own(url: str) -> None:
+    now = 1_800_000_000.0
+    phone = Binding(
+        "bob@a.test", Uri.parse("sip:bob@10.0.0.7"), Hop("UDP", "198.51.100.7", 40000), now + 600, "id", 1
+    )
+    added = Change("added", phone)
+    async with opened(url, node="one") as one, opened(url, node="two") as two:
+        for store in (one, two):
+            store.registrations.record(added, account_sid=ACCOUNT, domain_sid="SD1")
+            await store.facts.flush()
+        one.registrations.forget(phone)
+        assert await one.registrations.load(now, of_all=False) == []
+        assert await two.registrations.load(now, of_all=False) == [phone]
+        # Who has the database for itself takes over what is there, once.
+        assert await one.registrations.load(now) == [phone]
+        assert await one.registrations.load(now, of_all=False) == [phone]
+        assert await one.count("registrations") == 1
 
-    name = f"test_{new_sid('DB').lower()}"
-    connection = await asyncpg.connect(f"{postgresql}/postgres")
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    url = f"{postgresql}/{name}"
-    async with asyncio.timeout(60), opened(url) as first, opened(url) as second:
+
+async def test_old_rows_are_removed_with_their_parts(url: str) -> None:
+    then = datetime(2026, 5, 1, tzinfo=UTC)
+    async with opened(url) as store:
+        await store.insert("accounts", {"sid": ACCOUNT, "auth_token": "t" * 32})
+        for number in range(10):
+            row = call(f"CA{number}", date_created=then + timedelta(days=number), end_time=then)
+            store.facts.put("calls", row)
+            store.facts.put("journals", {"call_sid": f"CA{number}", "account_sid": ACCOUNT})
+        before = then + timedelta(days=7)
+        assert [await store.remove_older("calls", before, 5) for _ in range(3)] == [5, 2, 0]
+        assert await store.count("journals") == 3
+        assert [row["sid"] for row in (await store.page("calls", order="sid")).rows] == ["CA7", "CA8", "CA9"]
+
+
+async def test_a_server_knows_whether_it_has_the_database_for_itself(
+    two_nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_nodes
+    monkeypatch.setattr("ringback.store.nodes.BACK_WITHIN", 0)
+    assert not await first.is_alone()
+    await second.close()
+    async with asyncio.timeout(10):
+        while not await first.is_alone():
+            await asyncio.sleep(0.01)
+    monkeypatch.setattr("ringback.store.nodes.BACK_WITHIN", 1_000_000)
+    assert not await first.is_alone()  # others may be on their way back to a database that has just started
+
+
+@pytest.fixture
+async def two_nodes(postgresql: PostgreSQL) -> AsyncIterator[tuple[Store, Store]]:
+    """Give two stores on one PostgreSQL database, both listening."""
+    url = await postgresql.new_database(f"test_{new_sid('DB').lower()}")
+    async with (
+        asyncio.timeout(60),
+        opened(url, node="first") as first,
+        opened(url, node="second") as second,
+    ):
         for store in (first, second):
             assert store._nodes is not None
             await store._nodes.listening.wait()
@@ -426,6 +428,25 @@ async def test_a_write_reaches_the_memory_of_every_node(two_nodes: tuple[Store, 
     await first.set_default_domain("SD9")
     await chosen.wait()
     assert second.configuration.default_domain_sid == "SD9"
+
+
+async def test_what_another_server_has_open_is_no_left_over(
+    two_nodes: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.store.nodes.BACK_WITHIN", 0)
+    first, second = two_nodes
+    for store, sid in ((first, "CA1"), (second, "CA2")):
+        store.facts.put("calls", call(sid, status="in-progress", node=store.node))
+        store.facts.put("conferences", {"sid": f"CF{sid}", "account_sid": ACCOUNT, "status": "init"})
+        await store.facts.flush()
+    assert [row["sid"] for row in (await find_left_behind(first)).calls] == ["CA1"]
+    await second.close()
+    async with asyncio.timeout(10):
+        while not await first.is_alone():
+            await asyncio.sleep(0.01)
+    left = await find_left_behind(first)
+    assert [row["sid"] for row in left.calls] == ["CA1", "CA2"]
+    assert len(left.conferences) == 2
 
 
 async def test_many_rows_in_one_write_reach_the_other_node(two_nodes: tuple[Store, Store]) -> None:

@@ -92,6 +92,14 @@ def serve(
         float | None,
         typer.Option(help="Seconds without a sign after which a far end is gone, and its call ended. [300]"),
     ] = None,
+    keep_records: Annotated[
+        float | None,
+        typer.Option(help="Days that records of calls and conferences are kept; 0: for ever. [400]"),
+    ] = None,
+    keep_timelines: Annotated[
+        float | None,
+        typer.Option(help="Days that timelines and notifications of calls are kept; 0: for ever. [30]"),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Place the demo call once it runs.")] = False,
 ) -> None:
@@ -117,6 +125,8 @@ def serve(
         max_calls=max_calls,
         drain=drain,
         vanished_after=vanished_after,
+        keep_records=keep_records,
+        keep_timelines=keep_timelines,
         log_level=log_level,
     )
     place.make()

@@ -8,12 +8,15 @@
     DIR/data/unseen.json                     nobody has been shown them yet
     DIR/data/server.json                     how to reach the running server, owner only
     DIR/data/clock.json                      the time by which registrations end
+    DIR/data/lock                            held by the running server
+    DIR/data/node.json                       which server this is, among those of one database
     DIR/data/running/                        journals of calls that are up, should the server be killed
     DIR/data/tls/  DIR/data/cache/                              certificate; spoken and fetched clips
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -107,6 +110,28 @@ class ProjectDirectory:
         phones = {user: pinned or new_password() for user in users}
         self._write("phones.json", phones)
         return phones
+
+    def take(self) -> int:
+        """Be the only server of the directory until this descriptor is closed, or the process is gone: another would end its calls."""
+        lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Unusable(
+                f"a server of {self.path} runs already: stop it, or name another directory"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        return lock
+
+    def node(self) -> str:
+        """Which server this is, among those of one database: made up at the first start."""
+        found = self._read("node.json")
+        if found is None:
+            found = {"node": secrets.token_hex(6)}
+            self._write("node.json", found)
+        return str(found["node"])
 
     def hold_back(self) -> None:
         """Nobody has been shown the secrets yet: the first card is to."""

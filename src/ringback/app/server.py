@@ -41,6 +41,7 @@ from ringback.shell.audio import AudioFetcher
 from ringback.shell.caller_id_verification import CallerIdVerification
 from ringback.shell.control import UNSUPPORTED, LiveControl
 from ringback.shell.exchange import CannotListen, Exchange, ExchangeSettings
+from ringback.shell.housekeeping import Kept
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.shell.project_http import ProjectHandler
 from ringback.shell.project_routes import create_project_routes
@@ -135,12 +136,15 @@ class Server:
     # -- parts, in order -------------------------------------------------------------------------------------------
 
     async def _start_store(self) -> None:
+        self._stack.callback(os.close, self.directory.take())
         url = self.settings.database or self.directory.database_url
         folder = Path(url.removeprefix("sqlite:///")).parent
         if url.startswith("sqlite:///") and not folder.is_dir():
             raise Unusable(f"the database {_public(url)} cannot be made: there is no folder {folder}")
         try:
-            self.store = await Store.open(url, base_domain=self.settings.base_domain)
+            self.store = await Store.open(
+                url, base_domain=self.settings.base_domain, node=self.directory.node()
+            )
         except SchemaTooNew as problem:
             raise Unusable(
                 f"the database {_public(url)} is of a newer Ringback: {problem}. Update this one"
@@ -184,6 +188,7 @@ class Server:
                 transports=TransportLimits(streams=most_streams(descriptors)),
                 tls_context=await asyncio.to_thread(self._tls),
                 vanished_after=settings.vanished_after,
+                kept=Kept(settings.keep_records, settings.keep_timelines),
                 clock=Continuity(self.directory.data / "clock.json"),
                 journal_log=JournalLog(self.directory.data / "running"),
             ),
@@ -245,7 +250,7 @@ class Server:
         except OSError as problem:
             raise Unusable(
                 f"the sandbox carrier cannot listen at 127.0.0.1:{wanted}: {problem.strerror}. "
-                "Perhaps a server of this project runs already: stop it, or the program that has the port"
+                "Stop the program that has the port"
             ) from None
         await self._first_start(self.sandbox.endpoint.address[1])
 

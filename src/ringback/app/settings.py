@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from ringback.app.errors import Unusable
+from ringback.shell.housekeeping import Kept
 from ringback.shell.vanished import VANISHED_AFTER
 
 SETTINGS_FILE = "ringback.toml"
@@ -88,6 +89,8 @@ class Settings(BaseSettings):
     max_calls: int = Field(0, ge=0)
     drain: float = Field(60.0, ge=0)
     vanished_after: float = Field(VANISHED_AFTER, ge=1)
+    keep_records: float = Field(Kept().records, ge=0, le=36_500)
+    keep_timelines: float = Field(Kept().timelines, ge=0, le=36_500)
     log_level: str = "info"
     account_sid: str = ""
     auth_token: SecretStr = SecretStr("")
@@ -195,6 +198,7 @@ _WORDS = {
     "float_type": "{given} is no number",
     "float_parsing": "{given} is no number",
     "greater_than_equal": "{given} is too small: {ge} is the least",
+    "less_than_equal": "{given} is too large: {le} is the most",
 }
 """How a fault is told that pydantic found; those that are not here are told by the validators above."""
 

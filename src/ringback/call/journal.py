@@ -169,7 +169,8 @@ def cut_off(lines: bytes, elapsed: float, why: Note) -> bytes:
         head = json.loads(first)
         rest.pop()  # what follows the last end of a line is no whole line
         head["lines"] = len(rest) + 1
-        last = ("note", clock(max(0.0, elapsed - head["setup"]["started_at"])), *astuple(why))
+        written_at = json.loads(rest[-1])[1] if rest else 0.0  # a clock may have been stepped since
+        last = ("note", clock(max(written_at, elapsed - head["setup"]["started_at"])), *astuple(why))
     except (ValueError, KeyError, TypeError, IndexError) as problem:
         raise JournalError(f"no journal of a call that was up: {problem}") from problem
     return b"\n".join([_encoder.encode(head), *rest, _encoder.encode(last), b""])

@@ -101,7 +101,7 @@ class Calls(CallTable):
         self.running: RunningJournals | None = None
         if journal_log is not None:
             self.running = RunningJournals(
-                journal_log, lambda: [call.actor.journal for call in self._live.values()]
+                journal_log, lambda: (call.actor.journal for call in self._live.values())
             )
         self._answers = Answers(self, self.records, timers, carry_out, self._now)
         self.ways = Ways(self, placing, store, carry_out, self._now)

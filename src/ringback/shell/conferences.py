@@ -208,5 +208,5 @@ class Conferences:
         if not found.row and not found.conference.participants:
             return  # it was made for somebody who was refused
         row = conference_row(found.conference)
-        if row != found.row and self._store.facts.put("conferences", row):
+        if row != found.row and self._store.facts.put("conferences", {**row, "node": self._store.node}):
             found.row = row

@@ -25,8 +25,9 @@ from ringback.shell.call_webhooks import CallWebhooks
 from ringback.shell.calls import Calls
 from ringback.shell.front_desk import FrontDesk
 from ringback.shell.guard import Guard
+from ringback.shell.housekeeping import Kept, keep_house
 from ringback.shell.placing import Placing
-from ringback.shell.recovery import close_left_behind
+from ringback.shell.recovery import close_left_behind, find_left_behind
 from ringback.shell.resolver import Resolver
 from ringback.shell.sip_stack import SipStack
 from ringback.shell.steady import Continuity, steady_time
@@ -66,6 +67,7 @@ class ExchangeSettings:
     clock: Continuity | None = None
     journal_log: JournalLog | None = None
     vanished_after: float = VANISHED_AFTER
+    kept: Kept = Kept()  # noqa: RUF009 - it cannot be changed
 
 
 class CannotListen(OSError):
@@ -139,6 +141,22 @@ class Exchange:
 
     async def start(self) -> None:
         """Bring the registrations back, bind the sockets. Raises CannotListen when an address is taken."""
+        if self.settings.clock is not None:
+            self.settings.clock.take_over()
+        left = await find_left_behind(self.store)
+        known = await self.store.registrations.load(steady_time(), of_all=await self.store.is_alone())
+        self.registrar.restore(known)
+        self._listen()
+        if self.settings.clock is not None:
+            self.settings.clock.note()
+        for binding in known:
+            self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
+        asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
+        await close_left_behind(self.store, self.stack, left, self.settings.journal_log)
+        self.tasks.start(self._sweep(), "expired registrations")
+        self.tasks.start(keep_house(self.store, self.settings.kept), "what is old")
+
+    def _listen(self) -> None:
         transports = self.stack.transports
         host, port = self.settings.sip
         with _listening(self.settings.sip):
@@ -149,16 +167,6 @@ class Exchange:
         if self.settings.sips is not None and self.settings.tls_context is not None:
             with _listening(self.settings.sips, over_tls=True):
                 self.sips_address = transports.listen_tls(*self.settings.sips, self.settings.tls_context)
-        if self.settings.clock is not None:
-            self.settings.clock.take_over()
-            self.settings.clock.note()
-        known = await self.store.registrations.load(steady_time())
-        self.registrar.restore(known)
-        for binding in known:
-            self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
-        asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
-        await close_left_behind(self.store, self.stack, self.settings.journal_log)
-        self.tasks.start(self._sweep(), "expired registrations")
 
     def _listen_on_ipv6(self, port: int) -> None:
         """Every address means those of IPv6, too, where the machine has any."""

@@ -62,6 +62,7 @@ class Records:
             "date_updated": created,
             "caller_name": "" if is_e164(setup.from_) else None,
             "api_version": "2010-04-01",
+            "node": self._store.node,
         }
 
     def opened(self, call: LiveCall) -> None:

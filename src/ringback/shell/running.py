@@ -2,6 +2,7 @@
 
 a line --(the first of its journal since the last tick)--> changed --80 ms--> one chunk a journal --> the log
 the log is large: begun anew with the journals of the calls that are up
+a call is up: the log is of now, twice a second, so that the next run knows how long calls lasted
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ log = structlog.get_logger("ringback.running")
 
 TICK: Final = 0.08
 """Seconds that lines wait for company: of the promised 100 ms the rest is for the writing."""
+
+BEAT: Final = 0.5
+"""Seconds between signs of life: records of calls that a killed server left are to be right to a second."""
 
 LARGE: Final = 16 * 1024 * 1024
 """Bytes of a log that is worth beginning anew: ten seconds of 200 calls a second."""
@@ -38,12 +42,21 @@ class RunningJournals:
         self._journals = journals
         self._changed: list[Journal] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.TimerHandle | None = None
         self._large = LARGE
         self._not_before = 0.0
 
     def watch(self, journal: Journal) -> None:
         """Write this one down from now on, until it is closed."""
         journal.changed = self._on_change
+        if self._beating is None:
+            self._beating = asyncio.get_running_loop().call_later(BEAT, self._beat)
+
+    def _beat(self) -> None:
+        self._beating = None
+        if next(iter(self._journals()), None) is not None:
+            self._log.beat()
+            self._beating = asyncio.get_running_loop().call_later(BEAT, self._beat)
 
     def _on_change(self, journal: Journal) -> None:
         self._changed.append(journal)
@@ -78,6 +91,7 @@ class RunningJournals:
         if self._timer is not None:
             self._timer.cancel()
             self._tick()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._beating):
+            if timer is not None:
+                timer.cancel()
         self._log.close(keep=keep)

@@ -82,7 +82,10 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
 
     async def missing(sid: str, account_sid: str) -> Response:
         row = await store.fetch("calls", sid, account_sid) if is_sid(sid, "CA") else None
-        lost = f"the call {sid} left no timeline: it was up when the server stopped, or its journal was not saved"
+        lost = (
+            f"the call {sid} has no timeline: it is older than timelines are kept (--keep-timelines), "
+            "or was up when the server stopped, or its journal was not saved"
+        )
         return JSONResponse({"message": lost if row else f"no call {sid} here"}, 404)
 
     async def timeline(request: Request, account_sid: str) -> Response:

@@ -4,6 +4,8 @@
 
 A lost listener is opened again, 0.1 s to 5 s apart, and then everything is read again, since what was said in the
 meantime is gone. SQLite has one node, and needs none of this.
+
+A listening node holds a shared lock of the database: who is the only one with it has the database for itself.
 """
 
 import asyncio
@@ -17,13 +19,28 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ringback.store.errors import StoreError
 from ringback.store.failures import plain_reason
-from ringback.store.limits import LISTENER_PROBE, NOTICE_KEYS, NOTICES, RETRY_FIRST, RETRY_MOST
+from ringback.store.limits import (
+    ALONE_WITHIN,
+    BACK_WITHIN,
+    LISTENER_PROBE,
+    NOTICE_KEYS,
+    NOTICES,
+    RETRY_FIRST,
+    RETRY_MOST,
+)
 
 log = structlog.get_logger("ringback.store")
 
 CHANNEL = "ringback_configuration"
+PRESENCE = 0x52696E68
+"""Key of PostgreSQL's advisory lock that every listening node shares; a migration has the number below."""
+ALONE = """
+    SELECT pg_postmaster_start_time() < now() - make_interval(secs => :back_within) AND NOT EXISTS (
+        SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE datname = current_database() AND locktype = 'advisory' AND objid = :key AND pid != :own
+    )
+"""
 Key = tuple[str, str]
 """Table and primary key of a changed row."""
 
@@ -44,6 +61,7 @@ class Nodes:
         self._notices: asyncio.Queue[list[Key] | None] = asyncio.Queue(NOTICES)
         self._missed = False
         self._task: asyncio.Task[None] | None = None
+        self._pid = 0
         self.listening = asyncio.Event()
 
     def start(self) -> None:
@@ -56,6 +74,17 @@ class Nodes:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
+
+    async def are_alone(self) -> bool:
+        """Whether no other node listens. False while this one does not, because then nobody can tell."""
+        try:
+            async with asyncio.timeout(ALONE_WITHIN):
+                await self.listening.wait()
+                async with self._engine.connect() as connection:
+                    asked = {"key": PRESENCE, "own": self._pid, "back_within": BACK_WITHIN}
+                    return bool((await connection.execute(text(ALONE), asked)).scalar_one())
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return False
 
     async def announce(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
         """Tell the other nodes when this transaction commits; nothing is told when it does not."""
@@ -71,7 +100,7 @@ class Nodes:
             try:
                 async with self._engine.connect() as connection:
                     await self._listen(connection)
-            except (SQLAlchemyError, StoreError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - the driver's own are of many kinds, and it is to go on
                 log.warning("configuration_listener_lost", reason=plain_reason(error))
                 delay = min(2 * delay, RETRY_MOST) if not self.listening.is_set() else RETRY_FIRST
             self.listening.clear()
@@ -81,6 +110,8 @@ class Nodes:
         """Listen until the connection is lost; raise what then happens."""
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None  # of a connection that is open
+        await driver.execute("SELECT pg_advisory_lock_shared($1)", PRESENCE)
+        self._pid = driver.get_server_pid()
         await driver.add_listener(CHANNEL, self._hear)
         driver.add_termination_listener(self._lose)
         try:

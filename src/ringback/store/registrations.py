@@ -1,4 +1,7 @@
-"""The registrar's bindings on disk, so that phones can be called at once after a restart."""
+"""The registrar's bindings on disk, so that phones can be called at once after a restart.
+
+A phone may be registered with several servers of one database, with one contact: each keeps a row of its own.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -6,7 +9,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.sip.binding import Binding, Change
@@ -29,48 +32,83 @@ Write = Callable[[Callable[[AsyncConnection], Awaitable[Written]]], Awaitable[Wr
 
 
 class Registrations:
-    """Writes through the facts writer, so that a REGISTER never waits; read once at the start."""
+    """Those of the server ``node``: written through the facts writer, so that a REGISTER never waits; read once at the start."""
 
-    def __init__(self, facts: Facts, read: Read, write: Write) -> None:
+    def __init__(self, facts: Facts, read: Read, write: Write, node: str) -> None:
         self._facts = facts
         self._read = read
         self._write = write
+        self._node = node
 
     def record(self, change: Change, *, account_sid: str, domain_sid: str) -> bool:
         """Take over what a REGISTER changed; False when too much waits for the disk."""
         if change.kind == "removed":
             return self.forget(change.binding)
-        row = _row(change.binding, account_sid, domain_sid)
+        row = self._row(change.binding, account_sid, domain_sid)
         return self._facts.change("registrations", row["sid"], row)
 
     def forget(self, binding: Binding) -> bool:
         """Delete a binding that expired or was lost; False when too much waits for the disk."""
-        return self._facts.remove("registrations", _key(binding))
+        return self._facts.remove("registrations", self._key(binding))
 
-    async def load(self, now: float) -> list[Binding]:
-        """Return the bindings that are alive at `now` (seconds of the wall clock), and delete the others."""
+    async def load(self, now: float, *, of_all: bool = True) -> list[Binding]:
+        """Return the bindings that are alive at `now` (seconds of the wall clock), and delete the others.
+
+        They are this server's and those that say no server's; with `of_all` everybody's. All are this one's from then on.
+        """
         moment = datetime.fromtimestamp(now, UTC)
+        columns = registrations.columns
+        wanted = [true() if of_all else or_(columns.node == self._node, columns.node.is_(None))]
         await self._facts.flush()
 
         async def clear(connection: AsyncConnection) -> Written:
-            await connection.execute(delete(registrations).where(registrations.columns.expires_at <= moment))
+            await connection.execute(delete(registrations).where(columns.expires_at <= moment, *wanted))
             return []
 
         async def read(connection: AsyncConnection) -> list[Row]:
-            query = select(registrations).order_by(
-                registrations.columns.date_created, registrations.columns.sid
-            )
+            query = select(registrations).where(*wanted).order_by(columns.date_created, columns.sid)
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
         await self._write(clear)
-        return [binding for row in await self._read(read) if (binding := _binding(row)) is not None]
+        found = []
+        for row in await self._read(read):
+            binding = _binding(row)
+            if binding is not None:
+                found.append(binding)
+                self._adopt(row, binding)
+        return found
 
+    def _adopt(self, row: Row, binding: Binding) -> None:
+        """A row that was another's, or of a version before."""
+        if row["sid"] != self._key(binding):
+            self._facts.remove("registrations", row["sid"])
+            own = self._row(binding, row["account_sid"], row["domain_sid"])
+            self._facts.put("registrations", {**own, "date_created": row["date_created"]})
 
-def _key(binding: Binding) -> str:
-    """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
-    contact = binding.contact_text
-    derived = _sid_remembered if len(contact) <= MAX_REMEMBERED_TEXT else _sid
-    return derived(binding.aor, contact, binding.instance, binding.reg_id)
+    def _key(self, binding: Binding) -> str:
+        """A device may have several flows with one contact (RFC 5626 section 6): its instance and reg-id tell them apart."""
+        contact = binding.contact_text
+        derived = _sid_remembered if len(contact) <= MAX_REMEMBERED_TEXT else _sid
+        return derived(self._node, binding.aor, contact, binding.instance, binding.reg_id)
+
+    def _row(self, binding: Binding, account_sid: str, domain_sid: str) -> Row:
+        return {
+            "sid": self._key(binding),
+            "account_sid": account_sid,
+            "domain_sid": domain_sid,
+            "aor": binding.aor,
+            "contact": binding.contact_text,
+            "received": binding.received.parts(),
+            "expires_at": _second(ceil(binding.expires_at)),
+            "call_id": binding.call_id,
+            "cseq": binding.cseq,
+            "user_agent": binding.user_agent,
+            "path": list(binding.path),
+            "instance": binding.instance,
+            "reg_id": binding.reg_id,
+            "q": binding.q,
+            "node": self._node,
+        }
 
 
 def _sid(*parts: str) -> str:
@@ -84,25 +122,6 @@ _sid_remembered: Final = lru_cache(maxsize=REMEMBERED_KEYS)(_sid)
 def _second(seconds: int) -> datetime:
     """On a busy server many expire in one second, which is then written once."""
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _row(binding: Binding, account_sid: str, domain_sid: str) -> Row:
-    return {
-        "sid": _key(binding),
-        "account_sid": account_sid,
-        "domain_sid": domain_sid,
-        "aor": binding.aor,
-        "contact": binding.contact_text,
-        "received": binding.received.parts(),
-        "expires_at": _second(ceil(binding.expires_at)),
-        "call_id": binding.call_id,
-        "cseq": binding.cseq,
-        "user_agent": binding.user_agent,
-        "path": list(binding.path),
-        "instance": binding.instance,
-        "reg_id": binding.reg_id,
-        "q": binding.q,
-    }
 
 
 def _binding(row: Row) -> Binding | None:

@@ -1,6 +1,7 @@
 """SQL for single rows and pages of any resource table; no caching, no locks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Select, Table, delete, func, select, update
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ringback.store.errors import UsageError
 from ringback.store.limits import PAGE_ROWS
 from ringback.store.rows import Row, checked, key_of
-from ringback.store.tables import metadata
+from ringback.store.tables import calls, conferences, metadata
 
 Range = tuple[str, str, Any]
 """Column, one of < <= > >=, value."""
@@ -52,6 +53,23 @@ async def remove(connection: AsyncConnection, table: Table, key: str) -> list[tu
             deleted += await remove(connection, part, part_key)
     await connection.execute(delete(table).where(table.columns[key_of(table)] == key))
     return [*deleted, (table.name, key)]
+
+
+async def remove_older(
+    connection: AsyncConnection, table: Table, before: datetime, account_sid: str | None, at_most: int
+) -> int:
+    """Delete the oldest rows from before a moment with all that is part of them, but none of what is up; how many it was."""
+    key, created = table.columns[key_of(table)], table.columns.date_created
+    wanted = [created < before, *_OVER.get(table.name, [])]
+    if account_sid is not None:
+        wanted.append(table.columns.account_sid == account_sid)
+    query = select(key).where(*wanted).order_by(created).limit(at_most)
+    keys = (await connection.execute(query)).scalars().all()
+    if keys:
+        for part, column in PARTS.get(table.name, ()):
+            await connection.execute(delete(part).where(part.columns[column].in_(keys)))
+        await connection.execute(delete(table).where(key.in_(keys)))
+    return len(keys)
 
 
 async def page(
@@ -148,3 +166,9 @@ def _parts() -> dict[str, list[tuple[Table, str]]]:
 
 PARTS = _parts()
 """Table name to the tables, with the column, whose rows go when its row goes."""
+
+_OVER: dict[str, list[ColumnElement[bool]]] = {
+    "calls": [calls.columns.end_time.is_not(None)],
+    "conferences": [conferences.columns.status == "completed"],
+}
+"""What holds of rows that are of nothing that is up."""

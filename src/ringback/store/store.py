@@ -41,6 +41,9 @@ log = structlog.get_logger("ringback.store")
 DEFAULT_REALM = "sip.twilio.com"
 """Realm of digest challenges, as Twilio's: HA1s moved from there stay valid."""
 
+_BY_ACCOUNT = frozenset({"calls", "conferences"})
+"""Tables of facts whose only index by date is one by account, too."""
+
 T = TypeVar("T")
 Changed = Callable[[str, str], None]
 """Told the table and the key of every row that was written or deleted."""
@@ -58,8 +61,10 @@ class Installation:
 class Store:
     """Made by `Store.open`; belongs to the event loop that opened it."""
 
-    def __init__(self, engine: AsyncEngine, configuration: Configuration) -> None:
+    def __init__(self, engine: AsyncEngine, configuration: Configuration, node: str) -> None:
         self._engine = engine
+        self.node = node
+        """Which server this is, among those of one database: its rows of calls, conferences and registrations say so."""
         self._writes = engine.execution_options(ringback_writes=True)
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -72,23 +77,23 @@ class Store:
         else:
             self._saver = FileSaver(partial(connect_writer, file), self._lock, _now, self._saved)
         self.facts = Facts(self._saver)
-        self.registrations = Registrations(self.facts, self._read, self._write)
+        self.registrations = Registrations(self.facts, self._read, self._write, node)
         self.installation = Installation(DEFAULT_REALM, b"", b"")
         several = engine.dialect.name == "postgresql"
         self._nodes = Nodes(engine, self._read_again, self.reload) if several else None
 
     @classmethod
-    async def open(cls, url: str, *, base_domain: str, realm: str = DEFAULT_REALM) -> "Store":
+    async def open(cls, url: str, *, base_domain: str, realm: str = DEFAULT_REALM, node: str = "") -> "Store":
         """Open the database, bring its schema up to date and load the configuration.
 
         `url`: `sqlite:///file`, a bare file path, `sqlite://` (memory) or `postgresql://...`. `realm` counts
-        at the first start only. Raises Unavailable, SchemaTooNew, UsageError.
+        at the first start only. `node` says which server this is. Raises Unavailable, SchemaTooNew, UsageError.
         """
         try:
             engine = open_engine(url)
         except OSError as error:
             raise Unavailable(plain_reason(error)) from error
-        store = cls(engine, Configuration(base_domain))
+        store = cls(engine, Configuration(base_domain), node)
         try:
             await migrate(engine)
             await store._first_start(realm)
@@ -103,6 +108,10 @@ class Store:
         if store._nodes is not None:
             store._nodes.start()
         return store
+
+    async def is_alone(self) -> bool:
+        """Whether no other server uses this database now, so that whatever is open in it is a left-over. False in doubt."""
+        return self._nodes is None or await self._nodes.are_alone()
 
     async def close(self) -> None:
         """Save what is pending, finish running writes and let go of the database."""
@@ -175,6 +184,25 @@ class Store:
 
         return bool(await self._write(work))
 
+    async def remove_older(self, table_name: str, before: datetime, at_most: int) -> int:
+        """Delete the oldest rows of facts from before a moment, of what is over, and their parts; how many it was."""
+        table = await self._readable(table_name)
+        accounts = (
+            [row["sid"] for row in self.configuration.accounts()] if table_name in _BY_ACCOUNT else [None]
+        )
+        removed = 0
+
+        async def work(connection: AsyncConnection) -> Written:
+            nonlocal removed
+            for account in accounts:
+                removed += await repository.remove_older(
+                    connection, table, before, account, at_most - removed
+                )
+            return []
+
+        await self._write(work)
+        return removed
+
     async def page(
         self,
         table_name: str,
@@ -237,7 +265,6 @@ class Store:
                         name, [dict(r) for r in (await connection.execute(query)).mappings()]
                     )
             self.configuration.default_domain_sid = row["default_domain_sid"]
-            self.registrations = Registrations(self.facts, self._read, self._write)
         self.installation = Installation(row["realm"], row["nonce_key"], row["session_key"])
 
     # --- inside -----------------------------------------------------------------------------------

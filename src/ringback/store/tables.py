@@ -231,6 +231,8 @@ calls = _resource(
     texts("sip_call_id", "error_code"),  # not shown
     number("sip_response_code"),  # not shown
     data("dialogs"),  # not shown: those to hang up in if this server dies; null when the call is over
+    text("node"),  # not shown: the server that has the call
+    Index("ix_calls_up", "date_created", **_only("end_time IS NULL")),
     Index("ix_calls_account_sid", "account_sid", "date_created"),
     Index("ix_calls_parent_call_sid", "parent_call_sid", **_only("parent_call_sid IS NOT NULL")),
     listed=False,
@@ -241,6 +243,7 @@ conferences = _resource(
     "CF",
     texts("friendly_name", "region", "status", "reason_conference_ended", "call_sid_ending_conference"),
     text("api_version", API_VERSION),
+    text("node"),  # not shown: the server that has the conference
     Index("ix_conferences_account_sid", "account_sid", "date_created"),
     listed=False,
 )
@@ -264,11 +267,20 @@ notifications = _resource(
     moment("message_date"),
 )
 
-journals = _resource("journals", None, text("version"), blob("body"), key="call_sid", listed=False)
+journals = _resource(
+    "journals",
+    None,
+    text("version"),
+    blob("body"),
+    Index("ix_journals_date_created", "date_created"),
+    key="call_sid",
+    listed=False,
+)
 
 registrations = _resource(
     "registrations",
-    None,  # the sid follows from the AOR and the contact
+    None,  # the sid follows from the server, the AOR and the contact
+    text("node"),  # the server that the phone registered with
     text("domain_sid"),
     text("aor", required=True),
     text("contact", required=True),

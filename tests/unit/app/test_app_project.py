@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -78,3 +79,21 @@ def test_secrets_are_new_until_a_card_has_shown_them(tmp_path: Path) -> None:
 def test_without_a_server_there_is_nobody_to_ask(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"no server runs for .*: start it with `ringback serve"):
         ProjectDirectory(tmp_path).served()
+
+
+def test_a_directory_has_one_server_at_a_time(tmp_path: Path) -> None:
+    place = ProjectDirectory(tmp_path / "p")
+    place.make()
+    lock = place.take()
+    with pytest.raises(Unusable, match="runs already"):
+        ProjectDirectory(tmp_path / "p").take()
+    os.close(lock)
+    os.close(ProjectDirectory(tmp_path / "p").take())
+
+
+def test_a_server_stays_who_it_is(tmp_path: Path) -> None:
+    places = [ProjectDirectory(tmp_path / name) for name in ("p", "p", "other")]
+    for place in places:
+        place.make()
+    first, again, other = (place.node() for place in places)
+    assert first == again != other

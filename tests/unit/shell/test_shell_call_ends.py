@@ -93,7 +93,7 @@ def calls_of(carry_out: Any, **placing: Any) -> tuple[Calls, FakeSound, FakeFact
     stub.auth_token = str
     stub.ask_constant = lambda call, fetch: None
     agent = UserAgent(iter(f"token{number}" for number in range(1_000)).__next__, "test")
-    unused: Any = SimpleNamespace(facts=facts)
+    unused: Any = SimpleNamespace(facts=facts, node="n1")
     calls = Calls(
         store=unused,
         agent=agent,
@@ -224,6 +224,6 @@ async def test_a_call_that_was_cut_off_by_a_kill_has_no_journal(row: Any) -> Non
     async def fetch(*given: Any) -> Any:
         return row
 
-    store: Any = SimpleNamespace(facts=FakeFacts(), fetch=fetch)
+    store: Any = SimpleNamespace(facts=FakeFacts(), fetch=fetch, node="n1")
     calls: Any = SimpleNamespace(get=lambda sid: None)
     assert await Timelines(store, calls).journal(ACCOUNT, SID) is None

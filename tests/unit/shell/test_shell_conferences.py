@@ -40,7 +40,7 @@ class Scene:
             deliver=lambda call, event: self.delivered.append((call.sid, event)),
             sound=SimpleNamespace(tap=self._tap, untap=self.taps.pop),
         )
-        store: Any = SimpleNamespace(facts=SimpleNamespace(put=self._put))
+        store: Any = SimpleNamespace(facts=SimpleNamespace(put=self._put), node="n1")
         self.conferences = Conferences(pump, calls, store, self._notify)
 
     def _notify(self, call: Any, account: str, notify: Notify) -> None:
@@ -146,7 +146,7 @@ def test_every_change_of_a_conference_is_written_down_once() -> None:
         "CA1",
     )
     assert all(one != other for one, other in zip(scene.rows, scene.rows[1:], strict=False))
-    assert scene.conferences.row("CF1") == last
+    assert {**(scene.conferences.row("CF1") or {}), "node": "n1"} == last
 
 
 def test_a_coach_is_heard_at_the_port_of_the_coached_and_by_nobody_once_that_is_gone() -> None:

@@ -32,7 +32,7 @@ class Queue:
 
 def opened() -> tuple[Records, Any, Queue]:
     queue = Queue()
-    store: Any = SimpleNamespace(facts=queue)
+    store: Any = SimpleNamespace(facts=queue, node="n1")
     records = Records(store)
     return records, SimpleNamespace(sid=SID, setup=SETUP, row=records.new_row(SETUP), recorded=False), queue
 

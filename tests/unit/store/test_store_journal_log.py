@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,44 @@ def test_what_waits_for_a_slow_disk_is_bounded(tmp_path: Path, monkeypatch: pyte
     log.begin_anew(chunk(ONE, HEAD))
     log.close(keep=True)
     assert left(tmp_path) == {ONE: HEAD}
+
+
+def test_the_next_run_knows_when_this_one_was_last_alive(tmp_path: Path) -> None:
+    log = JournalLog(tmp_path)
+    log.append(chunk(ONE, HEAD))
+    log.close(keep=True)
+    (file,) = tmp_path.iterdir()
+    os.utime(file, (1_000.0, 1_000.0))
+    assert JournalLog(tmp_path).last_alive() == 1_000.0
+    assert JournalLog(tmp_path / "other").last_alive() is None
+
+
+def test_a_beat_makes_the_file_of_now_and_writes_nothing(tmp_path: Path) -> None:
+    log = JournalLog(tmp_path)
+    log.beat()  # nothing was written yet: nothing is to be told
+    assert list(tmp_path.iterdir()) == []
+    log.append(chunk(ONE, HEAD))
+    while log.is_waiting:
+        time.sleep(0)
+    file = tmp_path / "1.log"
+    os.utime(file, (1_000.0, 1_000.0))
+    log.beat()
+    log.close(keep=True)
+    assert file.stat().st_mtime > 1_000.0
+    assert left(tmp_path) == {ONE: HEAD}
+
+
+def test_what_was_written_is_synced_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(journal_log.os, "fdatasync", lambda descriptor: synced.append(len(written)))
+    monkeypatch.setattr(journal_log, "_SYNC_APART", 0.0)
+    written: list[int] = []
+    log = JournalLog(tmp_path)
+    for number in range(3):
+        log.append(chunk(ONE, HEAD))
+        log.beat()
+        while log.is_waiting:
+            time.sleep(0)
+        written.append(number)
+    log.close(keep=True)
+    assert synced == [0, 1, 2]

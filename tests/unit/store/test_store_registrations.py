@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ringback.sip.binding import Binding
 from ringback.sip.flow import Hop
 from ringback.sip.limits import MAX_REMEMBERED_TEXT
 from ringback.sip.uri import Uri
 from ringback.store import registrations
 
+KEPT: Any = None
+OURS = registrations.Registrations(KEPT, KEPT, KEPT, "node")
+
 
 def key_of(user: str) -> str:
     contact = Uri.parse(f"sip:{user}@192.0.2.7")
-    return registrations._key(Binding("bob@home.example", contact, Hop("UDP", "192.0.2.7", 5060), 0.0, "", 1))
+    return OURS._key(Binding("bob@home.example", contact, Hop("UDP", "192.0.2.7", 5060), 0.0, "", 1))
 
 
 def remembered() -> int:
