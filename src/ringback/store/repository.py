@@ -105,6 +105,13 @@ def conditions(table: Table, where: Mapping[str, Any], ranges: Iterable[Range]) 
             wanted.append(column.in_([_value(table, name, item) for item in value]))
         else:
             wanted.append(column.is_(None) if value is None else column == _value(table, name, value))
+    ranges = list(ranges)
+    # No call starts before it is made, and by that date there is an index.
+    ranges += [
+        ("date_created", sign, moment)
+        for name, sign, moment in ranges
+        if name == "start_time" and "<" in sign
+    ]
     for name, operator, value in ranges:
         column = _column(table, name)
         value = _value(table, name, value)

@@ -226,7 +226,7 @@ calls = _resource(
     text("parent_call_sid"),
     texts("answered_by", "forwarded_from", "group_sid", "caller_name", "queue_time", "trunk_sid"),
     text("api_version", API_VERSION),
-    moment("start_time", index=True),
+    moment("start_time"),
     moment("end_time"),
     texts("sip_call_id", "error_code"),  # not shown
     number("sip_response_code"),  # not shown

@@ -1,4 +1,7 @@
-"""Rows say which server's they are, because several may use one database; and what is old or open is found by an index."""
+"""Rows say which server's they are, because several may use one database; what is up and what is old is found by an index.
+
+The index of calls by their start goes: SQLite never used it, because each list is one account's, newest first.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,3 +18,4 @@ def upgrade() -> None:
     is_up = sa.text("end_time IS NULL")
     op.create_index("ix_calls_up", "calls", ["date_created"], sqlite_where=is_up, postgresql_where=is_up)
     op.create_index("ix_journals_date_created", "journals", ["date_created"])
+    op.drop_index("ix_calls_start_time", "calls")
