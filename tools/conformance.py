@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
 TITLES = {
+    2069: "Digest access authentication, first version",
+    2617: "Basic and digest access authentication",
+    2782: "Locating services by the DNS (SRV)",
     3204: "ISUP beside SDP",
     3261: "SIP: Session Initiation Protocol",
     3262: "Reliability of provisional responses",
@@ -34,6 +37,7 @@ TITLES = {
     3428: "SIP extension for instant messaging",
     3515: "The SIP REFER method",
     3550: "RTP: a transport protocol for real-time applications",
+    3551: "RTP profile for audio and video",
     3581: "Symmetric response routing (rport)",
     3665: "SIP basic call flow examples",
     3891: "The SIP Replaces header",
@@ -51,11 +55,14 @@ TITLES = {
     5621: "Message bodies of several parts",
     5626: "Managing client-initiated connections (outbound)",
     5630: "The SIPS URI scheme",
+    5922: "Domain certificates in SIP",
     5954: "Correction for IPv6 ABNF and URI comparison",
     6026: "Correct transaction handling for 2xx to INVITE",
     6086: "INFO and its packages",
+    6157: "IPv6 transition in SIP",
     6432: "Carrying Q.850 codes in Reason",
     6665: "SIP-specific event notification",
+    7616: "Digest access authentication",
     8760: "SIP digest access authentication",
 }
 
@@ -150,14 +157,12 @@ def rules(path: Path) -> Iterator[Rule]:
         if split is None:
             continue
         source = ast.get_source_segment(text, node) or ""
-        judge = next(
-            (
-                name
-                for where, pattern, name in JUDGES
-                if pattern.search(text if where == "module" else source)
-            ),
-            "Wireshark" if is_watched and is_read_by_wireshark(node, module) else "",
-        )
+        judges = [
+            name for where, pattern, name in JUDGES if pattern.search(text if where == "module" else source)
+        ]
+        named = [name for name in judges if f"_{name.lower()}" in node.name]  # of several in one module
+        reader = "Wireshark" if is_watched and is_read_by_wireshark(node, module) else ""
+        judge = next(iter(named or judges), reader)
         yield Rule(*split, judge, str(path.relative_to(ROOT)))
 
 

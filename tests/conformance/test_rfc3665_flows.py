@@ -284,6 +284,20 @@ def test_rfc3665_3_4_the_second_proxy_is_tried_when_the_first_is_silent() -> Non
     assert hops == [first, first, first, second]
 
 
+def test_rfc3665_3_5_through_an_alg_as_alice() -> None:
+    part = alice("3.05", "ss1", "74bf9")
+    session = part.calls(1)
+    part.says(1)
+    part.hears(3)
+    assert isinstance(part.hears(8), Ringing)
+    part.hears(11)
+    part.says(12)
+    part.run(session.hangup(part.now))
+    part.says(14)
+    part.hears(17)
+    assert part.is_over("local")
+
+
 def test_rfc3665_3_6_redirect_as_alice() -> None:
     part = alice("3.06", "ss2", "bf9f44")
     part.calls(1)

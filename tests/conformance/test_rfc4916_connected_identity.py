@@ -68,6 +68,12 @@ def agrees(ours: Request | Response, rfc: Request | Response) -> None:
     assert (ours.via.branch, ours.body) == (rfc.via.branch, rfc.body)
 
 
+def test_rfc4916_5_1_an_update_tells_who_answered(alice: Node) -> None:
+    flow = messages("5.1")
+    (answer,) = hears(alice, flow[7])
+    agrees(answer, flow[8])
+
+
 def test_rfc4916_5_2_an_update_tells_who_is_there_now(alice: Node) -> None:
     flow = messages("5.2")
     (answer,) = hears(alice, flow[3])

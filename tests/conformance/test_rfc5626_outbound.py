@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aioice import stun as aioice
+from conformance.rfc_flows import messages
+from unit.call.fake_directory import ACCOUNT, FakeDirectory, domain_row
+from unit.call.leg_network import Exchange, Phone
 from unit.sip.virtual_network import Network, line, make_request
 
+from ringback.call.effects import Place
+from ringback.call.events import LegAnswered
+from ringback.call.routing import plan
+from ringback.shell.placing import Placing
 from ringback.sip import stun
 from ringback.sip.effects import Ended, HopFailed
 from ringback.sip.flow import Flow, Hop
-from ringback.sip.message import Request, Response, parse
+from ringback.sip.message import Request
 from ringback.sip.registrar import Registered, Registrar
 from ringback.store.registrations import _key
 
-FLOWS = Path(__file__).parents[2].parent / "shared" / "corpora" / "flows"
 NOW = 1_000_000.0
 BOB = "bob@example.com"
-
-
-def messages(name: str) -> list[Request | Response]:
-    found = list(FLOWS.glob(f"{name}_*.yaml"))
-    if not found:
-        pytest.skip("the corpora are not here")
-    blocks = found[0].read_text().split("- |+\n")[1:]
-    texts = ["\n".join(each[2:] for each in block.rstrip("\n").split("\n")) for block in blocks]
-    return [parse((text.rstrip("\n").replace("\n", "\r\n") + "\r\n\r\n").encode()) for text in texts]
 
 
 def register(
@@ -172,7 +170,7 @@ def test_rfc5626_7_a_device_is_called_over_one_flow_at_a_time() -> None:
     register(registrar, second, connection=8)
     (target,) = registrar.targets(BOB, NOW)
     assert target.received.connection == 7
-    assert [hop.connection for hop in target.spare] == [8]
+    assert [other.received.connection for other in target.spare] == [8]
 
 
 def test_rfc5626_7_other_devices_are_called_beside_it() -> None:
@@ -198,6 +196,83 @@ def test_rfc5626_5_3_430_sends_the_call_over_the_next_flow() -> None:
     assert session.is_confirmed
     assert alice.count(Ended) == 0
     assert [each.hop.host for each in alice.all(HopFailed)] == ["192.0.2.3"]
+
+
+def test_rfc5626_9_3_a_call_goes_by_the_next_edge_when_the_first_has_lost_the_flow() -> None:
+    registrar, network = Registrar(), Network()
+    first, answer, second, last_answer = messages("rfc5626/9.2")
+    for request, answered, edge in ((first, answer, "192.0.2.15"), (second, last_answer, "192.0.2.16")):
+        assert isinstance(request, Request)
+        request.add("Via", f"SIP/2.0/UDP {edge};branch=z9hG4bKbehind")
+        request.add("Path", answered.get("Path") or "")
+        assert register(registrar, request, host=edge).status == 200
+    bob: Any = {
+        "kind": "sip",
+        "address": BOB,
+        "caller": "sip:alice@a.example",
+        "caller_id": "",
+        "is_withheld": False,
+    }
+    directory = FakeDirectory(domains={"example.com": domain_row("example.com")})
+    planned = plan({**bob, "account_sid": ACCOUNT, "country": "US"}, directory, registrar, NOW)
+    transports = SimpleNamespace(local_address_for=lambda hop: ("192.0.2.1", 5060))
+    call: Any = SimpleNamespace(setup=SimpleNamespace(sid="CA1", account_sid=ACCOUNT, to=f"sip:{BOB}"))
+    place = Place(planned["targets"], "alice", "a.example", "")
+    branches = Placing(cast(Any, transports), cast(Any, None), cast(Any, None)).known(call, place)
+    exchange, phones = Exchange(network), [Phone(network, f"ep{n}", 14 + n) for n in (1, 2)]
+    phones[0].rejecting(430)
+    phones[1].answering()
+    leg = exchange.leg()
+    for way in branches[0].in_turn():
+        way.headers = ()  # Twilio's, which Wireshark does not know
+    exchange.do(leg.place, branches)
+    assert [type(event) for event in exchange.events()] == [LegAnswered]
+    rfc = messages("rfc5626/9.3")
+    ours = [each for each in exchange.node.sent if isinstance(each, Request) and each.method == "INVITE"]
+    for sent, theirs in zip(ours, (rfc[1], rfc[3]), strict=True):
+        assert isinstance(theirs, Request)
+        assert (sent.raw_uri, sent.all("Route"), sent.to.uri) == (
+            theirs.raw_uri,
+            theirs.all("Route"),
+            theirs.to.uri,
+        )
+    assert [len(phone.got) > 0 for phone in phones] == [True, True]
+    exchange.do(leg.hang_up)
+    exchange.finish()
+
+
+def test_rfc5626_9_5_a_call_goes_out_by_the_edge_and_ends_by_its_token() -> None:
+    invite, bye = messages("rfc5626/9.5")
+    assert isinstance(invite, Request) and isinstance(bye, Request)
+    network = Network()
+    bob, edge = network.node("bob", "192.0.2.2"), Hop("TCP", "192.0.2.15", 5060)
+    bob.names["ep1.example.com"] = [edge]
+    session, effects = bob.agent.invite(
+        uri=invite.uri,
+        hops=[edge],
+        from_="Bob <sip:bob@example.com>",
+        to=invite.get("To") or "",
+        contact=invite.get("Contact") or "",
+        body=b"offer",
+        now=network.now,
+        sent_by="192.0.2.2",
+        route=invite.all("Route"),
+        call_id=invite.call_id,
+    )
+    bob.run(effects)
+    ours = bob.sent[0]
+    assert isinstance(ours, Request)
+    assert (ours.raw_uri, ours.all("Route"), ours.cseq) == (invite.raw_uri, invite.all("Route"), invite.cseq)
+    assert ours.contacts[0].uri == invite.contacts[0].uri
+    way_back = [("Contact", f"<{bye.raw_uri}>"), ("Record-Route", bye.all("Route")[0])]
+    answer = ours.reply(200, to_tag=bye.to.tag or "", headers=way_back, body=b"answer")
+    bob.feed(answer, Flow("TCP", bob.address, ("192.0.2.15", 5060), 1))
+    bob.run(session.hangup(network.now))
+    network.run(1)
+    ended = bob.sent[-1]
+    assert isinstance(ended, Request)
+    assert (ended.method, ended.raw_uri, ended.all("Route")) == ("BYE", bye.raw_uri, bye.all("Route"))
+    assert (ended.cseq, ended.call_id, ended.to.tag) == (bye.cseq, bye.call_id, bye.to.tag)
 
 
 def test_rfc5626_5_3_the_flows_of_a_closed_stream_are_forgotten() -> None:
@@ -335,6 +410,15 @@ def test_rfc6665_8_2_1_events_that_nobody_serves_get_489() -> None:
         )
         assert line(refusal) == f"489 {method}"
         assert refusal.get("Allow-Events") and refusal.get("Allow")
+
+
+def test_rfc5626_9_1_a_subscription_to_a_configuration_is_refused_politely() -> None:
+    subscribe, notify = messages("rfc5626/9.1")
+    proxy = Network().node("proxy", "192.0.2.5")
+    (refusal,) = proxy.feed(subscribe)
+    assert (line(refusal), refusal.all("Allow-Events")) == ("489 SUBSCRIBE", ["refer"])
+    (unknown,) = proxy.feed(notify)
+    assert line(unknown) == "481 NOTIFY"
 
 
 def test_rfc3428_7_a_message_that_nobody_reads_gets_405() -> None:

@@ -106,7 +106,7 @@ class Registered(Protocol):
         """The Path it registered through (RFC 3327), first hop first."""
 
     @property
-    def spare(self) -> tuple[Hop, ...]:
+    def spare(self) -> Sequence[Registered]:
         """Other ways to the same phone (RFC 5626)."""
 
 

@@ -49,7 +49,7 @@ class Branch:
     port: int = 0
     """Of its sound; 0 is the leg's."""
     other: Branch | None = None
-    """The same target at its addresses of the other family, which comes next when nobody is at these."""
+    """The same target at its addresses of the other family or by another edge, which comes next when nobody is at these."""
 
     def in_turn(self) -> Iterator[Branch]:
         """This branch, and those that come after it."""

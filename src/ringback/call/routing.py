@@ -8,7 +8,7 @@ A plan is plain data, because it comes back to the script as an event and stays 
                   "turn", "identity"}]}
 
 ``hop`` is a Hop as a list when the way is known already (a registered phone), else None: DNS finds it. ``spare``,
-where it is there, are further Hops to the same phone. Targets of turn 0 ring at once; those of the next turn when they all failed.
+where it is there, are further ways to the same phone, each a Hop and a route. Targets of turn 0 ring at once; those of the next turn when they all failed.
 ``password`` is a handle, never the secret. ``identity`` is [whether to keep the caller from whom is called, the number
 that this target may know all the same]: carriers may, nobody else (RFC 3325).
 """
@@ -108,7 +108,7 @@ def _to_binding(binding: Registered, headers: list[list[str]]) -> Target:
     target = _target(str(binding.target), hop=binding.received.parts(), headers=headers)
     target["route"] = list(binding.path)
     if binding.spare:
-        target["spare"] = [hop.parts() for hop in binding.spare]
+        target["spare"] = [[other.received.parts(), list(other.path)] for other in binding.spare]
     return target
 
 

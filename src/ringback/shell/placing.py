@@ -118,6 +118,10 @@ class Placing:
             turn=target["turn"],
         )
         self.refresh(branch, hops)
+        for hop, route in _by_other_edges(target):
+            *_, last = branch.in_turn()
+            last.other = replace(branch, route=tuple(route))
+            self.refresh(last.other, (_hop(hop),))
         return branch
 
 
@@ -145,7 +149,13 @@ def _address_of_record(to: str, target: dict[str, Any]) -> Uri | None:
 
 
 def _hops(target: dict[str, Any]) -> tuple[Hop, ...]:
-    return tuple(_hop(plain) for plain in (target["hop"], *target.get("spare", ())))
+    spare = [hop for hop, route in target.get("spare", ()) if route == target["route"]]
+    return tuple(_hop(plain) for plain in (target["hop"], *spare))
+
+
+def _by_other_edges(target: dict[str, Any]) -> list[Any]:
+    """Hop and route of a phone's flows through other edges (RFC 5626 section 5.3)."""
+    return [way for way in target.get("spare", ()) if way[1] != target["route"]]
 
 
 def _hop(plain: list[Any]) -> Hop:

@@ -14,8 +14,8 @@ class Binding:
 
     `received` is the way to it: the address or the stream that the REGISTER came from, whatever the contact says
     (NAT). `expires_at` is in seconds of the wall clock. `instance` and `reg_id` are RFC 5626's, "" when not given;
-    `path` is RFC 3327's, only from edges that are trusted. `spare` are other flows to the same device, in what
-    ``Registrar.targets`` gives.
+    `path` is RFC 3327's, only from edges that are trusted. `spare` are the bindings of other flows to the same device,
+    in what ``Registrar.targets`` gives.
     """
 
     __slots__ = (
@@ -46,7 +46,7 @@ class Binding:
         instance: str = "",
         reg_id: str = "",
         q: float = 1.0,
-        spare: tuple[Hop, ...] = (),
+        spare: tuple[Binding, ...] = (),
     ) -> None:
         self.aor = aor
         self._contact = contact.text
@@ -76,7 +76,7 @@ class Binding:
         return f"<Binding {self._parts()}>"
 
     def _parts(self) -> list[Any]:
-        way = [*self.received.parts(), self.path, [hop.parts() for hop in self.spare]]
+        way = [*self.received.parts(), self.path, [other._parts() for other in self.spare]]
         device = [self.user_agent, self.instance, self.reg_id, self.q]
         return [self.aor, self._contact, self.expires_at, self.call_id, self.cseq, *device, *way]
 

@@ -87,14 +87,16 @@ class Registrar:
         """What a call to the AOR is forked to: its bindings, but of each device one flow only.
 
         The freshest flow of a device (RFC 5626 section 7: never two of one instance at a time); the others are its
-        ``spare`` ones, to be tried when that one fails (not those through edges, which need another Route).
+        ``spare`` ones, to be tried when that one fails. What is no SIP URI is kept and listed, and not called.
         """
         chosen: dict[str, Binding] = {}
         for index, binding in enumerate(self.bindings(aor, now)):
+            if not binding.contact.is_sip:
+                continue
             key = binding.instance if binding.reg_id else f"#{index}"
             first = chosen.setdefault(key, binding)
-            if first is not binding and not (first.path or binding.path):
-                chosen[key] = first.replace(spare=(*first.spare, binding.received))
+            if first is not binding:
+                chosen[key] = first.replace(spare=(*first.spare, binding))
         return list(chosen.values())
 
     def register(
@@ -276,8 +278,6 @@ def _applied(
         lifetime = _lifetime(contact, request)
         if 0 < lifetime < MIN_EXPIRES:
             raise _Refusal(423, "Min-Expires", MIN_EXPIRES)
-        if not contact.uri.is_sip:
-            raise PeerError(400, "Contact Is Not SIP")
         instance, reg_id = _instance(contact)
         known = _find(after, contact.uri, instance, reg_id)
         if known is not None:

@@ -180,7 +180,7 @@ class Contact:
     target: Uri
     received: Hop
     path: tuple[str, ...] = ()
-    spare: tuple[Hop, ...] = ()
+    spare: tuple[Contact, ...] = ()
 
 
 @dataclass

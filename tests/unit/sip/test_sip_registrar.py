@@ -175,10 +175,21 @@ def test_rfc3261_10_3_7_a_request_is_carried_out_whole_or_not_at_all(
     registrar: Registrar, phone: Phone
 ) -> None:
     assert phone.register("<sip:a@1.example>", "<sip:a@2.example>;expires=5").status == 423
-    assert phone.register("<sip:a@1.example>", "<mailto:a@2.example>").status == 400
+    assert phone.register("<sip:a@1.example>", "<sips:a@2.example>").status == 400
     assert phone.register("<sip:a@1.example>", "junk").status == 400
     assert registrar.count == 0
     assert phone.register("<sip:a@1.example>", "<sip:a@2.example>").status == 200
+    assert registrar.count == 2
+
+
+def test_rfc3261_10_2_1_a_contact_of_another_scheme_is_kept_and_not_called(
+    registrar: Registrar, phone: Phone
+) -> None:
+    registered = phone.register(CONTACT, "mailto:alice@example.com", "<tel:+14155550100>")
+    shown = [value.partition(";")[0] for _, value in registered.headers]
+    assert (registered.status, shown) == (200, [CONTACT, "<mailto:alice@example.com>", "<tel:+14155550100>"])
+    assert [binding.contact_text for binding in registrar.targets(AOR, NOW)] == [CONTACT.strip("<>")]
+    assert phone.register("<mailto:alice@example.com>;expires=0").status == 200
     assert registrar.count == 2
 
 
