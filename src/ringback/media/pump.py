@@ -171,9 +171,11 @@ class Pump(Protocol):
         """Close everything; further commands raise UsageError."""
 
 
-def quality(*, lost: int, received: int, jitter: float, round_trip: float | None) -> float | None:
-    """The opinion score of what a port received."""
+def quality(
+    *, lost: int, received: int, jitter: float, round_trip: float | None, concealed: bool = True
+) -> float | None:
+    """The opinion score of what a port received, by a listener that fills gaps in (``concealed``) or does not."""
     if received == 0:
         return None
     loss = max(0, lost) / (received + max(0, lost))
-    return mos_of(loss=loss, jitter=jitter, round_trip=round_trip)
+    return mos_of(loss=loss, jitter=jitter, round_trip=round_trip, concealed=concealed)

@@ -41,7 +41,7 @@ def mos(r: float) -> float:
     return max(1.0, 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6)
 
 
-def mos_of(*, loss: float, jitter: float, round_trip: float | None) -> float:
+def mos_of(*, loss: float, jitter: float, round_trip: float | None, concealed: bool = True) -> float:
     """The score of a received stream: a playout buffer of twice the jitter (seconds) is assumed."""
     one_way = (round_trip or 0.0) / 2.0 + 2.0 * jitter + _PACKETIZATION
-    return mos(rating(one_way, loss))
+    return mos(rating(one_way, loss, concealed=concealed))

@@ -14,7 +14,7 @@ from ringback.call.outgoing_leg import Branch
 from ringback.media.clips import Clip, ClipError
 from ringback.media.errors import Overload, PortsExhausted
 from ringback.media.library import Library
-from ringback.media.pump import Event, Port, PortStats, Pump
+from ringback.media.pump import Event, Port, PortStats, Pump, quality
 from ringback.sdp import Negotiated
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
@@ -297,8 +297,18 @@ def describe(stats: PortStats) -> str:
     """A port's numbers as a line of the timeline."""
     heard = (
         f"heard {stats.packets_in} packets, lost {max(0, stats.lost)}, jitter {stats.jitter * 1000:.1f} ms"
-        + (f", MOS {stats.mos:.2f}" if stats.mos is not None else "")
     )
+    if stats.mos is not None:
+        heard += f", MOS {stats.mos:.2f}"
+        if stats.lost > 0:
+            bare = quality(
+                lost=stats.lost,
+                received=stats.packets_in,
+                jitter=stats.jitter,
+                round_trip=stats.rtt,
+                concealed=False,
+            )
+            heard += f" ({bare:.2f} without loss concealment)"
     discarded = f"; the kernel threw {stats.discarded} away" if stats.discarded else ""
     return f"{heard}; sent {stats.packets_out} packets{discarded}"
 
