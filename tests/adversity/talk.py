@@ -103,7 +103,7 @@ async def talk(scene: Scene, caller: Phone, callee: Phone) -> Talk:
 
 
 async def records(scene: Scene, count: int) -> list[Any]:
-    """The records of the server's calls, once there are ``count`` and all have ended."""
+    """The records of the server's calls, once there are ``count`` at least and all have ended."""
     rows: list[Any] = []
     try:
         async with asyncio.timeout(WITHIN):

@@ -51,7 +51,9 @@ async def test_a_webhook_server_that_is_gone_ends_its_calls_alone(tmp_path: Path
         await scene.program.hit("/back")
         await going.flows()
         await going.hang_up()
-        judge(await records(scene, 4), [going, failed])
+        rows = await records(scene, 4)
+        assert len(rows) == 4
+        judge(rows, [going, failed])
 
 
 async def test_a_webhook_server_that_hangs_holds_up_its_own_calls_alone(tmp_path: Path) -> None:
@@ -237,6 +239,7 @@ async def test_calls_go_on_while_the_database_is_locked(tmp_path: Path) -> None:
         assert max(waits) < 4  # SQLite itself would wait for 5 s
         assert statistics.median(waits[1:]) < waits[0] / 2  # who comes later does not wait again
         rows = await records(scene, 6)
+        assert len(rows) == 6
         judge(rows, [going, *calls])
 
 
@@ -261,7 +264,9 @@ async def _through_a_full_disk(scene: Scene, fill: Callable[[], None], empty: Ca
     measured.append(await Measured(alice.dial("x")).answered())
     await measured[-1].hang_up()
     await going.hang_up()
-    judge(await records(scene, len(measured) + 2), [going, *measured])
+    rows = await records(scene, len(measured) + 2)
+    assert len(rows) == len(measured) + 2
+    judge(rows, [going, *measured])
 
 
 @NEEDS_MOUNTS

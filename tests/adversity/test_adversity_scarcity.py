@@ -169,7 +169,9 @@ async def test_without_ports_new_calls_are_put_off(tmp_path: Path) -> None:
         assert "no room to dial" in await scene.timeline(told.sid)
         await after.hang_up()
         await going.hang_up()
-        judge(await records(scene, 4), [going, after, told])
+        rows = await records(scene, 4)
+        assert len(rows) == 4  # who got 503 has none
+        judge(rows, [going, after, told])
 
 
 def _is_free(port: int) -> bool:
@@ -210,7 +212,9 @@ async def test_without_descriptors_new_calls_are_put_off(tmp_path: Path) -> None
         after = await Measured(alice.dial("x")).answered()
         await after.hang_up()
         await going.hang_up()
-        judge(await records(scene, 4), [going, held, after])
+        rows = await records(scene, 4)
+        assert len(rows) == 4  # who got 503 has none
+        judge(rows, [going, held, after])
 
 
 # -- the time of day ----------------------------------------------------------------------------------------------------
