@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench import sipp
 from tests.bench.measure import cpu_seconds, quantile, settle
 from tests.bench.ours import DOMAIN, ringback, users_file
-from tests.bench.report import Fact, Row
+from tests.bench.report import Fact, Row, tell
 
 LINES = ("capacity",)
 RATES = (50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1000)
@@ -80,6 +80,7 @@ def measure(lines: list[str], rounds: int) -> tuple[list[Row], list[Fact]]:
         settle(ours.pid)
         best = 0.0
         for rate in RATES:
+            tell(f"{rate} calls a second")
             lag = Lag(ours.server.sip)
             before = cpu_seconds(ours.pid)
             lag.start()

@@ -22,7 +22,7 @@ from tests.bench.measure import (
     settle,
 )
 from tests.bench.ours import DOMAIN, Ours, ringback
-from tests.bench.report import Fact, Row
+from tests.bench.report import Fact, Row, tell
 from tests.bench.rtpengine import rtpengine
 
 CALLS = 100
@@ -137,7 +137,8 @@ def _relays(program: Path, lines: list[str], rounds: int) -> list[Row]:
     engine: list[float] = []
     missing = ""
     count = str(2 * CALLS)
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
+        tell("relay", number, rounds)
         with _child([str(program), "floor", count]) as relaying:
             floor.append(_cost(program, CALLS, relaying)[0])
         try:
@@ -181,7 +182,8 @@ def _prompts(program: Path, rounds: int) -> list[Row]:
     """Callers who hear a prompt and say nothing; a packet is one that was sent to them."""
     ours: list[float] = []
     floor: list[float] = []
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
+        tell("prompt", number, rounds)
         with _child([str(program), "floor", str(2 * CALLS)]) as relaying:
             floor.append(_cost(program, CALLS, relaying)[0])
         with ringback() as server, ExitStack() as stack:

@@ -26,6 +26,11 @@ class Fact(NamedTuple):
     value: str
 
 
+def tell(line: str, number: int = 0, rounds: int = 0) -> None:
+    """Say what is measured now: a whole bench takes a quarter of an hour."""
+    print(f"  {line}, round {number} of {rounds}" if number else f"  {line}", flush=True)
+
+
 def show(rows: list[Row], facts: list[Fact], console: Console | None = None) -> None:
     """Print the tables."""
     console = console or Console(width=130)

@@ -15,7 +15,7 @@ from tests.bench import sipp
 from tests.bench.kamailio import Kamailio, kamailio
 from tests.bench.measure import LOAD_CORE, Unavailable, cpu_seconds, on_core, quantile, settle
 from tests.bench.ours import DOMAIN, Ours, ringback, users_file
-from tests.bench.report import Fact, Row
+from tests.bench.report import Fact, Row, tell
 from tests.bench.sippy import Sippy, sippy
 from tests.live import free_port
 
@@ -145,6 +145,7 @@ def _registrations(here: Scene, rounds: int) -> list[Row]:
     theirs: list[float] = []
     lost = 0
     for number in range(rounds + 1):  # the first one registers anew and warms up; the others refresh
+        tell("register", number, rounds)
         cost, outcome = here.cost("register", here.ours.pid, here.ours.server.sip, DOMAIN, REGISTER_RATE)
         lost += outcome.failed
         if number:
@@ -166,7 +167,8 @@ def _calls(here: Scene, line: str, rounds: int) -> tuple[list[Row], list[Fact]]:
     delays: list[float] = []
     lost = 0
     here.cost("uac", here.ours.pid, here.ours.server.sip, kind.domain, SPARSE_RATE)  # warms up
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
+        tell(line, number, rounds)
         cost, outcome = here.cost("uac", here.ours.pid, here.ours.server.sip, kind.domain, kind.rate)
         ours.append(cost)
         delays += outcome.delays

@@ -113,12 +113,16 @@ class Soak:
         """The verdict."""
         await self.load.open()
         rate = SLOW
-        for _ in range(TRIALS):
+        for number in range(1, TRIALS + 1):
+            self.console.print(
+                f"Trial {number} of {TRIALS}, {TRIAL:.0f} s at {rate:.2f} rounds a second, to learn what a round costs"
+            )
             used, refused = cpu(self.server.process.pid), self.load.refused.total()
             await self.press(rate, TRIAL, watch=False)
             cost = (cpu(self.server.process.pid) - used) / (rate * TRIAL)
             is_too_much = self.load.refused.total() > refused
             rate = BACK * rate if is_too_much else min(share / cost, STEP * rate)
+        self.console.print(f"Waiting about {QUIET:.0f} s until all of that is gone")
         start = await self.quiet()
         self.console.print(
             f"A round of {len(self.load.kinds)} takes {cost * 1000:.0f} ms of CPU: {rate:.2f} rounds a second take "
@@ -136,6 +140,7 @@ class Soak:
         self.console.print(
             f"{took:.0%} of a core; the load and its phones took {(time.process_time() - own) / passed:.0%}."
         )
+        self.console.print(f"Waiting about {QUIET:.0f} s until all of that is gone")
         end = await self.quiet()
         missing = await self.missing()
         found = judge(start, self.samples, end, self.load, missing, self.server.output)
