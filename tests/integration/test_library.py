@@ -53,6 +53,33 @@ async def test_wav_becomes_mulaw(decoder: Decoder, rate: int, channels: int) -> 
     assert tones.tone_present(audio[400:-400], 1000) > 0.75  # of a square wave 8 / pi^2
 
 
+async def test_a_wav_whose_type_says_that_it_is_raw_is_none(decoder: Decoder) -> None:
+    audio = await decoder.decode(_wav(1.0), "audio/basic")
+    assert len(audio) == pytest.approx(8000, abs=40)
+
+
+@needs_ffmpeg
+async def test_an_mp3_that_changes_its_rate_and_channels_is_played_to_its_end(
+    decoder: Decoder, tmp_path: Path
+) -> None:
+    joined = b""
+    for number, (rate, channels) in enumerate(((44100, 2), (22050, 1), (44100, 1))):
+        path = tmp_path / f"{number}.mp3"
+        source = [
+            "-f",
+            "lavfi",
+            "-i",
+            f"sine=frequency=1000:sample_rate={rate}:duration=1",
+            "-ac",
+            str(channels),
+        ]
+        subprocess.run(["ffmpeg", "-loglevel", "error", *source, "-id3v2_version", "0", path], check=True)
+        joined += path.read_bytes()
+    audio = await decoder.decode(joined, "audio/mpeg")
+    assert len(audio) == pytest.approx(24000, abs=2000)
+    assert all(tones.tone_present(audio[start : start + 4000], 1000) > 0.9 for start in (2000, 10000, 18000))
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize(
     ("suffix", "arguments", "media_type"),

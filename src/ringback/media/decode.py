@@ -31,6 +31,8 @@ MAX_WAITING = 64
 """Files that may wait for the decoder; later ones are refused at once."""
 
 _RAW = {"audio/basic", "audio/ulaw", "audio/x-mulaw", "audio/x-ulaw", "audio/mulaw", "audio/pcmu"}
+_HEADERS = {b".snd", b"RIFF"}
+"""What files begin with that are not raw, whatever their type says."""
 _FORCED = {"audio/gsm": "gsm", "audio/x-gsm": "gsm", "audio/pcma": "alaw", "audio/g722": "g722"}
 
 _OPTIONS = {"alaw": {"sample_rate": str(RATE)}}  # else FFmpeg takes 44100
@@ -55,7 +57,7 @@ class Decoder:
             return audio
         if len(source) > MAX_SOURCE_BYTES:
             raise too_large()
-        if kind in _RAW and source[:4] != b".snd":
+        if kind in _RAW and source[:4] not in _HEADERS:
             return source[: int(MAX_CLIP_SECONDS * RATE)]
         _, audio = await self._child.ask(request, source, within=DECODE_WITHIN)
         return audio
@@ -113,20 +115,16 @@ def _decoded(source: bytes, format_: str) -> bytes:
     encoder = av.CodecContext.create("pcm_mulaw", "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "mono", "s16"
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     out = bytearray()
     with av.open(
         io.BytesIO(source),
         format=format_ or None,
         options={**_OPTIONS.get(format_, {}), "format_whitelist": FORMATS, "protocol_whitelist": ""},
     ) as container:
-        for frame in _frames(container):
-            for piece in resampler.resample(frame):
-                out += _encoded(encoder, piece)
+        for frame in _resampled(_frames(container)):
+            out += _encoded(encoder, frame)
             if len(out) > MAX_CLIP_SECONDS * RATE:
                 raise ClipRejected(13420, f"the audio is longer than {MAX_CLIP_SECONDS:g} s")
-        for piece in resampler.resample(None):
-            out += _encoded(encoder, piece)
     if not out:
         raise ValueError("empty")
     return bytes(out)
@@ -146,6 +144,22 @@ def _frames(container: Any) -> Iterator[Any]:
     except av.error.FFmpegError:
         if not some:
             raise
+
+
+def _resampled(frames: Iterator[Any]) -> Iterator[Any]:
+    """One channel at RATE. Files may change their rate and channels on the way, as MP3s that were joined do."""
+    import av
+
+    resampler, shape = None, None
+    for frame in frames:
+        found = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or found != shape:
+            if resampler is not None:
+                yield from resampler.resample(None)
+            resampler, shape = av.AudioResampler(format="s16", layout="mono", rate=RATE), found
+        yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)
 
 
 def _encoded(encoder: Any, frame: Any) -> bytes:
