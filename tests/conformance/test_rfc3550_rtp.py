@@ -146,3 +146,10 @@ def test_rfc3550_a8_a_steady_stream_has_no_jitter() -> None:
     for n in range(100):
         subject.time((0xFFFFFF00 + 160 * n) & 0xFFFFFFFF, 50.0 + 0.02 * n)
     assert subject.jitter == 0
+
+
+def test_rfc3550_a8_timestamps_that_begin_anew_are_no_jitter() -> None:
+    subject = Reception(1, 0)
+    for n in range(200):
+        subject.time((160 * n + (0x60000000 if n >= 100 else 0)) & 0xFFFFFFFF, 50.0 + 0.02 * n)
+    assert subject.jitter == 0

@@ -28,14 +28,14 @@ cdef double report_interval(State* s) noexcept nogil:
 cdef int write_block(Port* port, uint8_t* data, double now) noexcept nogil:
     """A report block about the peer, RFC 3550 section 6.4.1; 0 or 24 bytes."""
     cdef Reception* r = &port.reception
-    if not r.active:
+    if not r.active or r.received == r.prior_received:
         return 0
     rb_put32(data, r.ssrc)
     rb_put32(data + 4, <uint32_t>(reception_lost(r) & 0xFFFFFF) | <uint32_t>reception_fraction(r) << 24)
     rb_put32(data + 8, <uint32_t>(r.cycles + r.highest))
     rb_put32(data + 12, <uint32_t>(r.jitter >> 4))
     rb_put32(data + 16, port.reports.last_sr)
-    rb_put32(data + 20, <uint32_t>((now - port.reports.last_sr_at) * 65536.0) if port.reports.last_sr else 0)
+    rb_put32(data + 20, <uint32_t>(max(0.0, now - port.reports.last_sr_at) * 65536.0) if port.reports.last_sr else 0)
     return 24
 
 

@@ -148,7 +148,8 @@ cdef void reception_time(Reception* r, uint32_t timestamp, double arrival) noexc
         difference = rb_step32(r.transit, transit)
         if difference < 0:
             difference = -difference
-        r.jitter += difference - ((r.jitter + 8) >> 4)
+        if difference <= 80000:            # more is a clock that began anew
+            r.jitter += difference - ((r.jitter + 8) >> 4)
     r.has_transit = True
     r.transit = transit
 

@@ -16,6 +16,7 @@ CLOCK_RATE: Final = 8000
 _SEQUENCES: Final = 1 << 16
 _MAX_DROPOUT: Final = 3000  # RFC 3550 appendix A.1
 _MAX_MISORDER: Final = 100  # RFC 3550 appendix A.1
+_MAX_LEAP: Final = 10 * CLOCK_RATE
 _MAX_LOST: Final = 0x7FFFFF  # 24 signed bits, RFC 3550 section 6.4.1
 
 
@@ -54,11 +55,15 @@ class Reception:
         return True
 
     def time(self, timestamp: int, arrival: float) -> None:
-        """Note the arrival (seconds) of audio stamped `timestamp`, RFC 3550 appendix A.8."""
+        """Note the arrival (seconds) of audio stamped `timestamp`, RFC 3550 appendix A.8.
+
+        Timestamps that leap by more than 10 s began anew, as some phones do after hold: that is no jitter.
+        """
         transit = (int(arrival * CLOCK_RATE) - timestamp) & 0xFFFFFFFF
         if self._transit is not None:
             difference = abs(timestamp_step(self._transit, transit))
-            self._jitter += difference - ((self._jitter + 8) >> 4)
+            if difference <= _MAX_LEAP:
+                self._jitter += difference - ((self._jitter + 8) >> 4)
         self._transit = transit
 
     @property
@@ -80,6 +85,11 @@ class Reception:
     def jitter(self) -> int:
         """Interarrival jitter in timestamp units."""
         return self._jitter >> 4
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something came since the last call of `fraction_lost`: else there is no block, RFC 3550 section 6.4."""
+        return self.received != self._prior[1]
 
     def fraction_lost(self) -> int:
         """256ths lost since the last call of this method, RFC 3550 appendix A.3."""

@@ -49,7 +49,7 @@ class Reporter:
 
         `now` is monotonic, `wall` is Unix time, both in seconds.
         """
-        blocks = () if reception is None else (self._block(reception, now),)
+        blocks = (self._block(reception, now),) if reception is not None and reception.has_news else ()
         first: Report
         if stream.packets > self._packets_told:  # RFC 3550 section 6.4
             first = SenderReport(
@@ -64,7 +64,7 @@ class Reporter:
         return render_compound(reports)
 
     def _block(self, reception: Reception, now: float) -> ReportBlock:
-        delay = int((now - self._last_sr_at) * _UNITS) & 0xFFFFFFFF if self._last_sr else 0
+        delay = int(max(0.0, now - self._last_sr_at) * _UNITS) & 0xFFFFFFFF if self._last_sr else 0
         return ReportBlock(
             reception.ssrc,
             reception.fraction_lost(),

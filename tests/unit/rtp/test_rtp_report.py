@@ -19,9 +19,16 @@ from ringback.rtp.rtcp import (
 )
 
 
+def heard(ssrc: int, sequence: int) -> Reception:
+    """A source of which one packet came."""
+    reception = Reception(ssrc, sequence)
+    reception.receive(sequence)
+    return reception
+
+
 def test_a_silent_port_gives_a_receiver_report() -> None:
     stream, reporter = OutboundStream(5, 0, 0), Reporter("name")
-    reports = parse_compound(reporter.compound(stream, Reception(9, 100), 1.0, 1000.0))
+    reports = parse_compound(reporter.compound(stream, heard(9, 100), 1.0, 1000.0))
     assert isinstance(reports[0], ReceiverReport)
     assert reports[0].blocks[0].ssrc == 9
     assert reports[1] == Description(((5, "name"),))
@@ -61,6 +68,23 @@ def test_blocks_about_others_and_absurd_round_trips_are_ignored() -> None:
 def test_the_peers_sender_report_is_echoed_with_its_age() -> None:
     reporter = Reporter("name")
     reporter.receive([SenderReport(9, 0x1111_2222_3333_4444, 0, 0, 0), Bye((9,))], 5, 10.0, 1000.0)
-    report = parse_compound(reporter.compound(OutboundStream(5, 0, 0), Reception(9, 1), 10.5, 1000.5))[0]
+    report = parse_compound(reporter.compound(OutboundStream(5, 0, 0), heard(9, 1), 10.5, 1000.5))[0]
     assert isinstance(report, ReceiverReport)
     assert (report.blocks[0].last_sr, report.blocks[0].delay) == (0x2222_3333, 32768)
+
+
+def test_rfc3550_6_4_a_source_that_said_nothing_since_the_last_report_has_no_block() -> None:
+    stream, reporter, reception = OutboundStream(5, 0, 0), Reporter("name"), heard(9, 100)
+    counts = []
+    for now in (1.0, 2.0, 3.0):
+        counts.append(len(parse_compound(reporter.compound(stream, reception, now, 1000.0))[0].blocks))
+        if now == 2.0:
+            reception.receive(101)
+    assert counts == [1, 0, 1]
+
+
+def test_a_report_that_was_due_before_the_peers_came_counts_no_negative_age() -> None:
+    reporter = Reporter("name")
+    reporter.receive([SenderReport(9, 0x1111_2222_3333_4444, 0, 0, 0)], 5, 10.001, 1000.0)
+    report = parse_compound(reporter.compound(OutboundStream(5, 0, 0), heard(9, 1), 10.0, 1000.0))[0]
+    assert (report.blocks[0].last_sr, report.blocks[0].delay) == (0x2222_3333, 0)
