@@ -25,7 +25,7 @@ from ringback.media.limits import MAX_AUDIO
 from ringback.media.pump import REPORT_AFTER, SILENT_AFTER, Port as PortName, PortStats, RemoteReport, quality
 from ringback.media.sockets import PortPairs, canonical
 from ringback.rtp import tones
-from ringback.rtp.dtmf import checked
+from ringback.rtp.dtmf import DIGITS as KEYS, checked
 from ringback.rtp.errors import UsageError as RtpUsageError
 from ringback.rtp.source import nat_is_evident
 
@@ -68,4 +68,9 @@ def limits() -> dict[str, int]:
         "CAPACITY": CAPACITY,
         "DELAY": DELAY,
         "LATE_IN_A_ROW": LATE_IN_A_ROW,
+        "WINDOW": WINDOW,
+        "MOST": MOST,
+        "SHORT": SHORT,
+        "FADE": FADE,
+        "JOIN": JOIN,
     }

@@ -88,11 +88,27 @@ cdef bint tick_port(State* s, Port* port, double now, double wall) noexcept nogi
     return is_occupied(port)
 
 
+cdef void speak(State* s, Mixer* mixer, Port* member) noexcept nogil:
+    """Add what a member says to what all hear, or to what the one hears who alone hears it."""
+    cdef Port* listener
+    if member.muted or not member.playout.sounds:
+        return
+    if not member.heard_by:
+        add(mixer.total, member.playout.own)
+        return
+    listener = port_of(s, member.heard_by)
+    if listener != NULL and listener.mixer == mixer and listener != member:
+        tell(listener.playout, member.playout.own)
+
+
 cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:
+    """Each member hears all others: three rounds of the members, whoever speaks to whom alone."""
     cdef uint8_t frame[FRAME]
-    cdef Port* member
-    cdef bint are_private = False
+    cdef Port* member = mixer.members
     cdef int n
+    while member != NULL:
+        playout_read(member.playout)
+        member = member.next_member
     memset(mixer.total, 0, sizeof(mixer.total))
     if mixer.playing.active:
         if play_frame(&mixer.playing, frame):
@@ -102,14 +118,10 @@ cdef void tick_mixer(State* s, Mixer* mixer) noexcept nogil:
             mixer.total[n] = ULAW_TO_LINEAR[frame[n]]
     member = mixer.members
     while member != NULL:
-        playout_read(member.playout, member.playout.own)
-        if member.heard_by:
-            are_private = True
-        elif not member.muted:
-            for n in range(FRAME):
-                mixer.total[n] += member.playout.own[n]
+        speak(s, mixer, member)
         member = member.next_member
+    encode(mixer.total, mixer.shared)
     member = mixer.members
     while member != NULL:
-        mix_frame(mixer, member, are_private)
+        mix_frame(mixer, member)
         member = member.next_member

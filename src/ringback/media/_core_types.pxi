@@ -7,6 +7,12 @@ cdef enum:
     CAPACITY = 3200            # ringback.rtp.playout
     DELAY = 320
     LATE_IN_A_ROW = 5
+    WINDOW = 50
+    MOST = 640
+    SHORT = 240
+    FADE = 480
+    JOIN = 32
+    MISSING = -32768           # no sample of G.711
     CANDIDATES = 8             # ringback.rtp.limits.MAX_CANDIDATES
     CONSISTENT = 5             # ringback.rtp.source.CONSISTENT_PACKETS
     DIGITS_ROOM = 256          # ringback.rtp.limits.MAX_DIGITS
@@ -141,10 +147,18 @@ cdef struct Playout:           # ringback.rtp.playout.PlayoutBuffer
     bint active
     uint32_t ssrc
     uint32_t read
+    uint32_t end
+    uint32_t whole             # nothing is missing from there to the end
     int position
     int late
+    int reads
+    int missing                # samples in a row, up to FADE
+    int64_t least
     int16_t samples[CAPACITY]
     int16_t own[FRAME]         # of this tick: what the member says
+    bint sounds                # that is not silence
+    bint is_told               # by those whom it alone hears, and what they say together
+    int32_t told[FRAME]
     uint8_t mixed[FRAME]       # and what it is to hear
 
 cdef struct Tap:
@@ -174,6 +188,8 @@ cdef struct Configuration:
     bint send
     bint receive
     int payload_type
+    int receive_type           # of the codec in what comes
+    int other_type             # of the other codec; less than 0: none
     int codec
     int dtmf_send              # less than 0: none
     int dtmf_receive
@@ -229,7 +245,8 @@ cdef struct Mixer:
     int64_t id
     Port* members
     Playing playing
-    int32_t total[FRAME]
+    int32_t total[FRAME]       # of all who are heard by all
+    uint8_t shared[FRAME]      # that, for those who say nothing to it
 
 cdef struct State:
     pthread_mutex_t mutex

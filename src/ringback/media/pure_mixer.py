@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from operator import add, sub
+from typing import Final
 
 from ringback.media import g711
 from ringback.media.pump import Event
@@ -11,6 +13,8 @@ from ringback.media.pure_port import PurePort
 from ringback.media.pure_sound import SILENCE, Playing
 from ringback.rtp.packet import Packet
 from ringback.rtp.playout import FRAME, PlayoutBuffer
+
+_NOTHING: Final = (0,) * FRAME
 
 
 class Member:
@@ -47,7 +51,7 @@ class PureMixer:
 
     def mix(self) -> dict[int, bytes]:
         """The next frame for each member, by port."""
-        total = [0] * FRAME
+        total = list(_NOTHING)
         if self._playing is not None:
             frame, is_last = self._playing.frame()
             total = list(g711.decode_ulaw(frame))
@@ -55,25 +59,33 @@ class PureMixer:
                 self._emit(("mixer_played", self.id, self._playing.play_id))
                 self._playing = None
         heard: dict[int, array[int]] = {}
-        private: list[tuple[int, array[int]]] = []
+        told: dict[int, list[int]] = {}
         for port_id, member in self.members.items():
             samples = member.buffer.read()
-            if member.muted:
+            if member.muted or not any(samples):
                 continue
             if member.heard_by:
-                private.append((member.heard_by, samples))
+                if member.heard_by in self.members and member.heard_by != port_id:
+                    told[member.heard_by] = _added(told.get(member.heard_by, _NOTHING), samples)
             else:
                 heard[port_id] = samples
-                total = [a + b for a, b in zip(total, samples, strict=True)]
+                total = _added(total, samples)
+        shared = _encoded(total)
         frames = {}
         for port_id, member in self.members.items():
             if member.deaf:
                 frames[port_id] = SILENCE
-                continue
-            own = heard.get(port_id)
-            mixed = total if own is None else [a - b for a, b in zip(total, own, strict=True)]
-            for listener, samples in private:
-                if listener == port_id:
-                    mixed = [a + b for a, b in zip(mixed, samples, strict=True)]
-            frames[port_id] = g711.encode_ulaw([max(-32768, min(32767, sample)) for sample in mixed])
+            elif port_id in heard or port_id in told:
+                others = map(sub, total, heard.get(port_id, _NOTHING))
+                frames[port_id] = _encoded(map(add, others, told.get(port_id, _NOTHING)))
+            else:
+                frames[port_id] = shared
         return frames
+
+
+def _added(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    return list(map(add, one, other))
+
+
+def _encoded(samples: Iterable[int]) -> bytes:
+    return g711.encode_ulaw([max(-32768, min(32767, sample)) for sample in samples])
