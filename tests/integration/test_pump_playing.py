@@ -6,9 +6,12 @@ import cmath
 import time
 from itertools import pairwise
 
+import pytest
 from pump_scene import TELEPHONE_EVENT, Setup, is_pure, setup
 
+from ringback.media import UnknownPort, UsageError
 from ringback.media.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW, decode_ulaw
+from ringback.media.tones import hear_digits
 from ringback.rtp.dtmf import DtmfReceiver, Event
 from ringback.rtp.packet import sequence_step, timestamp_step
 
@@ -171,6 +174,43 @@ def test_a_digit_is_relayed_as_a_tone_where_the_other_leg_has_no_events(setup: S
     frames = [phone_b.hear() for _ in range(5)]
     assert {packet.payload_type for packet in frames} == {0}
     assert max(decode_ulaw(frames[0].payload)) > 8000
+
+
+def test_quick_digits_are_all_relayed_as_tones(setup: Setup) -> None:
+    a, phone_a = setup.leg()
+    b, phone_b = setup.leg(dtmf_payload_type=None, dtmf_receive_payload_type=None)
+    setup.pump.connect(a.id, b.id)
+    for code in (1, 2, 3, 4):  # all in less time than one takes as a tone
+        phone_a.event(a, code, True, 400)
+        phone_a.timestamp = (phone_a.timestamp + 800) & 0xFFFFFFFF
+    heard = b"".join(phone_b.hear().payload for _ in range(40))
+    assert hear_digits(heard) == "1234"
+
+
+@pytest.mark.parametrize("has_events", [True, False])
+def test_keys_that_came_by_signalling_are_spelt_to_the_connected_port(setup: Setup, has_events: bool) -> None:
+    number = 96 if has_events else None
+    a, _ = setup.leg()
+    b, phone_b = setup.leg(dtmf_payload_type=number, dtmf_receive_payload_type=number)
+    setup.pump.press(a.id, "1")  # nobody is connected
+    setup.pump.connect(a.id, b.id)
+    for digit in "7*":
+        setup.pump.press(a.id, digit)
+    if has_events:
+        receiver, digits = DtmfReceiver(), ""
+        while len(digits) < 2:
+            packet = phone_b.hear()
+            assert packet.payload_type == 96
+            digits += "".join(digit for digit, _ in receiver.receive(packet.timestamp, packet.payload, 0.0))
+    else:
+        digits = hear_digits(b"".join(phone_b.hear().payload for _ in range(20)))
+    assert digits == "7*"
+    for wrong in ("", "12", "w", "x"):
+        with pytest.raises(UsageError):
+            setup.pump.press(a.id, wrong)
+    setup.pump.close_port(a.id)
+    with pytest.raises(UnknownPort):
+        setup.pump.press(a.id, "1")
 
 
 def test_stop_ends_digits(setup: Setup) -> None:

@@ -57,6 +57,21 @@ def test_relay_transcodes_between_the_two_laws(setup: Setup) -> None:
     assert packet.payload_type == 0
 
 
+def test_rfc3264_6_1_the_peer_may_send_the_other_codec_of_its_answer_from_the_first_packet(
+    setup: Setup,
+) -> None:
+    a, phone_a = setup.leg(other_payload_type=8)
+    b, phone_b = setup.leg(payload_type=96, receive_payload_type=97, codec="PCMA", other_payload_type=98)
+    setup.pump.connect(a.id, b.id)
+    phone_a.say(a, b"\xd5" * 160, payload_type=8)
+    heard = phone_b.hear()
+    assert (heard.payload_type, heard.payload) == (96, b"\xd5" * 160)
+    for payload_type, payload in ((98, b"\x12" * 160), (97, bytes([0x12]).translate(ULAW_TO_ALAW) * 160)):
+        phone_b.say(b, payload, payload_type=payload_type)
+        heard = phone_a.hear()
+        assert (heard.payload_type, heard.payload) == (0, b"\x12" * 160)
+
+
 def test_relay_strips_what_only_concerned_the_first_leg(setup: Setup) -> None:
     a, phone_a = setup.leg()
     b, phone_b = setup.leg()

@@ -282,6 +282,13 @@ def test_digits_pass_both_ways(connected: tuple[Call, Call]) -> None:
     assert [caller.expect("digit")["digit"] for _ in range(3)] == list("0*8")
 
 
+def test_digits_by_info_pass_as_telephone_events(connected: tuple[Call, Call]) -> None:
+    caller, callee = connected
+    for one, other in ((caller, callee), (callee, caller)):
+        one.tell("dial", digits="27*", by_info=True)
+        assert [other.expect("digit")["digit"] for _ in range(3)] == list("27*")
+
+
 def test_both_sides_offer_at_once(connected: tuple[Call, Call]) -> None:
     caller, callee = connected
     caller.media(status="active")

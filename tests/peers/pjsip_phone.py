@@ -260,8 +260,11 @@ class Phone:
     def do_update(self, *, call: int) -> None:
         self.calls[call].update(pj.CallOpParam(True))
 
-    def do_dial(self, *, call: int, digits: str) -> None:
-        self.calls[call].dialDtmf(digits)
+    def do_dial(self, *, call: int, digits: str, by_info: bool = False) -> None:
+        order = pj.CallSendDtmfParam()
+        order.digits = digits
+        order.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if by_info else pj.PJSUA_DTMF_METHOD_RFC2833
+        self.calls[call].sendDtmf(order)
 
     def do_play(self, *, call: int, file: str) -> None:
         player = pj.AudioMediaPlayer()

@@ -66,16 +66,22 @@ cdef void relay_event(Port* port, Port* origin, uint32_t ssrc, Stamp* stamp, uin
         transmit(port, stamp, port.settings.dtmf_send, payload, 4)
 
 
-cdef void sound(State* s, Port* port, int code) noexcept nogil:
-    """A digit of the connected port, as a tone when this one has no telephone events."""
-    if not port.settings.active or port.settings.dtmf_send >= 0:
+cdef void spell_also(State* s, Port* port, int code) noexcept nogil:
+    """A digit of the connected port, after those of it that wait; what a program plays or spells goes before."""
+    cdef Spelling* spelling = &port.spelling
+    if not port.settings.active or port.playing.active or spelling.has_id:
         return
-    if not port.spelling.active and not port.playing.active:
-        memset(&port.spelling, 0, sizeof(Spelling))
-        port.spelling.active = True
-        port.spelling.size = 1
-        port.spelling.digits[0] = DIGITS[code]
-        occupy(s, port)
+    if not spelling.active:
+        memset(spelling, 0, sizeof(Spelling))
+        spelling.active = True
+    elif spelling.position:
+        spelling.size -= spelling.position
+        memmove(spelling.digits, spelling.digits + spelling.position, <size_t>spelling.size)
+        spelling.position = 0
+    if spelling.size < DIGITS_ROOM:
+        spelling.digits[spelling.size] = DIGITS[code]
+        spelling.size += 1
+    occupy(s, port)
 
 
 # Digits of the peer
@@ -85,8 +91,8 @@ cdef void end_digit(State* s, Port* port) noexcept nogil:
         return
     port.dtmf.sounding = False
     emit(s, DIGIT, port.id, (port.dtmf.carried + port.dtmf.duration) // 8, port.dtmf.event, 0, NULL, 0)
-    if port.peer != NULL:
-        sound(s, port.peer, port.dtmf.event)
+    if port.peer != NULL and port.peer.settings.dtmf_send < 0:
+        spell_also(s, port.peer, port.dtmf.event)      # as a tone: it has no telephone events
 
 
 cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payload, double now) noexcept nogil:
@@ -99,7 +105,10 @@ cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payl
         return
     if now - dtmf.at > 1.0 and not dtmf.sounding:
         step = 1
-    if step < 0 or (step == 0 and not dtmf.sounding):
+    if step < 0:
+        return
+    if step == 0 and not dtmf.sounding:
+        dtmf.at = now
         return
     if step > 0:
         if dtmf.sounding and step == 0xFFFF and event == dtmf.event:
@@ -195,7 +204,7 @@ cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const En
     cdef Configuration* settings = &port.settings
     cdef int start = 0, payload_type, codec, verdict
     cdef int size = payload_of(data, received, &start)
-    cdef bint is_event
+    cdef bint is_event, is_agreed
     cdef uint32_t ssrc
     cdef Stamp stamp
     if size < 0:
@@ -210,13 +219,15 @@ cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const En
     stamp.timestamp = rb_get32(data + 4)
     ssrc = rb_get32(data + 8)
     is_event = payload_type == settings.dtmf_receive
-    if payload_type == settings.payload_type:
+    is_agreed = True
+    if payload_type == settings.receive_type:
         codec = settings.codec
+    elif payload_type == settings.other_type:
+        codec = ALAW if settings.codec == ULAW else ULAW
     else:                                  # RFC 3551 table 4
         codec = ULAW if payload_type == 0 else (ALAW if payload_type == 8 else NO_CODEC)
-    verdict = lock_offer(
-        &port.lock, source, is_event or payload_type == settings.payload_type, ssrc, stamp.sequence
-    )
+        is_agreed = is_event
+    verdict = lock_offer(&port.lock, source, is_agreed, ssrc, stamp.sequence)
     if verdict < 0:
         port.strangers += 1
         return

@@ -49,7 +49,8 @@ cdef class Ports(Owner):
         return PortName(port.id, pair.host, pair.port)
 
     def configure(self, int64_t port_id, *, remote, rtcp_remote, payload_type, codec, dtmf_payload_type,
-                  dtmf_receive_payload_type, ptime=20, bint send, bint receive, signalling_host):
+                  dtmf_receive_payload_type, ptime=20, bint send, bint receive, signalling_host,
+                  receive_payload_type=None, other_payload_type=None):
         cdef State* s = self.s
         cdef Port* port
         cdef Configuration settings
@@ -63,6 +64,10 @@ cdef class Ports(Owner):
         settings.active = True
         settings.codec = ULAW if codec == "PCMU" else ALAW
         settings.payload_type = payload_type_of(int(payload_type))
+        settings.receive_type = payload_type_of(
+            payload_type if receive_payload_type is None else receive_payload_type
+        )
+        settings.other_type = payload_type_of(other_payload_type)
         settings.dtmf_send = payload_type_of(dtmf_payload_type)
         settings.dtmf_receive = payload_type_of(dtmf_receive_payload_type)
         settings.send = send

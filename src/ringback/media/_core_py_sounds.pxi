@@ -82,6 +82,23 @@ cdef class Sounds(Ports):
         if port == NULL:
             raise UnknownPort(f"port {port_id}")
 
+    def press(self, int64_t port_id, digit):
+        cdef State* s = self.s
+        cdef Port* port
+        cdef int code
+        self._check()
+        if len(digit) != 1 or digit not in KEYS:
+            raise UsageError(f"{digit!r} is no key")
+        code = KEYS.index(digit)
+        with nogil:
+            acquire(s)
+            port = port_of(s, port_id)
+            if port != NULL and port.peer != NULL:
+                spell_also(s, port.peer, code)
+            release(s)
+        if port == NULL:
+            raise UnknownPort(f"port {port_id}")
+
     # Taps
 
     def tap(self, int64_t port_id, int64_t tap_id, track):

@@ -14,7 +14,7 @@ Rules of both:
 - Towards a port digits go before playing, playing before a mixer, a mixer before the connected port.
 - `connect` takes a port out of its mixer and `mix` cuts its connection.
 - Frames of ours are 20 ms whatever `ptime` the peer wished for (RFC 3264 section 6.1 makes it a wish).
-- Payload types 0 and 8 are understood even when the other was negotiated; all else is dropped.
+- Payload types 0 and 8 are understood even when the other was negotiated, but lock no source; all else is dropped.
 - A port without telephone events gets digits as tones in the audio.
 - A port that has nothing to send gets a frame of silence each 5 s, so that NATs keep its path (RFC 6263).
 
@@ -114,8 +114,14 @@ class Pump(Protocol):
         send: bool,
         receive: bool,
         signalling_host: str | None,
+        receive_payload_type: int | None = None,
+        other_payload_type: int | None = None,
     ) -> None:
-        """What was negotiated. Learning of the peer's address begins anew, the watch for silence as well."""
+        """What was negotiated. Learning of the peer's address begins anew, the watch for silence as well.
+
+        `payload_type` is the codec's in what we send and, without `receive_payload_type`, in what comes. The peer may
+        send the other codec as well where that has a number (RFC 3264 section 6.1).
+        """
 
     def close_port(self, port_id: int) -> PortStats:
         """Say goodbye by RTCP and close; whatever plays ends without an event."""
@@ -134,6 +140,9 @@ class Pump(Protocol):
 
     def send_digits(self, port_id: int, digits: str, play_id: int) -> None:
         """Send 0-9 * # A-D, with w and W for pauses of 0.5 s and 1 s; event "played" at the end."""
+
+    def press(self, port_id: int, digit: str) -> None:
+        """A digit that this port's peer pressed came by signalling: the connected port spells it to its own."""
 
     def tap(self, port_id: int, tap_id: int, track: Track) -> None:
         """Give what comes from the peer ("inbound") or goes to it ("outbound") as events."""

@@ -21,7 +21,7 @@ from ringback.media.pure_mixer import Member, PureMixer
 from ringback.media.pure_port import Configuration, PurePort
 from ringback.media.pure_sound import Playing, Tap
 from ringback.media.sockets import PortPairs, bind_both, canonical
-from ringback.rtp.dtmf import DtmfSender
+from ringback.rtp.dtmf import DIGITS, DtmfSender
 from ringback.rtp.errors import UsageError as RtpUsageError
 from ringback.rtp.limits import MAX_DATAGRAM
 from ringback.rtp.outbound import OutboundStream
@@ -126,10 +126,19 @@ class PurePump:
         send: bool,
         receive: bool,
         signalling_host: str | None,
+        receive_payload_type: int | None = None,
+        other_payload_type: int | None = None,
     ) -> None:
         if codec not in ("PCMU", "PCMA"):
             raise UsageError(f"codec {codec!r}")
-        for number in (payload_type, dtmf_payload_type, dtmf_receive_payload_type):
+        received = payload_type if receive_payload_type is None else receive_payload_type
+        for number in (
+            payload_type,
+            dtmf_payload_type,
+            dtmf_receive_payload_type,
+            received,
+            other_payload_type,
+        ):
             if number is not None and not 0 <= number < 128:
                 raise UsageError(f"payload type {number}")
         configuration = Configuration(
@@ -142,6 +151,8 @@ class PurePump:
             send,
             receive,
             None if signalling_host is None else canonical(signalling_host),
+            received,
+            other_payload_type,
         )
         with self._lock:
             self._port(port_id).configure(configuration, time.monotonic())
@@ -208,6 +219,14 @@ class PurePump:
             raise UsageError(str(error)) from error
         with self._lock:
             self._port(port_id).send_digits(sender, play_id)
+
+    def press(self, port_id: int, digit: str) -> None:
+        if len(digit) != 1 or digit not in DIGITS:
+            raise UsageError(f"{digit!r} is no key")
+        with self._lock:
+            peer = self._port(port_id).peer
+            if peer is not None:
+                peer.spell_also(digit)
 
     # Taps
 

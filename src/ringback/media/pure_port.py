@@ -39,6 +39,22 @@ class Configuration(NamedTuple):
     send: bool
     receive: bool
     signalling_host: str | None
+    receive_payload_type: int
+    other_payload_type: int | None
+
+    @property
+    def received(self) -> set[int]:
+        """The payload types that the peer may send."""
+        types = (self.receive_payload_type, self.other_payload_type, self.dtmf_receive_payload_type)
+        return {number for number in types if number is not None}
+
+    def codec_of(self, payload_type: int) -> Codec | None:
+        """The codec of a packet that came."""
+        if payload_type == self.receive_payload_type:
+            return self.codec
+        if payload_type == self.other_payload_type:
+            return "PCMA" if self.codec == "PCMU" else "PCMU"
+        return _STATIC.get(payload_type)
 
 
 class Listener(Protocol):
@@ -98,10 +114,7 @@ class PurePort:
         """See `Pump.configure`."""
         self._configuration = configuration
         self._rtcp.configure(configuration.remote, configuration.rtcp_remote)
-        types = {configuration.payload_type}
-        if configuration.dtmf_receive_payload_type is not None:
-            types.add(configuration.dtmf_receive_payload_type)
-        self._lock.configure(configuration.remote, configuration.signalling_host, types)
+        self._lock.configure(configuration.remote, configuration.signalling_host, configuration.received)
         self._quiet_since = self._idle_since = now
         if self._silent:
             self._heard = self._silent = False
@@ -144,7 +157,7 @@ class PurePort:
         if configuration is None:
             self._strangers += 1
             return
-        codec = self._codec_of(packet.payload_type, configuration)
+        codec = configuration.codec_of(packet.payload_type)
         is_event = packet.payload_type == configuration.dtmf_receive_payload_type
         verdict = self._lock.offer(source, packet.payload_type, packet.ssrc, packet.sequence)
         if verdict is Verdict.STRANGER:
@@ -166,12 +179,6 @@ class PurePort:
             self._on_event(packet, now)
         elif codec is not None and packet.payload:
             self._on_audio(packet, codec, now)
-
-    @staticmethod
-    def _codec_of(payload_type: int, configuration: Configuration) -> Codec | None:
-        if payload_type == configuration.payload_type:
-            return configuration.codec
-        return _STATIC.get(payload_type)
 
     def _count(self, packet: Packet, is_audio: bool, now: float) -> None:
         self._packets_in += 1
@@ -197,8 +204,8 @@ class PurePort:
     def _emit_digits(self, digits: list[Digit]) -> None:
         for digit, duration in digits:
             self._emit(("digit", self.id, digit, duration))
-            if self.peer is not None:
-                self.peer.sound(digit)
+            if self.peer is not None and not self.peer.takes_events:
+                self.peer.spell_also(digit)
 
     def _on_audio(self, packet: Packet, codec: Codec, now: float) -> None:
         inbound = [tap for tap in self.taps if tap.track == "inbound"]
@@ -250,13 +257,18 @@ class PurePort:
         if stamp is not None:
             self._transmit(stamp, configuration.dtmf_payload_type, packet.payload[:4])
 
-    def sound(self, digit: str) -> None:
-        """A digit of the connected port, as a tone when this one has no telephone events."""
-        configuration = self._configuration
-        if configuration is None or configuration.dtmf_payload_type is not None:
+    @property
+    def takes_events(self) -> bool:
+        """Whether the peer takes telephone events; else it gets digits as tones."""
+        return self._configuration is not None and self._configuration.dtmf_payload_type is not None
+
+    def spell_also(self, digit: str) -> None:
+        """A digit of the connected port, after those of it that wait; what a program plays or spells goes before."""
+        if self._configuration is None or self._playing is not None or self._sender_id is not None:
             return
-        if self._sender is None and self._playing is None:
-            self._sender, self._sender_id = DtmfSender(digit), None
+        if self._sender is None:
+            self._sender = DtmfSender("")
+        self._sender.add(digit)
 
     def _is_busy(self) -> bool:
         """Something goes before what the connected port sends."""

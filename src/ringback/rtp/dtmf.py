@@ -92,8 +92,11 @@ class DtmfReceiver:
         step = timestamp_step(self._timestamp, timestamp) if self._event >= 0 else 1
         if now - self._at > _FORGET and not self._sounding:
             step = 1
-        if step < 0 or (step == 0 and not self._sounding):
-            return []  # a late packet or a repeated end, RFC 4733 section 2.5.1.4
+        if step < 0:
+            return []  # a late packet
+        if step == 0 and not self._sounding:  # a repeated end (RFC 4733 section 2.5.1.4), or more after a gap
+            self._at = now
+            return []
         if step > 0:
             if self._sounding and step == _SEGMENT and event.code == self._event:
                 self._carried += _SEGMENT  # the next segment of a long event, RFC 4733 section 2.5.1.3
@@ -146,6 +149,12 @@ class DtmfSender:
         self._digits = checked(digits)
         self._position = 0
         self._index = 0
+
+    def add(self, digit: str) -> None:
+        """Spell one more, if there is room."""
+        if len(self._digits) - self._position < MAX_DIGITS:
+            self._digits = self._digits[self._position :] + checked(digit)
+            self._position = 0
 
     def tick(self) -> Tick | None:
         """The next 20 ms; None when all is sent."""

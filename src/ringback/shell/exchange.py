@@ -17,7 +17,7 @@ import structlog
 from ringback import __version__
 from ringback.call import leg_effects as legs
 from ringback.call.effects import Note
-from ringback.call.events import Complete, LegAnswered, LegEnded
+from ringback.call.events import Complete, Digit, LegAnswered, LegEnded
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.shell.addresses import shared_port
@@ -243,6 +243,8 @@ class Exchange:
                 self.calls.records.talking(call)
             elif type(effect.event) is LegEnded:
                 self.calls.sound.drain()  # what was heard before the BYE is told before it
+            elif type(effect.event) is Digit:
+                self.calls.sound.press(call, effect.event.digit)
             self.calls.deliver(call, effect.event)
 
     def wire(self, effect: legs.Wire) -> None:

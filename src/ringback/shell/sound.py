@@ -178,6 +178,10 @@ class Sound:
         call.play_ids[play_id] = token
         self._pump.send_digits(call.port.id, digits, play_id)
 
+    def press(self, call: LiveCall, digit: str) -> None:
+        """A key came by signalling (INFO): who is connected to the call gets it as if it had come by RTP."""
+        self._pump.press(call.port.id, digit)
+
     # -- bridges and conferences --------------------------------------------------------------------------
 
     def bridge(self, one: LiveCall, other: LiveCall) -> None:
@@ -271,6 +275,10 @@ def configure_port(pump: Pump, port_id: int, negotiated: Negotiated, signalling_
         remote=negotiated.remote,
         rtcp_remote=negotiated.remote_rtcp,
         payload_type=negotiated.remote_payload_type,
+        receive_payload_type=negotiated.payload_type,
+        other_payload_type=next(
+            (number for number, name in negotiated.receive if name != negotiated.codec), None
+        ),
         codec=negotiated.codec,
         dtmf_payload_type=negotiated.dtmf_payload_type,
         dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,

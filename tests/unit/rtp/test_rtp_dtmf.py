@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.rtp import tones
-from ringback.rtp.dtmf import DIGITS, Digit, DtmfReceiver, DtmfSender, Event, Phase, checked
+from ringback.rtp.dtmf import DIGIT_TICKS, DIGITS, Digit, DtmfReceiver, DtmfSender, Event, Phase, checked
 from ringback.rtp.errors import UsageError
 from ringback.rtp.limits import MAX_DIGITS
 
@@ -61,3 +61,26 @@ def test_tones_have_both_frequencies_and_do_not_clip() -> None:
         samples = tones.samples(digit)
         assert len(samples) == 800
         assert 10_000 < max(map(abs, samples)) < 14_001
+
+
+def test_a_held_key_is_one_digit_though_packets_are_missing_for_a_moment() -> None:
+    receiver, digits = DtmfReceiver(), []
+    for n in range(1, 100):  # two seconds, with a hole of 0.3 s
+        if not 20 <= n < 35:
+            digits += receiver.receive(7, Event(5, n == 99, 10, n * 160).render(), n * 0.02)
+        digits += receiver.expire(n * 0.02)
+    assert [digit for digit, _ in digits] == ["5"]
+
+
+def test_digits_that_are_added_while_others_are_spelt_are_spelt_after_them() -> None:
+    sender = DtmfSender("1")
+    spelt = []
+    while (tick := sender.tick()) is not None:
+        if tick.number == 0:
+            spelt.append(tick.digit)
+        if tick.number == 3 and len(spelt) < 3:
+            sender.add("2")
+    assert spelt == ["1", "2", "2"]
+    full = DtmfSender("3" * MAX_DIGITS)
+    full.add("4")
+    assert sum(1 for _ in iter(full.tick, None)) == MAX_DIGITS * DIGIT_TICKS

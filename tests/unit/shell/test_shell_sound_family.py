@@ -55,6 +55,8 @@ def negotiated(host: str) -> Any:
         remote=(host, 4000),
         remote_rtcp=None,
         remote_payload_type=0,
+        payload_type=0,
+        receive=((0, "PCMU"),),
         codec="PCMU",
         dtmf_payload_type=None,
         dtmf_receive_payload_type=None,
