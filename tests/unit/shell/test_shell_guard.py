@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ringback.shell import inbox as inboxes
@@ -92,6 +94,25 @@ def test_streams_are_held_up_and_not_thinned_out() -> None:
     assert guard.admit(PHONE, 1.5), "datagrams of the same address have their own bucket"
 
 
+def test_streams_of_who_guesses_passwords_are_not_read_while_their_address_is_quiet() -> None:
+    guard = Guard()
+    for _ in range(guard.limits.failures + 1):
+        guard.failed(PHONE, 0.0)
+    assert guard.charge(("192.0.2.7", 6000), 1, 0.25) == guard.limits.quiet - 0.25
+    assert guard.charge(("192.0.2.8", 6000), 1, 0.25) == 0.0
+
+
+def test_strangers_may_cost_what_the_paper_says() -> None:
+    paper = Path(__file__).parents[3] / "docs" / "robustness.md"
+    told = " ".join(paper.read_text().split())
+    limits = GuardLimits()
+    assert f"{limits.rate:.0f} messages a second, {limits.burst:.0f} at once |" in told
+    assert f"{limits.vouched_rate:,.0f} a second, {limits.vouched_burst:,.0f} at once |" in told
+    assert f"at most {limits.answer_excess} bytes longer than its request" in told
+    assert f"| {limits.failures} in a row are free" in told
+    assert f"passes {limits.lag} s" in told and f"below {limits.lag_over} s" in told
+
+
 def test_answers_to_strangers_are_hardly_longer_than_their_requests() -> None:
     guard = Guard()
     assert guard.may_answer(300, 500)
@@ -137,6 +158,7 @@ INVITE = b"INVITE sip:x@y SIP/2.0\r\nTo: <sip:x@y>\r\nFrom: <sip:a@y>;tag=1\r\n\
         (b"SIP/2.0 200 OK\r\n\r\n", True),
         (b"BYE sip:x@y SIP/2.0\r\n\r\n", True),
         (b"REGISTER sip:y SIP/2.0\r\nTo: <sip:x@y>\r\nFrom: <sip:x@y>;tag=1\r\n\r\n", False),
+        (b"REGISTER sip:y SIP/2.0\r\nTo: <sip:x@y>;tag=1\r\nFrom: <sip:x@y>;tag=1\r\n\r\n", False),
         (b"OPTIONS sip:y SIP/2.0\r\nX-To: <sip:x@y>;tag=1\r\n\r\n", False),
         (b"", False),
     ],
