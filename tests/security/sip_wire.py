@@ -139,7 +139,8 @@ class Wire:
         """Answer a request of the server."""
         host, port = self.local[:2]
         lines = [f"SIP/2.0 {status}", *re.findall(r"^(?:Via|From|Call-ID|CSeq): .*(?=\r$)", request, re.M)]
-        lines += [f"To: {found};tag=here" for found in re.findall(r"^To: (.*)\r$", request, re.M)]
+        found = re.findall(r"^To: (.*)\r$", request, re.M)
+        lines += [f"To: {to}" if ";tag=" in to else f"To: {to};tag=here" for to in found]
         lines += [f"Contact: <sip:here@{host}:{port}>", *(["Content-Type: application/sdp"] if body else [])]
         self.send("\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]))
 

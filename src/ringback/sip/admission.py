@@ -1,9 +1,9 @@
 """What a request must be before anybody is asked about it (RFC 3261 section 8.2): stateless refusals.
 
 any request      420 unknown extension required, 415 a body that must be understood and is not, 422 refreshed too often,
-                 400 Replaces outside INVITE
+                 406 no SDP wanted, 400 Replaces outside INVITE
 outside dialogs  481 405 501 methods, 416 URI schemes, 480 SIPS without TLS, 482 merged or looped,
-                 489 events, 406 no SDP wanted, 483 hops used up, 400 no dialog possible
+                 489 events, 483 hops used up, 400 no dialog possible
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class Admission:
             wanted = parse_session_expires(request)
             if wanted is not None and wanted.interval < self._min_se and _has_timers(request):
                 return 422, None, [("Min-SE", str(self._min_se))]  # RFC 4028 section 9
+        if request.method == "INVITE" and request.has("Accept") and not _takes_sdp(request):
+            return 406, None, []
         if request.body and request.method in _WITH_OFFER:
             refusal = _encoded(request)
             if refusal is None and not content.is_plain(request) and not _take_session(request):
@@ -119,8 +121,6 @@ class Admission:
         if merge_key(request) in tables.merged or (len(request.vias) > 1 and _is_looped(request, tables)):
             return 482, None, []
         if method == "INVITE":
-            if request.has("Accept") and not _takes_sdp(request):
-                return 406, None, []
             if self._forwards and request.max_forwards == 0:
                 return 483, None, []
             contacts = request.contacts or (() if request.has("Contact") else (request.from_,))

@@ -6,6 +6,7 @@ Names are not looked up here; what is no IP literal has no hop yet (effect Resol
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,11 @@ _IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 def is_address(host: str) -> bool:
     """Whether a host (without brackets) is an IP literal and not a name."""
     return ":" in host or _IPV4.fullmatch(host) is not None
+
+
+def _maddr(params: Mapping[str, str | None]) -> str:
+    """Where a URI or a Via wants to be sent to, an IPv6 literal without its brackets; "" where it does not say."""
+    return (params.get("maddr") or "").strip("[]")
 
 
 def default_port(transport: str) -> int:
@@ -49,7 +55,7 @@ def response_hop(via: Via, flow: Flow, *, is_stranger: bool = False) -> Hop:
     params = via.params
     if "rport" in params:
         port = back.port
-    host = back.host if is_stranger else params.get("maddr") or back.host
+    host = back.host if is_stranger else _maddr(params) or back.host
     if host == back.host and port == back.port:
         return back
     return Hop(flow.transport, host, port, 0, "", flow.local)
@@ -61,8 +67,7 @@ def literal_hop(uri: Uri, flow: Flow | None) -> Hop | None:
     The stream of ``flow`` is used again when it leads to the same host over the same transport (RFC 5923 in
     spirit: a phone behind NAT cannot be reached otherwise), and so is its UDP socket.
     """
-    maddr = uri.params.get("maddr")
-    host = maddr or uri.host
+    host = _maddr(uri.params) or uri.host
     if not is_address(host):
         return None
     transport = uri.transport or "UDP"

@@ -16,6 +16,7 @@ from ringback.sip.effects import (
     FinalResponse,
     Incoming,
     InfoAnswered,
+    Reoffered,
     Ringing,
     Send,
 )
@@ -115,6 +116,34 @@ def test_rfc3261_8_2_2_3_a_420_names_the_extensions(bob: Node) -> None:
     assert bob.seen == []
 
 
+def test_rfc3261_8_2_2_3_require_says_nothing_in_ack_and_cancel(network: Network, bob: Node) -> None:
+    answer(bob)
+    unknown = [("Require", "foo")]
+    bob.feed(make_request("INVITE", body=b"offer"))
+    tag = bob.sent[-1].to.tag or ""
+    assert bob.feed(make_request("ACK", branch="z9hG4bKack", to_tag=tag, headers=unknown)) == []
+    assert bob.sessions[0].is_confirmed
+    bob.answering(lambda session, request: session.progress(180, network.now))
+    bob.feed(make_request("INVITE", branch="z9hG4bKnext", call_id="next", body=b"offer"))
+    cancel = make_request("CANCEL", branch="z9hG4bKnext", call_id="next", headers=unknown)
+    assert statuses(bob.feed(cancel)) == [200, 487]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(184, Ringing), (299, Established), (399, Ended), (699, Ended)])
+def test_rfc3261_8_1_3_2_a_status_that_is_not_known_counts_as_its_class(
+    alice: Node, bob: Node, status: int, kind: type
+) -> None:
+    alice.call(bob)
+    invite = alice.sent[0]
+    assert isinstance(invite, Request)
+    answered = invite.reply(status, to_tag="t", headers=[("Contact", "<sip:bob@192.0.2.2>")], body=b"answer")
+    sent = alice.feed(answered)
+    assert [line(each) for each in sent] == ([] if status < 200 else ["ACK"])
+    (effect,) = alice.all(kind)
+    if kind is Ended:
+        assert effect.status == status
+
+
 def test_rfc3261_8_2_2_3_a_known_extension_may_be_required(network: Network) -> None:
     node = network.node("edge", "192.0.2.3", extensions=["path"])
     assert node.feed(make_request("REGISTER", headers=[("Require", "Path")])) == []
@@ -161,8 +190,19 @@ def test_rfc3261_8_1_1_8_an_invite_that_can_make_no_dialog_gets_400(bob: Node, c
     assert bob.seen == []
 
 
-def test_406_for_a_caller_that_cannot_read_sdp(bob: Node) -> None:
-    assert statuses(bob.feed(make_request("INVITE", headers=[("Accept", "text/plain")]))) == [406]
+@pytest.mark.parametrize("accept", ["text/plain", ""])
+def test_rfc3261_21_4_7_a_caller_that_cannot_read_our_answer_gets_406(
+    network: Network, bob: Node, accept: str
+) -> None:
+    headers = [("Accept", accept)]
+    assert statuses(bob.feed(make_request("INVITE", headers=headers))) == [406]
+    tag = dialog(bob)
+    again = make_request("INVITE", branch="z9hG4bKagain", to_tag=tag, cseq=2, headers=headers, body=b"hold")
+    assert statuses(bob.feed(again)) == [406]
+    assert bob.count(Reoffered) == 0 and bob.sessions[0].is_confirmed
+
+
+def test_a_caller_that_can_read_sdp_among_others(bob: Node) -> None:
     for accept in ("application/sdp, text/plain", "*/*", "application/*;q=0.5"):
         assert bob.feed(make_request("INVITE", headers=[("Accept", accept)])) == []
 

@@ -113,7 +113,7 @@ def test_nobody_can_log_in_with_the_key_that_stands_for_nobody() -> None:
     assert _check(authenticator, header) is Outcome.WRONG
 
 
-def test_counts_may_only_grow() -> None:
+def test_rfc7616_3_4_a_nonce_count_is_used_once() -> None:
     authenticator = Authenticator(KEY, REALM)
     value = authenticator.challenge(NOW)
     first, third, second = (_answer(value, nc=nc) for nc in (1, 3, 2))
@@ -140,7 +140,7 @@ def test_an_answer_without_qop_passes_once() -> None:
     assert _check(authenticator, _answer(_without_qop(value))) is Outcome.REPLAYED
 
 
-def test_old_nonces_are_stale_and_so_are_those_of_the_future() -> None:
+def test_rfc7616_3_3_old_nonces_are_stale_and_so_are_those_of_the_future() -> None:
     authenticator = Authenticator(KEY, REALM)
     value = authenticator.challenge(NOW)
     assert _check(authenticator, _answer(value), now=NOW + NONCE_LIFETIME + 1) is Outcome.STALE
@@ -206,7 +206,7 @@ def test_malformed_credentials_are_refused(old: str, new: str) -> None:
     assert _check(authenticator, header.replace(old, new)) is Outcome.MALFORMED
 
 
-def test_credentials_for_another_target_are_refused() -> None:
+def test_rfc7616_3_4_6_credentials_for_another_target_are_refused() -> None:
     authenticator = Authenticator(KEY, REALM)
     header = _answer(authenticator.challenge(NOW))
 

@@ -106,6 +106,7 @@ def test_contact_gives_our_sent_by(contact: str | Uri, value: str, sent_by: str)
 
 
 UDP = Flow("UDP", ("192.0.2.2", 5060), ("198.51.100.7", 40000))
+UDP6 = Flow("UDP", ("2001:db8::2", 5060), ("2001:db8::7", 40000))
 TLS = Flow("TLS", ("192.0.2.2", 5061), ("198.51.100.7", 50000), 9)
 
 
@@ -119,6 +120,11 @@ TLS = Flow("TLS", ("192.0.2.2", 5061), ("198.51.100.7", 50000), 9)
             "SIP/2.0/UDP a.example;maddr=192.0.2.88;branch=b",
             UDP,
             Hop("UDP", "192.0.2.88", 5060, local=UDP.local),
+        ),
+        (
+            "SIP/2.0/UDP [2001:db8::1];maddr=[2001:db8::88];branch=b",
+            UDP6,
+            Hop("UDP", "2001:db8::88", 5060, local=UDP6.local),
         ),
         ("SIP/2.0/TLS a.example:5062;branch=b", TLS, Hop("TLS", "198.51.100.7", 5062, 9)),
         ("SIP/2.0/TLS a.example;branch=b", TLS, Hop("TLS", "198.51.100.7", 5061, 9)),
@@ -141,6 +147,7 @@ def test_answers_go_back_by_the_via(via: str, flow: Flow, hop: Hop) -> None:
         ("sip:198.51.100.7;transport=tls;lr", TLS, Hop("TLS", "198.51.100.7", 5061, 9)),
         ("sip:[2001:db8::9];lr", None, Hop("UDP", "2001:db8::9", 5060)),
         ("sip:p.example;maddr=192.0.2.9;lr", None, Hop("UDP", "192.0.2.9", 5060)),
+        ("sip:p.example;maddr=[2001:db8::9];lr", None, Hop("UDP", "2001:db8::9", 5060)),
         ("sip:p.example;lr", UDP, None),
         ("sip:1.2.3.example;lr", UDP, None),
     ],

@@ -71,7 +71,7 @@ def test_rfc2069_2_4_example_without_qop() -> None:
     assert "cnonce" not in value
 
 
-def test_auth_int_covers_the_body() -> None:
+def test_rfc7616_3_4_3_auth_int_covers_the_body() -> None:
     challenge = Challenge("r", "n", "MD5", ("auth-int",))
     value = answer(
         challenge, method="INVITE", uri="sip:b", username="u", password="p", cnonce="c", body=b"v=0"

@@ -285,7 +285,7 @@ def test_rfc3261_18_2_1_a_peer_cannot_forge_received() -> None:
     assert message.via.received == "192.0.2.9"
 
 
-def test_an_ipv6_source_is_stamped_readably() -> None:
+def test_rfc3261_18_2_1_an_ipv6_source_is_stamped_without_brackets() -> None:
     message = _invite()
     message.stamp_via("2001:db8::1", 40000)
     assert parse(message.render()).via.received == "2001:db8::1"
