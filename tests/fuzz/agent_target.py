@@ -242,8 +242,8 @@ class World:
             waits = server.user is not None or ("server", server.key) in self.timers
             assert waits, f"{server.request.method} without an answer"
         for client in tables.clients.values():
-            user = getattr(client.user, "_session", client.user)
-            rings = client.invite and isinstance(user, InviteSession) and not user.is_over
+            caller = getattr(client.user, "_session", None)  # of a first INVITE, which may ring for ever
+            rings = client.invite and isinstance(caller, InviteSession) and not caller.is_over
             assert rings or ("client", client.key) in self.timers, f"{client.request.method} for ever"
 
     def end(self) -> None:

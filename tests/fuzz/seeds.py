@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import encodebytes
 from pathlib import Path
 
 from ringback.rtp.dtmf import Event
@@ -50,6 +51,10 @@ BODIES = (
     b'multipart/alternative; boundary="b"\npreamble\r\n' + PARTS + b"epilogue",
     b"multipart/mixed;boundary=a\n--a\nContent-Type: multipart/related;boundary=b\n\n" + PARTS + b"\n--a--",
     b"application/sdp\n" + OFFER,
+    b"multipart/mixed;boundary=b\n--b\nContent-Type:application/dtmf-relay\n\nSignal=5\n--b\nContent-Type:application/sdp\n"
+    b"Content-Transfer-Encoding:base64\n\n" + encodebytes(OFFER) + b"\n--b--",
+    b"multipart/mixed;boundary=b\n--b\nContent-Type:application/sdp\nContent-Transfer-Encoding:quoted-printable\n\n"
+    b"v=3D0=0D=0A=\n\n--b--",
 )
 """The type in the first line, then the body."""
 

@@ -109,6 +109,17 @@ def _held_answer() -> bytes:
     return story.ask("ACK", 314159).ask("BYE", 314161).told()
 
 
+def _refused_before_the_prack() -> bytes:
+    story = Story("-").hear(invite()).hear(b"!Pr")
+    rack = f"{story.sent('183').get('RSeq')} 314159 INVITE"
+    return story.ask("PRACK", 314160, ("RAck", rack), body=seeds.OFFER).ask("ACK", 314159).told()
+
+
+def _left_open() -> bytes:
+    story = _placed().hear(b"!I").reply("INVITE", 100).hear(b"!t").reply("INVITE", 183).hear(b"!T")
+    return story.reply("CANCEL", 200).reply("INVITE", 487).hear(b"!I").told()
+
+
 def _offers_cross() -> bytes:
     story = _taken().hear(b"!I").ask("INVITE", 314160, body=seeds.OFFER)
     story.reply("INVITE", 491, tag="far").hear(b"!t").reply("INVITE", 200, body=seeds.OFFER, tag="far")
@@ -225,6 +236,8 @@ def _redirected() -> bytes:
 STORIES = (
     _rings_reliably(),
     _held_answer(),
+    _refused_before_the_prack(),
+    _left_open(),
     _offers_cross(),
     _pending_offer(),
     _refers_us(),

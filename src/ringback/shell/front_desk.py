@@ -179,9 +179,10 @@ class FrontDesk:
         if request.to.uri.user != user:
             text = f"the credentials of {user} cannot register {request.to.uri.user}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
-        named = domain_at(request.to.uri.host, flow, configuration)
+        host = request.to.uri.host
+        named = domain if host == request.uri.host else domain_at(host, flow, configuration)
         if named is None or named["sid"] != domain["sid"]:  # RFC 3261 section 10.3 step 5
-            text = f"{request.to.uri.host!r:.100} is not the domain {domain['domain_name']}"
+            text = f"{host!r:.100} is not the domain {domain['domain_name']}"
             return self._refuse(request, flow, Refused(404, "Not Found", note=text))
         guard.vouch(source, monotonic())
         aor = f"{user}@{domain['domain_name']}"
