@@ -178,14 +178,20 @@ def authenticate(
             return None
         return str(credential.ha1_sha256 if algorithm == "SHA-256" else credential.ha1_md5)
 
-    verdict = authenticator.check(given, method=request.method, lookup=digest_of, now=now, uri=request.uri)
+    verdict = authenticator.check(
+        given, method=request.method, lookup=digest_of, now=now, uri=request.uri, source=flow.remote[0]
+    )
     if verdict.outcome is Outcome.OK:
         return verdict.username
     stale = verdict.outcome in (Outcome.STALE, Outcome.REPLAYED)
     if stale or verdict.outcome is Outcome.MISSING:
+        source = flow.remote[0]
         # The preferred algorithm first (RFC 8760 section 2.3).
         challenges = [
-            ("Proxy-Authenticate", authenticator.challenge(now, stale=stale, algorithm=algorithm))
+            (
+                "Proxy-Authenticate",
+                authenticator.challenge(now, stale=stale, algorithm=algorithm, source=source),
+            )
             for algorithm in algorithms
         ]
         return Refused(407, "Proxy Authentication Required", challenges)

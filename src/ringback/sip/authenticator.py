@@ -2,12 +2,16 @@
 
 Nonces carry their own proof (time, number, keyed hash), so that challenging costs no memory; what is remembered is
 only the count of each nonce that was used with a right answer, within a bound.
+
+The proof is for the address that was challenged (RFC 7616 section 5.4), and is looked at before the answer: who forges
+another's address cannot know a nonce of it, so nobody has wrong passwords counted against somebody else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -29,7 +33,7 @@ class Outcome(Enum):
     OK = "ok"
     MISSING = "missing"  # none for our realm: challenge
     WRONG = "wrong"  # unknown user or wrong password: 403
-    STALE = "stale"  # right, but the nonce is too old or not ours: challenge with stale
+    STALE = "stale"  # the nonce is too old or not ours, or another address had it: challenge with stale
     REPLAYED = "replayed"  # right, but this nonce count was used before: challenge with stale
     MALFORMED = "malformed"  # 400
 
@@ -78,13 +82,16 @@ class Authenticator:
         mac.update(text.encode())
         return mac.hexdigest()
 
-    def challenge(self, now: float, *, stale: bool = False, algorithm: str = "MD5") -> str:
-        """The value of a Proxy-Authenticate (407) or WWW-Authenticate (401), with a nonce never given before."""
+    def challenge(self, now: float, *, stale: bool = False, algorithm: str = "MD5", source: str = "") -> str:
+        """The value of a Proxy-Authenticate (407) or WWW-Authenticate (401), with a nonce never given before.
+
+        Only ``source``, the address that asked, can answer it.
+        """
         self._issued += 1
         stamp = (
             f"{hex(int(now * 1000))[2:]}.{self._node}.{hex(self._issued)[2:]}"  # formats cost more compiled
         )
-        nonce = f"{stamp}.{self._sign(stamp)}"
+        nonce = f"{stamp}.{self._sign(f'{stamp}@{source}')}"
         value = f'{self._asked}"{nonce}", algorithm={algorithm}'
         return f"{value}, stale=TRUE" if stale else value
 
@@ -96,8 +103,9 @@ class Authenticator:
         lookup: Callable[[str, str], str | None],
         now: float,
         uri: Uri | None = None,
+        source: str = "",
     ) -> Verdict:
-        """Judge the credentials of a request.
+        """Judge the credentials of a request from the address ``source``.
 
         `header` is one value or all of them: the first for our realm counts. `lookup(username, algorithm)` gives
         the stored HA1 in hex, algorithm "MD5" or "SHA-256", or None. With `uri`, the Request-URI, credentials
@@ -115,7 +123,9 @@ class Authenticator:
                 malformed = True
                 continue
             if credentials.realm == self.realm:
-                return Verdict(self._judge(credentials, method, lookup, now, uri), credentials.username)
+                return Verdict(
+                    self._judge(credentials, method, lookup, now, uri, source), credentials.username
+                )
         return Verdict(Outcome.MALFORMED if malformed else Outcome.MISSING, "")
 
     def _judge(
@@ -125,30 +135,35 @@ class Authenticator:
         lookup: Callable[[str, str], str | None],
         now: float,
         uri: Uri | None,
+        source: str,
     ) -> Outcome:
         algorithm, fields = credentials.algorithm, credentials.fields
         if uri is not None and not _same_target(fields["uri"], uri):
             return Outcome.MALFORMED
+        issued_at = self._issued_at(fields["nonce"], source)
+        if not now - NONCE_LIFETIME <= issued_at <= now + 1.0:
+            return Outcome.STALE
         stored = lookup(credentials.username, algorithm.removesuffix("-sess"))
         key = self._nobody[algorithm] if stored is None else stored.lower()
         expected = request_digest(algorithm, key, method, fields, None)
         is_right = hmac.compare_digest(expected, fields["response"].lower())
         if not is_right or stored is None:
             return Outcome.WRONG
-        return self._count(fields, now)
+        return self._count(fields, issued_at, now)
 
-    def _count(self, fields: Mapping[str, str], now: float) -> Outcome:
-        """Whether the nonce is ours, fresh, and not used with this count; then remember the use.
+    def _issued_at(self, nonce: str, source: str) -> float:
+        """When we gave a nonce to this address; minus infinity if we did not."""
+        stamp, _, signature = nonce.rpartition(".")
+        if not signature.isascii() or not hmac.compare_digest(self._sign(f"{stamp}@{source}"), signature):
+            return -math.inf
+        return int(stamp.partition(".")[0], 16) / 1000
+
+    def _count(self, fields: Mapping[str, str], issued_at: float, now: float) -> Outcome:
+        """Whether a nonce of ours was not used with this count yet; then remember the use.
 
         A right answer without qop carries no count, so its nonce is good for one request only.
         """
         nonce = fields["nonce"]
-        stamp, _, signature = nonce.rpartition(".")
-        if not signature.isascii() or not hmac.compare_digest(self._sign(stamp), signature):
-            return Outcome.STALE
-        issued_at = int(stamp.partition(".")[0], 16) / 1000
-        if not now - NONCE_LIFETIME <= issued_at <= now + 1.0:
-            return Outcome.STALE
         count = int(fields["nc"], 16) if "qop" in fields else _USED_UP
         known = self._counts.get(nonce)
         if known is None:

@@ -48,7 +48,7 @@ def decide(
     """The decision on an INVITE whose challenge was answered."""
     authenticator = Authenticator(b"k" * 32, REALM)
     request = request or invite(headers=HEADERS)
-    challenge = Challenge.parse(authenticator.challenge(NOW, algorithm=algorithm))
+    challenge = Challenge.parse(authenticator.challenge(NOW, algorithm=algorithm, source=FLOW.remote[0]))
     uri = str(request.uri)
     value = answer(challenge, method="INVITE", uri=uri, username=user, password=password, cnonce="c", nc=1)
     request.add("Proxy-Authorization", value)
@@ -109,7 +109,7 @@ def test_garbled_credentials_are_400() -> None:
 
 def test_replayed_credentials_are_challenged_as_stale() -> None:
     authenticator = Authenticator(b"k" * 32, REALM)
-    challenge = Challenge.parse(authenticator.challenge(NOW))
+    challenge = Challenge.parse(authenticator.challenge(NOW, source=FLOW.remote[0]))
     value = answer(
         challenge, method="INVITE", uri=URI, username="alice", password="Correct-horse-1", cnonce="c", nc=1
     )

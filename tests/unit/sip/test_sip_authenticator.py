@@ -68,6 +68,18 @@ def test_no_nonce_is_given_twice() -> None:
     assert len(set(values)) == 200
 
 
+@pytest.mark.parametrize("password", [PASSWORD, "wrong"])
+def test_a_nonce_serves_the_address_that_was_challenged(password: str) -> None:
+    authenticator = Authenticator(KEY, REALM)
+    header = _answer(authenticator.challenge(NOW, source="192.0.2.1"), password=password)
+
+    def outcome(source: str) -> Outcome:
+        return authenticator.check(header, method="INVITE", lookup=_lookup, now=NOW, source=source).outcome
+
+    assert outcome("192.0.2.2") is Outcome.STALE, "right or wrong: nobody learns which, nor is it counted"
+    assert outcome("192.0.2.1") is (Outcome.OK if password == PASSWORD else Outcome.WRONG)
+
+
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
@@ -145,7 +157,7 @@ def test_rfc7616_3_3_old_nonces_are_stale_and_so_are_those_of_the_future() -> No
     value = authenticator.challenge(NOW)
     assert _check(authenticator, _answer(value), now=NOW + NONCE_LIFETIME + 1) is Outcome.STALE
     assert _check(authenticator, _answer(value), now=NOW - 10) is Outcome.STALE
-    assert _check(authenticator, _answer(value, password="x"), now=NOW + 1e6) is Outcome.WRONG
+    assert _check(authenticator, _answer(value, password="x"), now=NOW + 1e6) is Outcome.STALE
     assert _check(authenticator, _answer(value), now=NOW + NONCE_LIFETIME - 1) is Outcome.OK
 
 
