@@ -29,6 +29,7 @@ from pump_scene import (
 )
 
 from ringback.media import Port, PortStats, create_pump
+from ringback.rtp.limits import DIGIT_RATE, FRAME_RATE, MAX_DIGITS_AT_ONCE, MAX_FRAMES
 from ringback.rtp.packet import Packet
 from ringback.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound, render_compound
 
@@ -378,3 +379,55 @@ def test_rtcp_of_the_announced_host_ends_where_the_sound_comes_from_elsewhere(se
     report(stranger(setup, HERE), 100)
     report(phone_a, 1)
     assert believed(1).strangers == 1
+
+
+# A peer that is believed, and sends more than any telephone
+
+
+def most(at_once: int, rate: int, began_at: float) -> float:
+    """How many there may have been since then."""
+    return at_once + rate * (time.monotonic() - began_at) + 2
+
+
+def test_no_more_sound_is_told_than_a_telephone_sends(setup: Setup) -> None:
+    a, phone_a = setup.leg()
+    setup.pump.tap(a.id, 7, "inbound")
+    began_at = time.monotonic()
+    for batch in range(1, 41):
+        for _ in range(25):  # no more than a socket holds
+            phone_a.say(a, bytes(480))
+        assert settled(setup, a, 25 * batch).packets_in == 25 * batch
+    setup.ear.kind("frames", MAX_FRAMES - 3)
+    setup.pump.untap(7)
+    setup.ear.seen += setup.pump.events()
+    assert len(setup.ear.kind("frames")) <= most(MAX_FRAMES, FRAME_RATE, began_at)
+
+
+def test_no_more_digits_are_told_than_somebody_presses(setup: Setup) -> None:
+    a, phone_a = setup.leg()
+    phone_a.say(a)
+    locked(setup, a, phone_a)
+    began_at = time.monotonic()
+    for batch in range(1, 11):
+        for _ in range(40):
+            phone_a.timestamp = (phone_a.timestamp + 160) & 0xFFFFFFFF
+            phone_a.ssrc += 1  # what was told must not be forgotten with the source
+            phone_a.event(a, 5, ended=True, duration=800)
+        settled(setup, a, 1 + 40 * batch)
+    assert (
+        MAX_DIGITS_AT_ONCE
+        <= len(setup.ear.kind("digit", MAX_DIGITS_AT_ONCE))
+        <= most(MAX_DIGITS_AT_ONCE, DIGIT_RATE, began_at)
+    )
+
+
+def test_ports_that_are_each_others_peer_do_not_send_one_packet_round_for_ever(setup: Setup) -> None:
+    a, b = setup.pump.open(HERE), setup.pump.open(HERE)
+    setup.configure(a, (b.host, b.port))
+    setup.configure(b, (a.host, a.port))
+    setup.pump.connect(a.id, b.id)
+    began_at = time.monotonic()
+    setup.pump.play(b.id, 1, bytes(160), 1)
+    while not (stats := setup.pump.stats(a.id)).malformed:
+        assert time.monotonic() < began_at + WAIT
+    assert stats.packets_in <= most(MAX_FRAMES, FRAME_RATE, began_at)

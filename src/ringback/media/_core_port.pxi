@@ -86,10 +86,12 @@ cdef void spell_also(State* s, Port* port, int code) noexcept nogil:
 
 # Digits of the peer
 
-cdef void end_digit(State* s, Port* port) noexcept nogil:
+cdef void end_digit(State* s, Port* port, double now) noexcept nogil:
     if not port.dtmf.sounding:
         return
     port.dtmf.sounding = False
+    if not take_allowance(&port.digits, 1, DIGITS_AT_ONCE, DIGIT_RATE, now):
+        return
     emit(s, DIGIT, port.id, (port.dtmf.carried + port.dtmf.duration) // 8, port.dtmf.event, 0, NULL, 0)
     if port.peer != NULL and port.peer.settings.dtmf_send < 0:
         spell_also(s, port.peer, port.dtmf.event)      # as a tone: it has no telephone events
@@ -114,7 +116,7 @@ cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payl
         if dtmf.sounding and step == 0xFFFF and event == dtmf.event:
             dtmf.carried += 0xFFFF
         else:
-            end_digit(s, port)
+            end_digit(s, port, now)
             dtmf.carried = 0
         dtmf.event = event
         dtmf.sounding = True
@@ -124,7 +126,7 @@ cdef void on_event(State* s, Port* port, uint32_t timestamp, const uint8_t* payl
     dtmf.duration = max(dtmf.duration, duration)
     dtmf.at = now
     if payload[1] & 0x80:
-        end_digit(s, port)
+        end_digit(s, port, now)
 
 
 # From the peer
@@ -236,8 +238,12 @@ cdef void on_rtp(State* s, Port* port, uint8_t* data, ssize_t received, const En
     if codec == NO_CODEC and not is_event and payload_type != 13:  # comfort noise, RFC 3389
         port.malformed += 1
         return
+    if verdict == 0 and port.is_near and not take_frames(&port.near, size, now):
+        port.malformed += 1
+        return
     if verdict == 1:
         port.rtcp_locked = False
+        port.is_near = s.first_port <= udp_port(source) <= s.last_port
         emit_address(s, port, source)
     count_packet(port, ssrc, &stamp, size, codec != NO_CODEC and not is_event, now)
     if not settings.receive:

@@ -24,6 +24,7 @@ cdef class Owner:
             raise MemoryError
         if not init_mutex(&self.s.mutex):
             raise OSError(errno, "the pump cannot have its mutex")
+        self.s.first_port, self.s.last_port = rtp_ports
         self.s.report_after = report_after
         self.s.silent_after = silent_after
         self.s.random = secrets.randbits(63) | 1

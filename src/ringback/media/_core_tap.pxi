@@ -1,5 +1,20 @@
 # Taps: audio of a port in frames of 20 ms.
 
+cdef inline bint take_allowance(Allowance* a, double count, double most, double rate, double now) noexcept nogil:
+    """Whether there was room for so many: ringback.rtp.allowance.Allowance."""
+    a.left = min(most, a.left + (now - a.at) * rate)
+    a.at = now
+    if a.left < count:
+        return False
+    a.left -= count
+    return True
+
+
+cdef inline bint take_frames(Allowance* a, int size, double now) noexcept nogil:
+    """The same for the frames of a payload, which are one at least."""
+    return take_allowance(a, 1 + max(0, size - 1) // FRAME, FRAMES_AT_ONCE, FRAME_RATE, now)
+
+
 cdef void feed_tap(
     State* s, Tap* tap, const uint8_t* ulaw, int size, uint32_t timestamp, double now
 ) noexcept nogil:
@@ -37,6 +52,8 @@ cdef void feed_taps(
     State* s, Port* port, bint inbound, const uint8_t* ulaw, int size, uint32_t timestamp, double now
 ) noexcept nogil:
     cdef Tap* tap = port.taps
+    if tap == NULL or not take_frames(&port.told, size, now):
+        return
     while tap != NULL:
         if tap.is_inbound == inbound:
             feed_tap(s, tap, ulaw, size, timestamp, now)

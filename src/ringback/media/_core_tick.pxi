@@ -66,7 +66,7 @@ cdef bint tick_port(State* s, Port* port, double now, double wall) noexcept nogi
     port.has_mixed = False
     keep_strangers_out(port, now)
     if port.dtmf.sounding and now - port.dtmf.at > 0.2:
-        end_digit(s, port)
+        end_digit(s, port, now)
     if port.settings.active and port.settings.receive and not port.silent and quiet >= s.silent_after:
         port.silent = True
         port.heard = False

@@ -16,6 +16,10 @@ cdef enum:
     CANDIDATES = 8             # ringback.rtp.limits.MAX_CANDIDATES
     CONSISTENT = 5             # ringback.rtp.source.CONSISTENT_PACKETS
     DIGITS_ROOM = 256          # ringback.rtp.limits.MAX_DIGITS
+    FRAMES_AT_ONCE = 400       # ringback.rtp.limits.MAX_FRAMES
+    FRAME_RATE = 500           # ringback.rtp.limits
+    DIGITS_AT_ONCE = 32        # ringback.rtp.limits.MAX_DIGITS_AT_ONCE
+    DIGIT_RATE = 25            # ringback.rtp.limits
     PORTS = 32768              # ringback.media.limits
     MIXERS = 4096
     TAPS = 8
@@ -132,6 +136,10 @@ cdef struct Dtmf:              # ringback.rtp.dtmf.DtmfReceiver
     uint32_t duration
     double at
 
+cdef struct Allowance:         # ringback.rtp.allowance.Allowance; zeros are a full one, as no clock begins at zero
+    double left
+    double at
+
 cdef struct Spelling:          # ringback.rtp.dtmf.DtmfSender
     bint active
     bint sounding
@@ -210,6 +218,9 @@ cdef struct Port:              # what each packet needs comes first, so that it 
     bint filtered              # the RTP socket lets the locked source in alone
     bint is_wild               # the RTP socket is bound to every address
     int steady                 # packets in a row that were believed
+    bint is_near               # its peer's port is in our own range, and may be ours
+    Allowance near
+    Allowance told
     Reception reception
     int64_t packets_in
     int64_t bytes_in
@@ -232,6 +243,7 @@ cdef struct Port:              # what each packet needs comes first, so that it 
     Endpoint rtcp_source
     bint rtcp_locked
     Dtmf dtmf
+    Allowance digits
     Reports reports
     char cname[CNAME_SIZE]
     double opened_at
@@ -257,6 +269,8 @@ cdef struct State:
     int timer
     int wake
     int notice_fd
+    int first_port
+    int last_port
     double report_after
     double silent_after
     double due                 # the next tick

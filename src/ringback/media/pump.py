@@ -81,7 +81,7 @@ class PortStats(NamedTuple):
     """Packets dropped because their source is not believed; without those that the kernel keeps from the compiled pump
     while a peer that is vouched for talks."""
     malformed: int
-    """Packets dropped because they are no RTP, or of a payload type that was not negotiated."""
+    """Packets dropped because they are no RTP, of a payload type that was not negotiated, or more than any telephone sends."""
     discarded: int
     """RTP packets that the kernel threw away: nobody read them in time, or they are a stranger's, whom the compiled pump
     has it keep from a socket of all addresses. Of a connected socket it counts no stranger. 0 where it does not tell."""

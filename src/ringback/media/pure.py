@@ -43,6 +43,7 @@ class PurePump:
         silent_after: float = SILENT_AFTER,
     ) -> None:
         self._pairs = PortPairs(rtp_ports, bind_both)
+        self._ours = range(rtp_ports[0], rtp_ports[1] + 1)
         self._report_after = report_after
         self._silent_after = silent_after
         self._lock = threading.Lock()
@@ -105,6 +106,7 @@ class PurePump:
                 now,
                 report_at,
                 self._silent_after,
+                self._ours,
             )
             self._wake()
             self._ports[port.id] = port

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from ringback.media import g711
-from ringback.media.pump import Address, Codec, Event, PortStats, quality
+from ringback.media.pump import Address, Codec, Event, PortStats, Track, quality
 from ringback.media.pure_rtcp import PureRtcp, send
 from ringback.media.pure_sound import SILENCE, Playing, Tap
 from ringback.media.sockets import Pair, discarded
 from ringback.rtp import tones
+from ringback.rtp.allowance import Allowance
 from ringback.rtp.dtmf import TONE_TICKS, Digit, DtmfReceiver, DtmfSender, Phase, Tick
 from ringback.rtp.errors import RtpSyntaxError
+from ringback.rtp.limits import DIGIT_RATE, FRAME_RATE, MAX_DIGITS_AT_ONCE, MAX_FRAMES
 from ringback.rtp.outbound import OutboundStream, Stamp
 from ringback.rtp.packet import Packet
 from ringback.rtp.playout import FRAME
@@ -77,6 +79,7 @@ class PurePort:
         now: float,
         report_at: float,
         silent_after: float,
+        ours: range,
     ) -> None:
         self.id = port_id
         self.pair = pair
@@ -93,6 +96,11 @@ class PurePort:
         self._configuration: Configuration | None = None
         self._reception: Reception | None = None
         self._dtmf = DtmfReceiver()
+        self._ours = ours
+        self._is_near = False  # its peer's port is in our own range, and may be ours
+        self._near = Allowance(MAX_FRAMES, FRAME_RATE)
+        self._told = Allowance(MAX_FRAMES, FRAME_RATE)
+        self._digits = Allowance(MAX_DIGITS_AT_ONCE, DIGIT_RATE)
         self._playing: Playing | None = None
         self._sender: DtmfSender | None = None
         self._sender_id: int | None = None
@@ -166,8 +174,12 @@ class PurePort:
         if codec is None and not is_event and packet.payload_type != _COMFORT_NOISE:
             self._malformed += 1
             return
+        if verdict is Verdict.ACCEPT and self._is_near and not self._near.take(_frames(packet.payload), now):
+            self._malformed += 1
+            return
         if verdict is Verdict.LOCKED:
             self._rtcp.unlock()
+            self._is_near = source[1] in self._ours
             self._emit(("locked", self.id, source))
         self._count(packet, codec is not None and not is_event, now)
         if not configuration.receive:
@@ -197,18 +209,20 @@ class PurePort:
 
     def _on_event(self, packet: Packet, now: float) -> None:
         digits = self._dtmf.receive(packet.timestamp, packet.payload, now)
-        self._emit_digits(digits)
+        self._emit_digits(digits, now)
         if self.peer is not None and len(packet.payload) >= 4:
             self.peer.relay_event((self.id, packet.ssrc), packet, now)
 
-    def _emit_digits(self, digits: list[Digit]) -> None:
+    def _emit_digits(self, digits: list[Digit], now: float) -> None:
         for digit, duration in digits:
+            if not self._digits.take(1, now):
+                continue
             self._emit(("digit", self.id, digit, duration))
             if self.peer is not None and not self.peer.takes_events:
                 self.peer.spell_also(digit)
 
     def _on_audio(self, packet: Packet, codec: Codec, now: float) -> None:
-        inbound = [tap for tap in self.taps if tap.track == "inbound"]
+        inbound = self._told_of("inbound", packet.payload, now)
         if inbound or self.mixer is not None:
             ulaw = packet.payload if codec == "PCMU" else packet.payload.translate(g711.ALAW_TO_ULAW)
             for tap in inbound:
@@ -218,6 +232,12 @@ class PurePort:
                 self.mixer.hear(self.id, packet, ulaw)
         if self.peer is not None:
             self.peer.relay((self.id, packet.ssrc), packet, codec, now)
+
+    def _told_of(self, track: Track, payload: bytes, now: float) -> list[Tap]:
+        """Who is told of this sound."""
+        if not self.taps or not self._told.take(_frames(payload), now):
+            return []
+        return [tap for tap in self.taps if tap.track == track]
 
     def on_rtcp(self, data: bytes, source: Address, now: float, wall: float) -> None:
         """A datagram on the RTCP socket."""
@@ -286,7 +306,7 @@ class PurePort:
 
     def tick(self, mixed: bytes | None, now: float, wall: float) -> None:
         """20 ms passed; `mixed` is the mixer's frame for this port."""
-        self._emit_digits(self._dtmf.expire(now))
+        self._emit_digits(self._dtmf.expire(now), now)
         self._watch(now)
         if now >= self.report_at:
             self._rtcp.send(self._reception, now, wall)
@@ -346,7 +366,7 @@ class PurePort:
             self._tap_outbound(ulaw, "PCMU", stamp, now)
 
     def _tap_outbound(self, payload: bytes, codec: Codec, stamp: Stamp, now: float) -> None:
-        outbound = [tap for tap in self.taps if tap.track == "outbound"]
+        outbound = self._told_of("outbound", payload, now)
         if outbound:
             ulaw = payload if codec == "PCMU" else payload.translate(g711.ALAW_TO_ULAW)
             for tap in outbound:
@@ -403,3 +423,8 @@ class PurePort:
             discarded=self._discarded,
             remote=self._rtcp.remote,
         )
+
+
+def _frames(payload: bytes) -> int:
+    """How many frames a payload counts for: one at least."""
+    return 1 + max(0, len(payload) - 1) // FRAME
