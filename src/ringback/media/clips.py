@@ -36,6 +36,12 @@ MAX_CLIP_SECONDS = 3600.0
 MAX_DIGITS = 256
 """Longest `digits` of one `<Play>`: over 50 s of tones."""
 
+MAX_HELD = 2_000
+"""Clips in memory, however short they are: a key with its URL, and an ETag, may have 8 kB each."""
+
+MAX_FILES = 20_000
+"""Clips on disk, of 13 kB each when it is full: a file takes a block, and an inode, however short the clip is."""
+
 _MAGIC = b"RBC1"
 _ABANDONED = 3600.0  # seconds
 _HEAD = 12  # magic, length of the JSON, CRC-32 of what follows
@@ -79,7 +85,7 @@ class Clip(NamedTuple):
 
 
 class MemoryCache(Generic[V]):
-    """What was used last, bounded by its bytes; a thing over half of the budget is not kept."""
+    """What was used last, bounded by its bytes and its number; a thing over half of the budget is not kept."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -101,7 +107,7 @@ class MemoryCache(Generic[V]):
             return
         self._held[key] = (value, size)
         self.bytes_held += size
-        while self.bytes_held > self._max_bytes:
+        while self.bytes_held > self._max_bytes or len(self._held) > MAX_HELD:
             self.drop(next(iter(self._held)))
 
     def drop(self, key: Hashable) -> None:
@@ -158,7 +164,7 @@ class DiskCache:
             sizes = self._index()
             self._total += len(data) - sizes.pop(name, 0)
             sizes[name] = len(data)
-            while self._total > self._max_bytes:
+            while self._total > self._max_bytes or len(sizes) > MAX_FILES:
                 self._forget(next(iter(sizes)), sizes)
 
     def _write(self, name: str, data: bytes) -> None:

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from ringback.media import clips
 from ringback.media.clips import Clip, DiskCache, MemoryCache
 
 
@@ -100,3 +103,15 @@ def test_what_a_dead_writer_left_is_removed(tmp_path: Path) -> None:
     os.utime(old, (1, 1))
     DiskCache(tmp_path, 10_000).put("key", {}, b"")
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_short_clips_are_counted_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(clips, "MAX_HELD", 10)
+    monkeypatch.setattr(clips, "MAX_FILES", 10)
+    cache: MemoryCache[bytes] = MemoryCache(1_000_000)
+    disk = DiskCache(tmp_path, 1_000_000)
+    for number in range(25):
+        cache.put(number, b"", 0)
+        disk.put(str(number), {}, b"")
+    assert [number for number in range(25) if cache.get(number) is not None] == list(range(15, 25))
+    assert [number for number in range(25) if disk.get(str(number)) is not None] == list(range(15, 25))
