@@ -187,6 +187,7 @@ def call(
     """Call a number of the running server from outside; exit 0 only if it was answered and nothing went wrong."""
     from ringback.app.client import ServerClient
     from ringback.app.ladder import print_ladder
+    from ringback.app.printable import printable
 
     if not from_sandbox:
         raise Unusable("say who places the call: --from-sandbox")
@@ -195,7 +196,8 @@ def call(
         async with ServerClient(project) as server:
             with console.status(f"The sandbox carrier calls {to} ..."):
                 outcome = await server.call_from_sandbox(to)
-            console.print(f"{outcome['status']} after {outcome['after']} s {outcome['detail']}".rstrip())
+            detail = escape(printable(outcome["detail"]))
+            console.print(f"{outcome['status']} after {outcome['after']} s {detail}".rstrip())
             if not outcome["sid"]:
                 return False
             with console.status("Until one side hangs up ..."):

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ringback.app.printable import printable
+
 STYLES = {
     "sip": "cyan",
     "webhook": "magenta",
@@ -39,7 +41,7 @@ def print_ladder(console: Console, timeline: dict[str, Any]) -> None:
             f"{line['at'] - began_at:8.3f}",
             chr(ord("A") + min(25, legs.index(line["call_sid"]))),
             Text(lane, style=STYLES.get(lane, "")),
-            Text(f"{line['text']}{code}", style=LEVELS.get(line["level"], "")),
+            Text(f"{printable(line['text'])}{code}", style=LEVELS.get(line["level"], "")),
         )
     started = datetime.fromtimestamp(began_at).astimezone()
     console.print(f"[bold]{legs[0]}[/bold]  {started:%Y-%m-%d %H:%M:%S %Z}")
@@ -52,4 +54,4 @@ def print_ladder(console: Console, timeline: dict[str, Any]) -> None:
     else:
         code = f" (error {found['code']})" if found["code"] else ""
         style = LEVELS.get(found["level"], "")
-        console.print(Text(f"verdict: {found['text']}{code}", style=style))
+        console.print(Text(f"verdict: {printable(found['text'])}{code}", style=style))
