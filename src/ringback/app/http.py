@@ -23,6 +23,9 @@ BACKLOG = 2048
 UNTAKEN = 128 * 1024
 """Bytes that the kernel holds for a peer that does not take them; left to itself, it would hold megabytes for each."""
 
+HEAD = 32 * 1024
+"""Bytes of a request's head: the longest query of the API, and as much of everything else."""
+
 IDLE = 75.0
 """Seconds that a connection is kept for another request: longer than programs and proxies keep theirs (aiohttp 15, Java 30, nginx
 60), because a request that meets the close is lost, and the Twilio library does not ask again. Idle ones give way to newcomers."""
@@ -114,6 +117,7 @@ class HttpServer:
             server_header=False,
             timeout_keep_alive=IDLE,  # type: ignore[arg-type]  # any number of seconds will do
             timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=HEAD,
             limit_concurrency=2 * most,  # the door lets in half of that; some who were cut are about to end
             ws="none",
         )

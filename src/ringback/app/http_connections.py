@@ -21,11 +21,13 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ringback.shell.guard import Guard, GuardLimits, Source
 from ringback.shell.stream_accept import Acceptor
 from ringback.shell.stream_room import Guest, StreamRoom
+from ringback.shell.stream_turns import Attention, Bites
 from ringback.shell.tasks import Tasks
 from ringback.shell.timers import MonotonicClock
 from ringback.shell.transport_limits import TransportLimits
@@ -48,11 +50,36 @@ SWEEP_EVERY: Final = 2.5
 BEHIND_AT_ONCE: Final = 16
 """Requests that lay behind others and are worked for at once: those of thousands of connections would be a turn of seconds."""
 
+TURN: Final = 0.005
+"""Seconds in each turn of the loop for what comes on all connections."""
+
+BITE: Final = 2 * 1024
+"""Bytes that are read at once: 400 lines of a head, or as many chunks; some 5 ms."""
+
 SHARE_OF_SOURCE: Final = 0.25
 """Of all places, for one address: that may be a proxy's, or one of an office."""
 
 ACCEPTED: Final = GuardLimits(rate=500.0, burst=2_000.0, sources=8_192)
 """Connections of one address: each costs a third of a millisecond, and programs without keep-alive make one a request."""
+
+
+class _Flow(FlowControl):
+    """uvicorn's, for which what is unread waits like the peer."""
+
+    def __init__(self, transport: asyncio.Transport, bites: Bites, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(transport)
+        self._bites = bites
+        self._loop = loop
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = self._bites.is_held = True
+            self._loop.call_soon(self._bites.go_on)
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = self._bites.is_held = False
+            self._loop.call_soon(self._bites.go_on)
 
 
 class Connection(H11Protocol):
@@ -62,7 +89,13 @@ class Connection(H11Protocol):
     """
 
     def __init__(
-        self, room: StreamRoom, behind: asyncio.Semaphore, number: int, source: Source, **given: Any
+        self,
+        room: StreamRoom,
+        attention: Attention,
+        behind: asyncio.Semaphore,
+        number: int,
+        source: Source,
+        **given: Any,
     ) -> None:
         super().__init__(**given)
         self._app: ASGIApp = self.config.loaded_app
@@ -72,6 +105,7 @@ class Connection(H11Protocol):
         self.held = 0
         self.counted = self.has_opened = False
         self._room = room
+        self._bites = Bites(attention, BITE, self._read)
         self._behind = behind
         self._pauses = 0
         self._is_unwanted = self._is_gone = self._is_served = False
@@ -83,6 +117,8 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._bites.transport = transport
+        self.flow = _Flow(transport, self._bites, self.loop)
         self.has_opened = True
         if self._is_unwanted:
             transport.abort()
@@ -93,6 +129,11 @@ class Connection(H11Protocol):
         self.gone()
 
     def data_received(self, data: bytes) -> None:
+        self._bites.add(data)
+
+    def _read(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         before = self.cycle
         super().data_received(data)
         self._lay_behind &= self.cycle is before
@@ -231,6 +272,7 @@ class Door:
         )
         self._clock = MonotonicClock()
         self._room = StreamRoom(limits, Guard(ACCEPTED), self._clock)
+        self._attention = Attention(self._loop, TURN)
         self._behind = asyncio.Semaphore(BEHIND_AT_ONCE)
         self._number = 0
         self._tasks = Tasks("http")
@@ -241,6 +283,7 @@ class Door:
         self._number += 1
         connection = Connection(
             self._room,
+            self._attention,
             self._behind,
             self._number,
             (address[0], address[1]),

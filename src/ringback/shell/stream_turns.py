@@ -1,11 +1,16 @@
-"""Strangers' streams have their turns, so that however many there are, the loop has time for calls that are up."""
+r"""Strangers' streams have their turns, so that however many there are, the loop has time for calls that are up.
+
+a read, up to 256 kB --> Bites --a bite--> Attention: so many seconds in each turn of the loop --> who reads it
+                           \--there is more than there is time for--> the peer is held up
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import OrderedDict, deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from .guard import Bucket
 from .timers import Clock
@@ -87,3 +92,63 @@ class Attention:
         while self._waiting and time.monotonic() < self._until:
             reader, data = self._waiting.popleft()
             reader.read(data)
+
+
+MAX_UNREAD: Final = 1024 * 1024
+"""Bytes of one peer that wait: four reads; who is held up and sends more all the same is cut."""
+
+
+class Bites:
+    """What a peer sends on its way to a protocol: a bite at a time, in turn with those of other peers.
+
+    One read gives up to 256 kB, and a protocol may have a second's work with that: frames, chunks or lines of a few bytes.
+    While some wait, or the protocol ``is_held`` up by itself, nothing is read from the network.
+    """
+
+    def __init__(self, attention: Attention, size: int, read: Callable[[bytes], None]) -> None:
+        self._attention = attention
+        self._size = size
+        self._read = read
+        self._unread = bytearray()
+        self._waits = self._is_paused = self._is_over = False
+        self.is_held = False
+        self.transport: asyncio.Transport | None = None
+        """Set when it is open."""
+
+    def add(self, data: bytes) -> None:
+        """What came from the network."""
+        self._is_paused = False  # somebody else may have resumed it
+        if len(self._unread) > MAX_UNREAD and self.transport is not None:
+            self.transport.abort()
+            return
+        self._unread += data
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Hand on what waits, as much as there is time for."""
+        while self._unread and not (self._waits or self.is_held):
+            bite = bytes(self._unread[: self._size])
+            del self._unread[: self._size]
+            self._waits = not self._attention.give(self, bite)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            self._unread.clear()
+            return
+        is_paused = self._waits or self.is_held or bool(self._unread)
+        if is_paused is not self._is_paused:
+            self._is_paused = is_paused
+            (transport.pause_reading if is_paused else transport.resume_reading)()
+
+    def drop(self) -> None:
+        """The peer is gone: read nothing more."""
+        self._unread.clear()
+        self._is_over = True
+
+    def read(self, data: bytes) -> None:
+        """A bite, now or when its turn has come."""
+        if self._is_over:
+            return
+        self._read(data)
+        if self._waits:
+            self._waits = False
+            self.go_on()

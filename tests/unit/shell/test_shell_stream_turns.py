@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringback.shell.stream_turns import Attention, Handshakes
+from ringback.shell.stream_turns import MAX_UNREAD, Attention, Bites, Handshakes
 from ringback.shell.transport_limits import TransportLimits
 
 
@@ -87,3 +87,91 @@ def test_strangers_are_read_for_so_long_in_a_turn_and_the_rest_in_the_next(
     assert turns == 4  # the last finds nobody
     assert attention.give(readers[0], b"y")
     assert readers[0].got == [b"x", b"y"]
+
+
+class Transport:
+    """The network, as far as it is held up."""
+
+    def __init__(self) -> None:
+        self.is_paused = self.is_aborted = False
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Busy:
+    """Attention that has time for so many bites."""
+
+    def __init__(self, time: int) -> None:
+        self.time = time
+        self.later: list[tuple[Any, bytes]] = []
+
+    def give(self, reader: Any, data: bytes) -> bool:
+        if not self.time:
+            self.later.append((reader, data))
+            return False
+        self.time -= 1
+        reader.read(data)
+        return True
+
+    def go_on(self, time: int) -> None:
+        self.time = time
+        (reader, data), self.later = self.later[0], self.later[1:]
+        reader.read(data)
+
+
+def bites_of(time: int) -> tuple[Bites, Busy, Transport, list[bytes]]:
+    busy, transport, eaten = Busy(time), Transport(), list[bytes]()
+    bites = Bites(busy, 4, eaten.append)  # type: ignore[arg-type]
+    bites.transport = transport  # type: ignore[assignment]
+    return bites, busy, transport, eaten
+
+
+def test_what_comes_is_read_in_bites_as_there_is_time() -> None:
+    bites, busy, transport, eaten = bites_of(time=2)
+    bites.add(b"abcd")
+    assert (eaten, transport.is_paused) == ([b"abcd"], False)
+    bites.add(b"efghijklmnopq")
+    assert (eaten, transport.is_paused) == ([b"abcd", b"efgh"], True)
+    busy.go_on(time=1)
+    assert (eaten[2:], transport.is_paused) == ([b"ijkl", b"mnop"], True)
+    busy.go_on(time=0)
+    assert (eaten[4:], transport.is_paused) == ([b"q"], False)
+
+
+def test_who_is_held_up_by_the_protocol_goes_on_when_it_says_so() -> None:
+    bites, _, transport, eaten = bites_of(time=9)
+    bites.is_held = True
+    bites.add(b"abcdef")
+    assert (eaten, transport.is_paused) == ([], True)
+    bites.is_held = False
+    bites.go_on()
+    assert (eaten, transport.is_paused) == ([b"abcd", b"ef"], False)
+
+
+def test_a_peer_that_somebody_else_lets_go_on_fills_no_memory() -> None:
+    bites, _, transport, eaten = bites_of(time=0)
+    for _ in range(9):
+        transport.resume_reading()
+        bites.add(bytes(MAX_UNREAD // 4))
+        assert transport.is_paused or transport.is_aborted
+    assert transport.is_aborted
+    assert eaten == []
+
+
+def test_of_a_connection_that_is_closing_nothing_more_is_read() -> None:
+    bites, busy, transport, eaten = bites_of(time=0)
+    bites.add(b"abcdef")
+    transport.abort()
+    busy.go_on(time=9)
+    bites.add(b"ghi")
+    assert eaten[:1] == [b"abcd"]
