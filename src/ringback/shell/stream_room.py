@@ -22,6 +22,9 @@ from .guard import Guard, Source
 from .timers import Clock
 from .transport_limits import TransportLimits
 
+SHARE_KEPT: Final = 0.75
+"""Of all places, for streams that are kept while they are worked for: the others are for newcomers."""
+
 LEAST_CUT: Final = 4_096  # bytes; a stream that holds less is not the one whose cut would help
 
 
@@ -159,12 +162,13 @@ class StreamRoom:
     def keep(self, guest: Guest) -> None:
         """A stream is worked for: it gives way to nobody until it is released.
 
-        Of one address no more are kept than places are left for all others: few addresses never have every place.
+        Of one address no more are kept than places are left for all others: few addresses never have every place. Of all no
+        more are kept than leave a quarter of the places to newcomers, who then are worked for, too, and give way in turn.
         """
         own = self._by_source[source_of(guest.source[0])]
         for place in (own, self._all):
             place.hear(guest)
-        if own.kept < max(1, self._limits.streams - self._all.kept):
+        if own.kept < int(SHARE_KEPT * self._limits.streams) - self._all.kept:
             for place in (own, self._all):
                 place.drop(guest.number)
 

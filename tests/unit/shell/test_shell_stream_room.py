@@ -139,15 +139,36 @@ def test_few_addresses_that_are_worked_for_leave_places_to_the_next(sources: int
         room.keep(stream)
     if at_once:
         assert {own.kept for own in room._by_source.values()} <= {
-            120 // (sources + 1),
-            120 // (sources + 1) + 1,
+            90 // (sources + 1),
+            90 // (sources + 1) + 1,
         }
     for n in range(3):
         newcomer = Stream(1_000 + n, f"198.51.100.{n}")
         assert "refused" not in enter(room, newcomer)
         before = room._all.kept
         room.keep(newcomer)
-        assert room._all.kept == before + 1, "nobody's request is dropped for another's"
+        assert room._all.kept == min(before + 1, 90), "nobody's request is dropped for another's"
+
+
+def test_a_newcomer_has_a_place_however_many_addresses_are_worked_for() -> None:
+    room, _ = room_of(streams=120)
+    crowd = [Stream(n, f"203.0.113.{n}") for n in range(250)]
+    inside: dict[int, Stream] = {}
+    for stream in crowd:
+        gone = room.enter(stream)
+        assert gone is not None
+        inside[stream.number] = stream
+        for one in gone:
+            del inside[one.number]
+        room.keep(stream)
+    assert room._all.kept == 90
+    newcomer = Stream(1_000, "198.51.100.1")
+    assert "refused" not in enter(room, newcomer)
+    room.keep(newcomer)
+    later = [Stream(2_000 + n, f"192.0.2.{n}") for n in range(29)]
+    gone = enter(room, *later)
+    assert "refused" not in gone
+    assert newcomer not in gone, "it has the time in which the others of the last quarter are followed"
 
 
 def test_who_is_released_makes_others_give_way_as_one_does_who_comes() -> None:
