@@ -34,7 +34,7 @@ from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.media.pure import PurePump
 from ringback.media.twins import create_pump, why_pure
-from ringback.rest.errors import INVALID_TO, invalid
+from ringback.rest.errors import INVALID_TO, UNAVAILABLE, RestError, invalid
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.shell.api import api_routes, client_gone, nothing_here
 from ringback.shell.audio import AudioFetcher
@@ -333,10 +333,11 @@ class Server:
     # -- answers for the parts ----------------------------------------------------------------------------------------
 
     def _tokens(self, account_sid: str | None) -> list[str]:
-        """The tokens that may have signed a request: an account's, or every account's."""
-        if account_sid:
-            return [token] if (token := self._token(account_sid)) else []
-        return [str.__str__(account["auth_token"]) for account in self.store.configuration.accounts()]
+        """The tokens that may have signed a request: its account's, or the first one's if it names none.
+
+        Not every account's: a megabyte that anybody sends would be signed a thousand times.
+        """
+        return [token] if (token := self._token(account_sid or self.account_sid)) else []
 
     def _stored_bin(self, sid: str) -> str | None:
         """The TwiML at /twiml/EH...: a bin of the store, or a file of bins/ by the SID that its name gives."""
@@ -366,7 +367,12 @@ class Server:
                 f"{number!r:.60} is no number of this server: give one like +16505550101", INVALID_TO
             )
         began_at = time.monotonic()
-        call = self.sandbox.call(normal)
+        try:
+            call = self.sandbox.call(normal)
+        except MediaError as problem:
+            raise RestError(
+                503, UNAVAILABLE, f"The sandbox has no room for another call: {problem}"
+            ) from problem
         outcomes: set[asyncio.Future[Any]] = {call.answered, call.ended}
         await asyncio.wait(outcomes, timeout=ANSWERED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         took = round(time.monotonic() - began_at, 1)

@@ -89,6 +89,8 @@ def read_body(content_type: str, body: bytes) -> tuple[Pairs, dict[str, Any]]:
     if kind == TYPE_FORM:
         return read_form(read_parameters(body.decode("utf-8", "replace")))
     if kind == TYPE_JSON and body:
+        if sum(body.count(sign) for sign in b",[{") > limits.JSON_VALUES:
+            raise ValueError(f"JSON with more than {limits.JSON_VALUES} values")
         try:
             value = json.loads(body)
         except RecursionError as error:

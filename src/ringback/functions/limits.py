@@ -51,6 +51,12 @@ RESTART_AFTER_AT_MOST: Final = 5.0
 REQUEST_BODY: Final = 1024 * 1024
 """Bytes of a request's body that a Function or a bin reads; Twilio's webhooks are a few kilobytes."""
 
+LARGE: Final = 16 * 1024
+"""Bytes of a body that is read beside the event loop: a megabyte of escapes takes a tenth of a second."""
+
+JSON_VALUES: Final = 50_000
+"""Commas and brackets in a body in JSON: no thread helps where one call into C reads half a million of them."""
+
 PARAMETERS: Final = 1_000
 """Parameters in one request; Twilio sends at most a few dozen."""
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from ringback.functions import limits
 from ringback.functions.bins import escape_xml
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -36,7 +37,7 @@ def voice_document(parameters: Mapping[str, Any]) -> str:
     """
     to = text_of(parameters, "To")
     caller_id = text_of(parameters, "callerId")
-    if not dialled(to):
+    if len(to) > limits.ADDRESS or not dialled(to):
         return _document("<Say>Error placing the call. The number to dial is required.</Say>")
     attribute = f' callerId="{escape_xml(caller_id)}"' if caller_id else ""
     user = dialled(to)

@@ -8,6 +8,7 @@ from typing import Final
 MAX_BODY: Final = (
     256 * 1024
 )  # bytes; the longest legal request is a Call with 4000 characters of TwiML, percent-encoded
+LARGE: Final = 16 * 1024  # bytes of a form that is read beside the event loop
 MAX_PARAMETERS: Final = 1000  # names and values in one form; Twilio's largest operation has 50
 MAX_QUERY: Final = 16 * 1024  # bytes; filters of one list operation
 MAX_URL: Final = 4000  # characters of a webhook URL, error 21609

@@ -10,7 +10,7 @@ import json
 import mimetypes
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -45,14 +45,17 @@ BODILESS: Final = frozenset({204, 304})  # RFC 9110 sections 15.3.5 and 15.4.5
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
+Subject = TypeVar("Subject")
+Result = TypeVar("Result")
+
 Tokens = Callable[[str | None], Sequence[str]]
 
 
 class ProjectHandler:
     """Answers the project's URLs.
 
-    `tokens(account_sid)` gives the auth tokens that may have signed a request for a protected Function (of all
-    accounts when the request names none); `stored_bin(sid)` gives the TwiML of a bin in the store.
+    `tokens(account_sid)` gives the auth tokens that may have signed a request for a protected Function (None where the
+    request names no account); `stored_bin(sid)` gives the TwiML of a bin in the store.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class ProjectHandler:
         if len(request.body) > limits.REQUEST_BODY:
             return plain(413, "the body is too large")
         try:
-            parsed = ProjectRequest(request)
+            parsed = await _beside(request, ProjectRequest, request)
         except ValueError as error:
             return plain(400, f"the request cannot be read: {error}")
         self._project.refresh()
@@ -107,24 +110,26 @@ class ProjectHandler:
 
     # ---- files and Functions ------------------------------------------------------------------------------
 
-    def asset(self, request: LocalRequest, name: str) -> ProjectFile | LocalAnswer | None:
+    async def asset(self, request: LocalRequest, name: str) -> ProjectFile | LocalAnswer | None:
         """The file of an asset that this request may have, or why not; None if there is none."""
+        if len(request.body) > limits.REQUEST_BODY:
+            return plain(413, "the body is too large")
         self._project.refresh()
         try:
-            return self._find_asset(ProjectRequest(request), name)
+            return await self._find_asset(await _beside(request, ProjectRequest, request), name)
         except ValueError as error:
             return plain(400, f"the request cannot be read: {error}")
 
-    def _find_asset(self, request: ProjectRequest, name: str) -> ProjectFile | LocalAnswer | None:
+    async def _find_asset(self, request: ProjectRequest, name: str) -> ProjectFile | LocalAnswer | None:
         item = self._project.assets.get(name) or self._project.assets.get(f"{name}/index.html".lstrip("/"))
         if item is None or item.access == "private":
             return None
-        if item.access == "protected" and not self._is_signed(request):
+        if item.access == "protected" and not await _beside(request.sent, self._is_signed, request):
             return plain(403, "this asset needs a valid X-Twilio-Signature")
         return item
 
     async def _asset(self, request: ProjectRequest, name: str) -> LocalAnswer | None:
-        item = self._find_asset(request, name)
+        item = await self._find_asset(request, name)
         if item is None or isinstance(item, LocalAnswer):
             return item
         if request.sent.method not in {"GET", "HEAD"}:
@@ -145,7 +150,7 @@ class ProjectHandler:
             return None
         if request.sent.method == "OPTIONS":
             return LocalAnswer(204, PLAIN, b"", _CORS)
-        if item.access == "protected" and not self._is_signed(request):
+        if item.access == "protected" and not await _beside(request.sent, self._is_signed, request):
             log.info("a protected Function refused a request without a valid signature", name=name)
             return plain(403, "this Function needs a valid X-Twilio-Signature")
         event = build_event(request.sent_query, request.body, request.sent.headers)
@@ -167,6 +172,11 @@ class ProjectHandler:
             for token in self._tokens(account)
             for scheme in ("http", "https")
         )
+
+
+async def _beside(request: LocalRequest, work: Callable[[Subject], Result], subject: Subject) -> Result:
+    """Do what takes as long as the request's body is, of a large one in a thread."""
+    return await asyncio.to_thread(work, subject) if len(request.body) > limits.LARGE else work(subject)
 
 
 def media_type(path: str) -> str:

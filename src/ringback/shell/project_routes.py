@@ -29,7 +29,7 @@ def create_project_routes(handler: ProjectHandler, *, at_root: bool = False) -> 
         return _to_starlette(await handler.handle(await to_local(request)))
 
     async def asset(request: Request) -> Response:
-        item = handler.asset(await to_local(request), request.path_params["name"])
+        item = await handler.asset(await to_local(request), request.path_params["name"])
         if isinstance(item, ProjectFile):
             return _Asset(item.path, media_type=media_type(item.path))
         return _to_starlette(item or plain(404, "there is nothing at this URL"))

@@ -88,3 +88,11 @@ def test_more_parameters_than_allowed_are_refused() -> None:
     read_parameters("&".join(["a=1"] * limits.PARAMETERS))
     with pytest.raises(ValueError):
         read_parameters("&".join(["a=1"] * (limits.PARAMETERS + 1)))
+
+
+@pytest.mark.parametrize("value", [b"[]", b'{"a":1}', b"0"])
+def test_json_with_more_values_than_allowed_is_refused_unread(value: bytes) -> None:
+    most = b"[" + b",".join([value] * (limits.JSON_VALUES // 4)) + b"]"
+    assert read_body("application/json", most)[1]["body"]
+    with pytest.raises(ValueError, match="values"):
+        read_body("application/json", b"[" + b",".join([value] * (limits.JSON_VALUES + 2)) + b"]")

@@ -33,7 +33,7 @@ def test_another_phone_is_dialled_at_its_address() -> None:
     assert root[0].attrib == {}
 
 
-@pytest.mark.parametrize("to", ["", "sip:", "sip:@host"])
+@pytest.mark.parametrize("to", ["", "sip:", "sip:@host", "%41" * 1_000])
 def test_nobody_to_dial_is_a_spoken_error(to: str) -> None:
     assert etree.fromstring(voice_document({"To": to}).encode())[0].tag == "Say"
 
