@@ -7,20 +7,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from ringback.call.effects import Note, Notify, info
 from ringback.call.stream import CloseSocket, MediaStream, SendText, StreamEffect
+from ringback.media.errors import MediaError
 from ringback.rest.signatures import sign
 from ringback.shell.live import LiveCall
+from ringback.shell.stream_socket import StreamSockets
 from ringback.shell.vault import Vault
+from ringback.twiml.limits import MAX_STREAMS
 
 if TYPE_CHECKING:
     from ringback.shell.calls import Calls
-
-CONNECT_WITHIN = 5.0
-"""Seconds for the WebSocket's handshake (error 31901 after it)."""
 
 CLOCK = 0.02
 """Seconds between looks for streams without sound."""
@@ -57,10 +57,14 @@ class MediaStreams:
         self._vault = vault
         self._running: dict[str, _Running] = {}
         self._clock: asyncio.TimerHandle | None = None
+        self._sockets = StreamSockets()
 
     def start(self, call: LiveCall, sid: str, options: dict[str, Any]) -> None:
         """Start a stream of a call's sound."""
         running = _Running(call, MediaStream(sid, call.setup.account_sid, call.sid, options))
+        if len(call.stream_sids) >= MAX_STREAMS:
+            self._over(running, f"a call has {MAX_STREAMS} streams at most")
+            return
         self._running[sid] = running
         call.stream_sids.append(sid)
         self._calls.tasks.start(self._serve(running), f"stream {sid}")
@@ -85,42 +89,41 @@ class MediaStreams:
         url = self._vault.unmask(stream.url)
         signature = sign(self._auth_token(stream.account_sid), url)
         try:
-            async with connect(
-                url,
-                additional_headers={"X-Twilio-Signature": signature},
-                user_agent_header="TwilioMediaStreams/1.0",
-                open_timeout=CONNECT_WITHIN,
-                ping_interval=20,
-                max_size=2**20,
-            ) as socket:
+            async with self._sockets.open(url, signature) as socket:
                 if stream.status == "connecting":
                     self._remark(running, info("media", f"stream {stream.name} connected to {stream.url}"))
                     self._carry_out(running, stream.on_opened(time.time()))
                     self._tap(running)
                     await self._talk(running, socket)
-        except (OSError, TimeoutError, ValueError, WebSocketException) as failure:
+        except (OSError, TimeoutError, ValueError, WebSocketException, MediaError) as failure:
             # ValueError is of the URL: a port over 65535, a host that no name can be.
             problem = self._vault.mask(f"{type(failure).__name__}: {failure}")
-            self._remark(running, Note("media", f"stream {stream.name}: {problem}", "error", 31920))
         finally:
-            self._carry_out(running, stream.on_closed(problem, time.time()))
+            self._over(running, problem)
             self._untap(running)
             self._running.pop(stream.sid, None)
             if stream.sid in running.call.stream_sids:
                 running.call.stream_sids.remove(stream.sid)
 
+    def _over(self, running: _Running, problem: str) -> None:
+        """The stream is over; for a ``problem``, if there was one."""
+        if problem:
+            note = Note("media", f"stream {running.name}: {problem}", "error", 31920)
+            self._remark(running, note)
+        self._carry_out(running, running.stream.on_closed(problem, time.time()))
+
+    async def close(self) -> None:
+        """Give up looking for hosts. The streams themselves end with their calls."""
+        await self._sockets.close()
+
     async def _talk(self, running: _Running, socket: ClientConnection) -> None:
         """Send what waits until the stream stops or the far end closes; what it says is read and passed over."""
-
-        async def listen() -> None:
-            async for _ in socket:
-                pass
 
         async def speak() -> None:
             while (text := await running.waiting.get()) is not None:
                 await socket.send(text)
 
-        listening, speaking = asyncio.create_task(listen()), asyncio.create_task(speak())
+        listening, speaking = asyncio.create_task(socket.wait_closed()), asyncio.create_task(speak())
         try:
             done, _ = await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
