@@ -151,7 +151,7 @@ class Exchange:
             self.settings.clock.note()
         for binding in known:
             self.guard.vouch((binding.received.host, binding.received.port), time.monotonic())
-        asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.drain)
+        asyncio.get_running_loop().add_reader(self._pump.fileno(), self.calls.sound.on_readable)
         await close_left_behind(self.store, self.stack, left, self.settings.journal_log)
         self.tasks.start(self._sweep(), "expired registrations")
         self.tasks.start(keep_house(self.store, self.settings.kept), "what is old")
@@ -216,6 +216,7 @@ class Exchange:
         """End what still runs, and let go of everything but the store."""
         await self.end_calls()
         await self.calls.tasks.close()
+        await self.calls.streams.close()
         await self.tasks.close()
         asyncio.get_running_loop().remove_reader(self._pump.fileno())
         await self.stack.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from ringback.call import events
@@ -18,6 +21,9 @@ from ringback.media.pump import Event, Port, PortStats, Pump, quality
 from ringback.sdp import Negotiated
 from ringback.shell.live import LiveCall
 from ringback.shell.tasks import Tasks
+
+TURN = 0.005
+"""Seconds in each turn of the loop for the pump's events."""
 
 Deliver = Callable[[LiveCall, events.Event], None]
 Remark = Callable[[LiveCall, Note], None]
@@ -46,6 +52,7 @@ class Sound:
         self._tap_ids = count(1)
         self._taps: dict[int, Callable[[bytes, int], None]] = {}
         self._told: deque[Event] = deque()
+        self._later: asyncio.Handle | None = None
 
     def open(self, peer: str = "") -> Port:
         """A port on every address of this machine, of the family of the peer's address.
@@ -216,13 +223,25 @@ class Sound:
 
     # -- the pump's events ------------------------------------------------------------------------------------
 
-    def drain(self) -> None:
-        """Pass the pump's events on: when its descriptor is readable, and before the end of a leg.
-
-        What an event causes may end a leg: then the later ones are passed on within.
-        """
+    def on_readable(self) -> None:
+        """The pump has events: pass on what there is time for in a turn of the loop, and the others in the next."""
         self._told.extend(self._pump.events())
-        while self._told:
+        self._serve(monotonic() + TURN)
+        if self._told and self._later is None:
+            self._later = asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._later = None
+        self.on_readable()
+
+    def drain(self) -> None:
+        """Pass all of the pump's events on, before the end of a leg."""
+        self._told.extend(self._pump.events())
+        self._serve(math.inf)
+
+    def _serve(self, until: float) -> None:
+        """Pass events on. What one causes may end a leg: then the later ones are passed on within."""
+        while self._told and monotonic() < until:
             event = self._told.popleft()
             if event[0] == "frames":
                 listener = self._taps.get(event[1])

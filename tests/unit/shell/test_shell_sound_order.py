@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from ringback.call import events
 from ringback.call import leg_effects as legs
+from ringback.shell import sound
 from ringback.shell.exchange import Exchange
 from ringback.shell.sound import Sound
 
@@ -62,3 +67,26 @@ def test_an_event_that_ends_another_call_does_not_overtake_what_that_call_heard(
         ("two", events.Digit("3")),
         ("two", ENDED),
     ]
+
+
+async def test_many_events_leave_the_loop_turns_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count()
+    monkeypatch.setattr(sound, "monotonic", lambda: next(ticks) * sound.TURN / 4)
+    scene = Scene()
+    digits = [str(number) for number in range(10)]
+    scene.batches = [[("digit", 1, digit, 100) for digit in digits[:8]], [("digit", 1, "8", 100)]]
+    scene.sound.on_readable()
+    assert 0 < len(scene.told) < 8
+    scene.batches.append([("digit", 1, "9", 100)])
+    for _ in range(8):
+        scene.sound.on_readable()  # the descriptor is readable again
+        await asyncio.sleep(0)
+    assert scene.told == [("one", events.Digit(digit)) for digit in digits]
+
+
+def test_the_end_of_a_leg_waits_for_all_that_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "TURN", 0.0)
+    scene = Scene()
+    scene.batches = [[("digit", 1, "1", 100), ("digit", 1, "2", 100)]]
+    scene.end("one")
+    assert scene.told == [("one", events.Digit("1")), ("one", events.Digit("2")), ("one", ENDED)]
