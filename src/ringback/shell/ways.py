@@ -41,7 +41,7 @@ class Ways:
 
     def place(self, call: LiveCall, place: fx.Place) -> None:
         """Call all targets of an outgoing leg: at once, if no name has to be asked for."""
-        branches = self._placing.known(call, place)
+        branches = None if self._may_meet_others(call) else self._placing.known(call, place)
         if branches is not None:
             self._call(call, self._fit(call, branches))
         else:
@@ -51,9 +51,23 @@ class Ways:
         branches, notes = await self._placing.found(call, place)
         if self._calls.get(call.sid) is None:
             return  # it ended meanwhile: nothing would let go of a port that it gets now
+        if self._may_meet_others(call):
+            for branch in [branch for branch in branches if branch.follow_redirects]:
+                hops = tuple(hop for way in branch.in_turn() for hop in way.hops)
+                if await self._carriers_at(hops) - {call.setup.account_sid}:
+                    text = f"{branch.uri} leads to the carrier of another account"
+                    notes.append(error("sip", text, 13255))
+                    branches.remove(branch)
         for note in notes:
             self._calls.report(call, note)
         self._call(call, self._fit(call, branches))
+
+    def _may_meet_others(self, call: LiveCall) -> bool:
+        """Whether a SIP address that a program dials may be that of another account's carrier, which trusts this server."""
+        if not call.setup.to.startswith("sip:"):
+            return False
+        targets = self._store.configuration.carrier_targets()
+        return any(target["account_sid"] != call.setup.account_sid for target in targets)
 
     def _call(self, call: LiveCall, branches: list[Branch]) -> None:
         leg = call.leg
@@ -94,14 +108,25 @@ class Ways:
 
     async def _leads_to_us_or_a_carrier(self, uri: Uri, hops: tuple[Hop, ...]) -> bool:
         """Whether a far end sends us where only a number with a checked caller ID may go: that would be toll fraud."""
-        configuration = self._store.configuration
-        if configuration.domain(uri.host) is not None:
+        if self._store.configuration.domain(uri.host) is not None:
             return True
-        there = _places(hops)
+        return bool(await self._carriers_at(hops))
+
+    async def _carriers_at(self, hops: tuple[Hop, ...]) -> set[str]:
+        """The accounts whose carriers are where these hops lead."""
+        configuration, there = self._store.configuration, _places(hops)
+        found = {
+            str(source.trunk["account_sid"])
+            for hop in hops
+            if (source := configuration.trunk_for_source(hop.host, hop.port)) is not None
+        }
         for target in configuration.carrier_targets():
-            if there & _places(await self._placing.ways(Uri.parse(str(target["target"])))):
-                return True
-        return any(configuration.trunk_for_source(hop.host, hop.port) is not None for hop in hops)
+            account_sid = str(target["account_sid"])
+            if account_sid not in found and there & _places(
+                await self._placing.ways(Uri.parse(str(target["target"])))
+            ):
+                found.add(account_sid)
+        return found
 
 
 def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:
