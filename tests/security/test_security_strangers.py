@@ -158,6 +158,16 @@ async def test_nobody_registers_the_address_of_another(scene: Scene, wire: Wire)
     assert reply.status == 403
 
 
+async def test_an_escaped_line_end_in_a_user_stays_one(scene: Scene, wire: Wire) -> None:
+    uri, to = f"sip:{scene.server.domain}", f"sip:%0d%0aX-Evil:%201%1b%5b2J@{scene.server.domain}"
+    challenge = await challenged(wire, "REGISTER", uri, to=to)
+    line = credentials(challenge, "REGISTER", uri, "alice", scene.server.password)
+    reply = await wire.ask("REGISTER", uri, to=to, headers=(line, "Expires: 600"), cseq=2)
+    assert reply.status == 403
+    assert not reply.header("X-Evil")
+    assert "\x1b" not in reply.text + scene.server.output
+
+
 @pytest.mark.usefixtures("no_trace")
 async def test_a_register_without_or_with_wrong_credentials(scene: Scene, wire: Wire) -> None:
     uri, bob = f"sip:{scene.server.domain}", f"sip:bob@{scene.server.domain}"

@@ -177,7 +177,7 @@ class FrontDesk:
         if isinstance(user, Refused):
             return self._refuse(request, flow, user)
         if request.to.uri.user != user:
-            text = f"the credentials of {user} cannot register {request.to.uri.user}"
+            text = f"the credentials of {user} cannot register {request.to.uri.user!r:.60}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
         host = request.to.uri.host
         named = domain if host == request.uri.host else domain_at(host, flow, configuration)
