@@ -244,8 +244,8 @@ class Exchange:
                 self.calls.records.talking(call)
             elif type(effect.event) is LegEnded:
                 self.calls.sound.drain()  # what was heard before the BYE is told before it
-            elif type(effect.event) is Digit:
-                self.calls.sound.press(call, effect.event.digit)
+            elif type(effect.event) is Digit and not self.calls.sound.press(call, effect.event.digit):
+                return
             self.calls.deliver(call, effect.event)
 
     def wire(self, effect: legs.Wire) -> None:

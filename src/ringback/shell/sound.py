@@ -13,6 +13,7 @@ from typing import Any
 
 from ringback.call import events
 from ringback.call.effects import Note, info
+from ringback.call.info_digits import Keys
 from ringback.call.outgoing_leg import Branch
 from ringback.media.clips import Clip, ClipError
 from ringback.media.errors import Overload, PortsExhausted
@@ -53,6 +54,8 @@ class Sound:
         self._taps: dict[int, Callable[[bytes, int], None]] = {}
         self._told: deque[Event] = deque()
         self._later: asyncio.Handle | None = None
+        self._keys: dict[int, Keys] = {}
+        """Of the ports whose far end has sent any."""
 
     def open(self, peer: str = "") -> Port:
         """A port on every address of this machine, of the family of the peer's address.
@@ -100,6 +103,7 @@ class Sound:
 
     def _put(self, call: LiveCall, port: Port) -> None:
         self._calls.pop(call.port.id, None)
+        self._keys.pop(call.port.id, None)
         call.port = port
         call.leg.port_id, call.leg.port = port.id, port.port
         self.attach(call)
@@ -128,6 +132,7 @@ class Sound:
     def configure(self, call: LiveCall, negotiated: Negotiated, signalling_host: str) -> None:
         """The leg's sound was negotiated."""
         call.is_silent = False  # the pump's watch begins anew
+        self._keys.pop(call.port.id, None)
         host, port = negotiated.remote
         self._choose(call, host)
         configure_port(self._pump, call.port.id, negotiated, signalling_host)
@@ -185,9 +190,12 @@ class Sound:
         call.play_ids[play_id] = token
         self._pump.send_digits(call.port.id, digits, play_id)
 
-    def press(self, call: LiveCall, digit: str) -> None:
-        """A key came by signalling (INFO): who is connected to the call gets it as if it had come by RTP."""
-        self._pump.press(call.port.id, digit)
+    def press(self, call: LiveCall, digit: str) -> bool:
+        """A key came by INFO: who is connected to the call gets it as if by RTP. False where RTP tells it as well."""
+        is_new = self._keys.setdefault(call.port.id, Keys()).by_info(digit, monotonic())
+        if is_new:
+            self._pump.press(call.port.id, digit)
+        return is_new
 
     # -- bridges and conferences --------------------------------------------------------------------------
 
@@ -254,9 +262,10 @@ class Sound:
 
     def _pass_on(self, call: LiveCall, event: tuple[Any, ...]) -> None:
         match event:
-            case ("digit", _, digit, duration):
+            case ("digit", port, digit, duration):
                 self._remark(call, info("media", f"digit {digit}, {duration} ms"))
-                self._deliver(call, events.Digit(digit))
+                if self._keys.setdefault(port, Keys()).by_rtp(digit, monotonic()):
+                    self._deliver(call, events.Digit(digit))
             case ("played", _, play_id, interrupted):
                 token = call.play_ids.pop(play_id, "")
                 if token == call.playing:
@@ -280,6 +289,7 @@ class Sound:
         self.unbridge(call)
         self._close_spare(call)
         self._calls.pop(call.port.id, None)
+        self._keys.pop(call.port.id, None)
         return self._pump.close_port(call.port.id)
 
     def stats(self, call: LiveCall) -> PortStats:

@@ -90,3 +90,30 @@ def test_the_end_of_a_leg_waits_for_all_that_was_heard(monkeypatch: pytest.Monke
     scene.batches = [[("digit", 1, "1", 100), ("digit", 1, "2", 100)]]
     scene.end("one")
     assert scene.told == [("one", events.Digit("1")), ("one", events.Digit("2")), ("one", ENDED)]
+
+
+def test_a_key_that_came_by_rtp_and_by_info_is_told_and_passed_on_once() -> None:
+    scene, pressed = Scene(), []
+    call: Any = SimpleNamespace(port=SimpleNamespace(id=1))
+    scene.sound._calls[1] = call
+    scene.sound._pump.press = lambda port, digit: pressed.append((port, digit))  # type: ignore[method-assign]
+    scene.exchange.calls.get = {"one": call}.get  # type: ignore[assignment, method-assign]
+    leg: Any = SimpleNamespace(call_sid="one")
+
+    def info(digit: str) -> None:
+        scene.exchange.happened(legs.Happened(leg, events.Digit(digit)))
+
+    def rtp(digit: str) -> None:
+        scene.batches = [[("digit", 1, digit, 100)]]
+        scene.sound.drain()
+
+    for digit in "44":  # a phone that uses INFO alone
+        info(digit)
+    assert pressed == [(1, "4"), (1, "4")]
+    info("7")
+    for digit in "78":  # and RTP as well: its first key was told
+        rtp(digit)
+        info(digit)
+    rtp("8")
+    assert [event for _, event in scene.told] == [events.Digit(digit) for digit in "44788"]
+    assert pressed == [(1, "4"), (1, "4"), (1, "7")]
