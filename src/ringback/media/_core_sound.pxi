@@ -219,11 +219,15 @@ cdef void tell(Playout* listener, const int16_t* samples) noexcept nogil:
 
 
 cdef void encode(const int32_t* sum, uint8_t* ulaw) noexcept nogil:
+    """In two rounds, because several samples are limited at a time, and each is looked up alone."""
+    cdef uint16_t places[FRAME]
     cdef int n, sample
     for n in range(FRAME):
         sample = sum[n]
         sample = -32768 if sample < -32768 else (32767 if sample > 32767 else sample)
-        ulaw[n] = LINEAR_TO_ULAW[sample + 32768]
+        places[n] = <uint16_t>(sample + 32768)
+    for n in range(FRAME):
+        ulaw[n] = LINEAR_TO_ULAW[places[n]]
 
 
 cdef void mix_frame(Mixer* mixer, Port* member) noexcept nogil:
