@@ -20,7 +20,7 @@ from adversity.talk import judge, records
 from live_scene import WITHIN, Scene
 
 from ringback.app.http_connections import ACCEPTED
-from ringback.app.limits import HTTP_CONNECTIONS
+from ringback.app.limits import HTTP_CONNECTIONS, most_http_connections
 
 SECONDS = float(os.environ.get("RINGBACK_ADVERSITY_OVERLOAD_SECONDS", "4"))
 HELD = HTTP_CONNECTIONS + 500
@@ -109,3 +109,32 @@ async def test_a_crowd_at_the_http_port(scene: Scene, kind: str, addresses: int)
     assert len(waits) > 1
     assert grown < MEMORY
     judge(await records(scene, 2), [going])
+
+
+FEW = 1_500
+"""Descriptors of a server that has few places for HTTP, so that few addresses can ask for more."""
+
+
+async def test_addresses_that_ask_what_takes_long_leave_a_newcomer_a_place(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "functions").mkdir(parents=True)
+    (project / "functions/slow.js").write_text(
+        "exports.handler = (context, event, callback) => setTimeout(() => callback(null, 'late'), 9000);"
+    )
+    few = ("sh", "-c", f'ulimit -n {FEW} && exec "$@"', "sh")
+    async with stage(project, log_level="error", within=few) as scene:
+        api = urlsplit(scene.server.api)
+        asked = list[asyncio.StreamWriter]()
+        try:
+            for n in range(2 * most_http_connections(FEW)):
+                local = (f"127.20.{n // 250}.{n % 250 + 1}", 0)
+                _, writer = await asyncio.open_connection(api.hostname, api.port, local_addr=local)
+                writer.write(b"GET /functions/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+                asked.append(writer)
+            until = time.monotonic() + 3.0  # the crowd is answered after nine
+            while time.monotonic() < until:
+                await ask(scene)
+                await asyncio.sleep(ASKED_EVERY)
+        finally:
+            for writer in asked:
+                writer.transport.abort()
