@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -11,6 +12,8 @@ import pytest
 from live import LiveServer
 from live_scene import MAIN_NUMBER, Scene, answered, over, scene_of, twiml
 from security.sip_wire import SDP, Reply, Wire, credentials, wire_to
+
+from ringback.shell.front_desk import REGISTRATIONS_TOLD, REGISTRATIONS_TOLD_AT_ONCE
 
 TRANSPORTS = ("UDP", "TCP", "TLS")
 
@@ -156,6 +159,21 @@ async def test_nobody_registers_the_address_of_another(scene: Scene, wire: Wire)
     alice = f"sip:alice@{scene.server.domain}"
     reply = await wire.ask("REGISTER", uri, from_=alice, to=bob, headers=(line, "Expires: 600"), cseq=2)
     assert reply.status == 403
+
+
+async def test_a_phone_that_registers_without_end_does_not_fill_the_log(scene: Scene) -> None:
+    server = scene.server
+    uri, alice = f"sip:{server.domain}", f"sip:alice@{server.domain}"
+    began_at, before = time.monotonic(), server.output.count("] registration ")
+    async with wire_to(server, "UDP") as wire:
+        challenge = await challenged(wire, "REGISTER", uri, from_=alice, to=alice)
+        for nc in range(1, int(REGISTRATIONS_TOLD_AT_ONCE) + 300):
+            line = credentials(challenge, "REGISTER", uri, "alice", server.password, nc=nc)
+            reply = await wire.ask("REGISTER", uri, from_=alice, to=alice, headers=(line, "Expires: 600"))
+            assert reply.status == 200
+    told = server.output.count("] registration ") - before
+    passed = time.monotonic() - began_at
+    assert 0 < told <= REGISTRATIONS_TOLD_AT_ONCE + REGISTRATIONS_TOLD * passed + 1
 
 
 async def test_an_escaped_line_end_in_a_user_stays_one(scene: Scene, wire: Wire) -> None:

@@ -28,10 +28,11 @@ from ringback.call.errors import Overload
 from ringback.call.setup import CallSetup
 from ringback.media.errors import PortsExhausted
 from ringback.shell.calls import Calls
-from ringback.shell.guard import Guard, Source
+from ringback.shell.guard import Guard, Lines, Source
 from ringback.shell.steady import steady_time
 from ringback.sip.agent import UserAgent
 from ringback.sip.authenticator import Authenticator
+from ringback.sip.binding import Change
 from ringback.sip.effects import Effect
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
@@ -39,6 +40,10 @@ from ringback.sip.registrar import Registrar
 from ringback.store import Store, new_sid
 
 log = structlog.get_logger("ringback.sip")
+
+REGISTRATIONS_TOLD = 50.0
+REGISTRATIONS_TOLD_AT_ONCE = 1_000.0
+"""Lines of the log about registrations, a second and at once: one phone may send 2,000 REGISTERs a second, 30 GB a day."""
 
 RETRY_AFTER = ("Retry-After", "10")
 OVERLOADED = Refused(503, "Service Unavailable", (RETRY_AFTER,), "no room for another call")
@@ -73,6 +78,7 @@ class FrontDesk:
         self.draining = False
         self._dated = (0, "")
         self._log = log.bind()  # a logger that is made anew for each line costs more than the line
+        self._registrations = Lines(REGISTRATIONS_TOLD, REGISTRATIONS_TOLD_AT_ONCE)
         self._tells_registrations: bool = self._log.is_enabled_for(logging.INFO)
 
     def on_request(self, request: Request, flow: Flow) -> None:
@@ -198,10 +204,20 @@ class FrontDesk:
                 change, account_sid=domain["account_sid"], domain_sid=domain["sid"]
             )
             if self._tells_registrations:
-                contact, via = change.binding.contact_text, change.binding.received
-                where = f"{via.host}:{via.port}/{via.transport}"
-                self._log.info("registration", aor=aor, change=change.kind, contact=contact, via=where)
+                self._tell(change)
         return None
+
+    def _tell(self, change: Change) -> None:
+        left_out = self._registrations.next(monotonic())
+        if left_out < 0:
+            return
+        binding = change.binding
+        via, contact = binding.received, binding.contact_text
+        where = f"{via.host}:{via.port}/{via.transport}"
+        more = {"left_out": left_out} if left_out else {}
+        self._log.info(
+            "registration", aor=binding.aor, change=change.kind, contact=contact, via=where, **more
+        )
 
     def _date(self) -> str:
         """The time of day for a Date, written once a second."""

@@ -109,6 +109,26 @@ class Bucket:
         return max(0.0, -self.tokens / rate)
 
 
+class Lines:
+    """Lines of the log of one kind: ``rate`` a second, ``burst`` at most, and then one that says how many are missing."""
+
+    __slots__ = ("_bucket", "_burst", "_left_out", "_rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._bucket = Bucket(burst, 0.0)
+        self._rate = rate
+        self._burst = burst
+        self._left_out = 0
+
+    def next(self, now: float) -> int:
+        """For one more line: -1 to leave it out, else how many were left out before."""
+        if not self._bucket.take(self._rate, self._burst, now):
+            self._left_out += 1
+            return -1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
 class _Vouched(Bucket):
     __slots__ = ("until",)
 
@@ -135,8 +155,7 @@ class Guard:
         self.counters = GuardCounters()
         self._vouched: OrderedDict[Source, _Vouched] = OrderedDict()
         self._strangers: OrderedDict[str, _Stranger] = OrderedDict()
-        self._log = Bucket(self.limits.log_burst, 0.0)
-        self._left_out = 0
+        self._log = Lines(self.limits.log_rate, self.limits.log_burst)
         self._lag = 0.0
         self.is_overloaded = False
         """The event loop is late: put new work off."""
@@ -253,11 +272,9 @@ class Guard:
 
     def lines(self, now: float) -> int:
         """For one more line of the log about a stranger: -1 to leave it out, else how many were left out before."""
-        if not self._log.take(self.limits.log_rate, self.limits.log_burst, now):
-            self._left_out += 1
+        left_out = self._log.next(now)
+        if left_out < 0:
             self.counters.lines_left_out += 1
-            return -1
-        left_out, self._left_out = self._left_out, 0
         return left_out
 
 
