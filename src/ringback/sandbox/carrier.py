@@ -26,6 +26,7 @@ import structlog
 
 from ringback.media import tones
 from ringback.media.clips import ClipError
+from ringback.media.errors import MediaError
 from ringback.media.library import Library
 from ringback.media.pump import Pump
 from ringback.sandbox.endpoint import CallEnded, Endpoint, EndpointCall
@@ -94,7 +95,10 @@ class SandboxCarrier:
         number = request.uri.user
         behaviour = self.numbers.get(number)
         if behaviour is not None:
-            call = self.endpoint.take(request, flow)
+            try:
+                call = self.endpoint.take(request, flow)
+            except MediaError:  # as many calls as it has ports for
+                return self.endpoint.turn_away(request, flow, 503)
             self.endpoint.tasks.start(self._behave(behaviour, call), f"{number} is called")
             return None
         if self._owns(number):
@@ -128,6 +132,8 @@ class SandboxCarrier:
             await behaviour(call)
         except CallEnded:
             return
+        except MediaError as problem:
+            log.warning("the sandbox hangs up", why=str(problem))
         finally:
             call.hang_up()
 

@@ -11,10 +11,13 @@ import pytest
 
 from ringback.call.events import LegAnswered, LegEnded
 from ringback.media.clips import ClipError
+from ringback.media.errors import PortsExhausted
 from ringback.sandbox import carrier as carriers
 from ringback.sandbox.carrier import SandboxCarrier
 from ringback.sandbox.endpoint import EndpointCall
 from ringback.shell.tasks import Tasks
+from ringback.sip.flow import Flow
+from ringback.sip.uri import Uri
 
 ENDED = LegEnded("bye", 200, "OK", {}, "1")
 
@@ -94,3 +97,28 @@ async def test_a_call_from_outside_that_was_answered_ends_by_itself(monkeypatch:
     await carrier.endpoint.tasks.drain(5)
     assert told == ["hang_up"]
     assert carrier.endpoint.pump.played  # type: ignore[attr-defined]
+
+
+async def test_a_call_for_which_there_is_no_port_is_refused() -> None:
+    carrier, _, _ = carrier_and_call()
+    turned_away: list[int] = []
+
+    def take(*_: Any) -> EndpointCall:
+        raise PortsExhausted("all taken")
+
+    carrier.endpoint.take = take  # type: ignore[method-assign]
+    carrier.endpoint.turn_away = lambda request, flow, status: turned_away.append(status)  # type: ignore[method-assign]
+    carrier.numbers = {"+15005550001": carrier._echo}
+    request: Any = SimpleNamespace(uri=Uri.parse("sip:+15005550001@127.0.0.1"))
+    carrier._on_invite(request, Flow("UDP", ("127.0.0.1", 5070), ("127.0.0.1", 5060)))
+    assert turned_away == [503]
+
+
+async def test_a_call_that_needs_another_port_and_gets_none_is_hung_up() -> None:
+    carrier, call, told = carrier_and_call()
+
+    async def fail(of: EndpointCall) -> None:
+        raise PortsExhausted("all taken")
+
+    await carrier._behave(fail, call)
+    assert told == ["hang_up"]
