@@ -113,6 +113,30 @@ def test_same_time_fires_in_the_order_of_arming(world: World, timers: Timers[str
     assert keys(fired) == ["c", "a", "b"]
 
 
+def test_timers_of_one_hundredth_fire_in_the_order_of_their_times(
+    world: World, timers: Timers[str], fired: list[tuple[str, float]]
+) -> None:
+    for key, at in (("c", 101.009), ("a", 101.001), ("b", 101.005), ("d", 101.011)):
+        timers.arm(key, at)
+    world.go(102)
+    assert keys(fired) == ["a", "b", "c", "d"]
+    assert fired[2][1] < 101.02 <= fired[3][1]
+
+
+def test_what_is_closed_while_it_fires_fires_no_more(world: World) -> None:
+    fired: list[str] = []
+
+    def fire(key: str, now: float) -> None:
+        fired.append(key)
+        timers.close()
+
+    timers: Timers[str] = Timers(world, fire, world)
+    timers.arm("a", 101)
+    timers.arm("b", 101)
+    world.go(102)
+    assert fired == ["a"] and world.pending() == []
+
+
 @pytest.mark.parametrize("first,second", [(101, 105), (105, 101), (101, 101)])
 def test_arming_again_replaces(
     world: World, timers: Timers[str], fired: list[tuple[str, float]], first: float, second: float
@@ -227,7 +251,7 @@ def test_disarmed_entries_do_not_pile_up(world: World, timers: Timers[str], fire
     for number in range(10 * DEAD_ENTRIES):
         timers.arm("x", 200 + number)
         timers.disarm("x")
-    assert len(timers._heap) <= DEAD_ENTRIES + 3
+    assert len(timers._ticks) <= DEAD_ENTRIES + 3
     world.go(300)
     assert keys(fired) == ["kept"]
 
