@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ringback.media.datagrams import Datagrams, PureDatagrams
+from ringback.media.datagrams import AT_ONCE, Datagrams, PureDatagrams, Source
 from ringback.media.twins import datagrams_of, why_pure
 
 Made = Callable[[socket.socket], Datagrams]
@@ -33,10 +33,11 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 Ends = tuple[socket.socket, socket.socket]
 
 
-def arrived(datagrams: Datagrams, sock: socket.socket) -> object:
+def arrived(datagrams: Datagrams, sock: socket.socket) -> tuple[bytes, Source]:
     """What comes next, once it is there: also on loopback the kernel may take a moment."""
     select.select([sock], [], [], 10)
-    return datagrams.receive()
+    (received,) = datagrams.receive(1)
+    return received
 
 
 def test_the_compiled_twin_is_chosen_for_ipv4_where_it_is_built(ends: Ends) -> None:
@@ -47,11 +48,23 @@ def test_the_compiled_twin_is_chosen_for_ipv4_where_it_is_built(ends: Ends) -> N
 
 def test_what_is_sent_is_received_with_its_source(made: Made, ends: Ends) -> None:
     one, other = made(ends[0]), made(ends[1])
-    assert other.receive() is None
+    assert other.receive(1) == []
     for data in (b"", b"a\x00b", b"x" * 60_000):
         assert one.send(data, *ends[1].getsockname()) == 0
         assert arrived(other, ends[1]) == (data, ends[0].getsockname())
-    assert other.receive() is None
+    assert other.receive(1) == []
+
+
+def test_as_many_are_received_as_are_there_and_asked_for(made: Made, ends: Ends) -> None:
+    one, other = made(ends[0]), made(ends[1])
+    sent = [b"%d" % number * (number * 100) for number in range(1, AT_ONCE + 4)]
+    for data in sent:
+        one.send(data, *ends[1].getsockname())
+    select.select([ends[1]], [], [], 10)
+    received = [other.receive(2), other.receive(1_000), other.receive(AT_ONCE)]
+    assert [len(each) for each in received] == [2, AT_ONCE, 1]
+    assert [data for each in received for data, _ in each] == sent
+    assert {source for each in received for _, source in each} == {ends[0].getsockname()}
 
 
 def test_every_source_gets_its_own_name(made: Made, ends: Ends) -> None:
@@ -85,4 +98,4 @@ def test_a_closed_one_is_of_no_other_socket(made: Made, ends: Ends) -> None:
         assert next_one.fileno() == number
         assert one.send(b"x", *ends[1].getsockname()) == errno.EBADF
         with pytest.raises(OSError, match="Bad file"):
-            one.receive()
+            one.receive(1)

@@ -12,6 +12,9 @@ from typing import Any, Final, Protocol
 LARGEST: Final = 65_535
 """Bytes of a datagram."""
 
+AT_ONCE: Final = 16
+"""Datagrams that are received at once, at most."""
+
 Source = tuple[Any, ...]
 """Host and port. Compiled code makes a tuple of a known length anew wherever it keeps it, and this one is a key."""
 
@@ -19,8 +22,11 @@ Source = tuple[Any, ...]
 class Datagrams(Protocol):
     """What is received and sent through one socket, which stays its owner's."""
 
-    def receive(self) -> tuple[bytes, Source] | None:
-        """The next datagram and its source; None when none is there. Raises OSError: of an earlier `send`, perhaps."""
+    def receive(self, most: int) -> list[tuple[bytes, Source]]:
+        """The next datagrams and their sources, `most` or AT_ONCE at most; fewer: no more are there.
+
+        Raises OSError: of an earlier `send`, perhaps.
+        """
         ...
 
     def send(self, data: bytes, host: str, port: int) -> int:
@@ -40,13 +46,20 @@ class PureDatagrams:
         self._buffer = bytearray(LARGEST)
         self._view = memoryview(self._buffer)
 
-    def receive(self) -> tuple[bytes, Source] | None:
-        """The next datagram and its source; None when none is there. Raises OSError."""
-        try:
-            size, address = self._sock.recvfrom_into(self._buffer)
-        except (BlockingIOError, InterruptedError):
-            return None
-        return bytes(self._view[:size]), address[:2]
+    def receive(self, most: int) -> list[tuple[bytes, Source]]:
+        """The next datagrams and their sources, `most` or AT_ONCE at most; fewer: no more are there. Raises OSError."""
+        received: list[tuple[bytes, Source]] = []
+        while len(received) < min(most, AT_ONCE):
+            try:
+                size, address = self._sock.recvfrom_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                if received:
+                    break
+                raise
+            received.append((bytes(self._view[:size]), address[:2]))
+        return received
 
     def send(self, data: bytes, host: str, port: int) -> int:
         """Send to an IP literal: 0, or the number of the error."""

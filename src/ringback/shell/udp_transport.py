@@ -16,6 +16,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from ringback.media.datagrams import AT_ONCE
 from ringback.media.twins import datagrams_of
 from ringback.sip import stun
 from ringback.sip.errors import SipSyntaxError
@@ -157,33 +158,37 @@ class UdpSocket:
             self._flushed.set()
 
     def _readable(self) -> None:
-        receive = self._datagrams.receive
-        for _ in range(self._limits.datagrams_per_turn):
+        left = self._limits.datagrams_per_turn
+        while left > 0:
+            asked = min(left, AT_ONCE)
+            left -= asked
             try:
-                received = receive()
+                received = self._datagrams.receive(asked)
             except OSError:
                 continue  # an error of an earlier send; the bound ends the loop
-            if received is None:
+            for data, source in received:
+                self._datagram(data, source)
+                if self._sock.fileno() < 0:
+                    return  # closed by the one who got the message
+            if len(received) < asked:
                 return
-            self._datagram(received[0], received[1])
-            if self._sock.fileno() < 0:
-                return  # closed by the one who got the message
 
     def _drain(self) -> None:
         inbox, receive = self._inbox, self._datagrams.receive
         assert inbox is not None
         now = self._now()
-        for _ in range(self._limits.datagrams_drained):
+        for _ in range(0, self._limits.datagrams_drained, AT_ONCE):
             try:
-                received = receive()
+                received = receive(AT_ONCE)
             except OSError:
                 continue  # an error of an earlier send; the bound ends the loop
-            if received is None:
+            for data, source in received:
+                if len(data) <= 4:
+                    self._counters.keep_alives += 1
+                elif source[1]:
+                    inbox.put((data, source, now))
+            if len(received) < AT_ONCE:
                 break
-            if len(received[0]) <= 4:
-                self._counters.keep_alives += 1
-            elif received[1][1]:
-                inbox.put((received[0], received[1], now))
         if not self._working:
             self._work()
 
