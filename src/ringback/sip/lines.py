@@ -1,17 +1,20 @@
 """Header lines as they come: plain ones are read here, and those that come again are remembered, whole.
 
 Of a message's ten lines six were seen before: those that every message of a phone has, and those of the request that it
-belongs to. A line that is folded, holds control characters or is no UTF-8 is not plain: `message.py` reads it with care.
+belongs to. Of a Via, and of a From or a To with a tag, all but the branch or the tag was seen before.
+A line that is folded, holds control characters or is no UTF-8 is not plain: `message.py` reads it with care.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ringback.sip.errors import SipSyntaxError
 from ringback.sip.header_names import SPELLINGS, canonical_name
 from ringback.sip.headers import (
     NameAddr,
+    Params,
+    Via,
     delta_seconds,
     parse_cseq,
     parse_name_addr,
@@ -56,7 +59,7 @@ FIELDS: Final[dict[str, int]] = {
 """Fields that every message has or that a user agent acts on, each a bit."""
 
 _NEW_EACH_TIME: Final = frozenset(("Via", "Call-ID", "Authorization", "Proxy-Authorization"))
-"""What hardly comes twice is not worth a place."""
+"""What hardly comes twice is not worth a place, nor worth looking for where it is written as most do."""
 _CONTROLS: Final = bytes([0x3F if (at < 0x20 and at != 9) or at == 0x7F else at for at in range(256)])
 """A table for bytes.translate: nothing changes where there are no control characters."""
 
@@ -102,26 +105,68 @@ def is_plain(text: bytes) -> bool:
     return first != 0x20 and first != 0x09
 
 
+class _Around:
+    """A Via, or a From or To with a tag, that was read; what it gives with another branch or tag. Its value begins at `start`."""
+
+    __slots__ = ("address", "field", "name", "start", "via")
+
+    def __init__(self, name: str, field: int, start: int, via: Via | None, address: NameAddr | None) -> None:
+        self.name = name
+        self.field = field
+        self.start = start
+        self.via = via
+        self.address = address
+
+    def typed(self, new: str) -> Any:
+        """What `read_value` would make of it."""
+        via, address = self.via, self.address
+        if via is not None:
+            params: Params = {"branch": new}
+            if len(via.params) > 1:
+                params = {**via.params, "branch": new}
+            return (Via(via.transport, via.host, via.port, params, via.sent_by),)
+        assert address is not None
+        return NameAddr(address.display, address.uri, {"tag": new})
+
+
+def _around(line: Line, text: str, new: str) -> _Around | None:
+    """What is to be remembered of a line; None where something is unusual."""
+    start = len(text) - len(line.header[1])
+    field = line.field
+    if field == VIA:
+        vias = cast(tuple[Via, ...], line.typed)
+        if len(vias) == 1 and vias[0].branch == new:
+            return _Around(line.header[0], field, start, vias[0], None)
+    elif field & (FROM | TO):
+        address = cast(NameAddr, line.typed)
+        if address.tag == new and len(address.params) == 1:
+            return _Around(line.header[0], field, start, None, address)
+    return None
+
+
 class KnownLines:
     """The lines of the last messages, in two generations: what is not asked for while one fills is forgotten."""
 
-    __slots__ = ("_most", "_old", "_young")
+    __slots__ = ("_around", "_most", "_old", "_young")
 
     def __init__(self, most: int = REMEMBERED_LINES) -> None:
         self._most = most
         self._young: dict[bytes, Line] = {}
         self._old: dict[bytes, Line] = {}
+        self._around: dict[str, _Around] = {}
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
     def read(self, text: bytes) -> Line | None:
         """A line, known or read now; None when it is not plain. Raises SipSyntaxError."""
+        if _is_new(text):
+            return self._read_around(text)
         line = self._young.get(text)
         if line is None:
             line = self._old.get(text)
             if line is None:
-                line = _read(text)
+                line = self._read_around(text)
                 if line is None or line.header[0] in _NEW_EACH_TIME or len(text) > MAX_REMEMBERED_TEXT:
                     return line
             if len(self._young) >= self._most:
@@ -129,6 +174,66 @@ class KnownLines:
                 self._young = {}
             self._young[text] = line
         return line
+
+    def _read_around(self, text: bytes) -> Line | None:
+        """A line that is not known, but for its branch or its tag perhaps."""
+        first = text[0] if text else 0
+        if first == 0x56 or first == 0x76:  # V, v
+            mark = ";branch="
+        elif first == 0x46 or first == 0x66 or first == 0x54 or first == 0x74:  # F, f, T, t
+            mark = ">;tag="
+        elif text.startswith(b"Call-ID: "):
+            return _read_call_id(text)
+        else:
+            return _read(text)
+        if len(text) > MAX_REMEMBERED_TEXT:
+            return _read(text)
+        try:
+            whole = text.decode()
+        except UnicodeDecodeError:
+            return None
+        before, found, new = whole.rpartition(mark)
+        if not found:
+            return _read(text)
+        if ";" in new:
+            if '"' in whole:
+                return _read(text)  # in quotes the mark would be none
+            new, _, rest = new.partition(";")
+            before = f"{before}\n{rest}"
+        if not new.isascii() or not (new.isalnum() or new.replace("-", "").replace(".", "").isalnum()):
+            return _read(text)
+        around = self._around.get(before)
+        if around is not None:
+            return Line((around.name, whole[around.start :]), around.field, around.typed(new))
+        line = _read(text)
+        if line is not None and whole.endswith(line.header[1]):
+            around = _around(line, whole, new)
+            if around is not None:
+                if len(self._around) >= self._most:
+                    self._around.clear()
+                self._around[before] = around
+        return line
+
+
+def _is_new(text: bytes) -> bool:
+    """Whether nobody need look for a line among the known ones: a Via, a Call-ID or credentials, as most write them."""
+    first = text[0] if text else 0
+    if first == 0x56:  # V
+        return text.startswith(b"Via: ")
+    if first == 0x43:  # C
+        return len(text) > 1 and text[1] == 0x61  # Call-ID
+    return (first == 0x50 or first == 0x41) and text.startswith(
+        (b"Proxy-Authorization: ", b"Authorization: ")
+    )
+
+
+def _read_call_id(text: bytes) -> Line | None:
+    """As `_read`, without looking for control characters twice."""
+    try:
+        value = text[9:].decode()
+    except UnicodeDecodeError:
+        return None
+    return Line(("Call-ID", value), CALL_ID, check_call_id(value))
 
 
 def _read(text: bytes) -> Line | None:

@@ -46,6 +46,44 @@ def test_the_quick_look_sees_what_the_careful_one_sees(without: int) -> None:
         assert quick == careful and quick is not None
 
 
+AROUND = (
+    "Via: SIP/2.0/UDP 192.0.2.9:5062;branch=%s",
+    "Via: SIP/2.0/UDP 192.0.2.9:5062;rport;branch=%s",
+    "v:SIP/2.0/TLS [2001:DB8::1];branch=%s;rport;alias",
+    'Via: SIP/2.0/UDP a;x="1;y";branch=%s;rport',
+    'Via: SIP/2.0/UDP a;branch=real;x="q;branch=%s;y"',
+    "Via: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP b;branch=%s",
+    "From: <sip:alice@example.com>;tag=%s",
+    'f:  "Alice; \u00fc" <sip:alice@example.com>;tag=%s',
+    "From: <sip:alice@example.com>;tag=%s;x=1",
+    "To: Bob <sip:bob@example.com;lr>;tag=%s",
+    "T: <sip:bob@example.com> ;tag=%s",
+)
+
+
+@pytest.mark.parametrize("form", AROUND)
+def test_a_branch_or_a_tag_is_read_as_if_its_line_were_new(form: str) -> None:
+    known = KnownLines()
+    for new in ("a1", "z9hG4bK-1-2.3", "a_b~c", "real", "\u00e4", "a1", "x" * 300):
+        text = (form % new).encode()
+        try:
+            fresh = KnownLines().read(text)
+        except SipSyntaxError:
+            with pytest.raises(SipSyntaxError):
+                known.read(text)
+            continue
+        line = known.read(text)
+        assert fresh is not None and line is not None
+        assert (line.header, line.field, line.typed) == (fresh.header, fresh.field, fresh.typed)
+
+
+def test_no_more_beginnings_are_known_than_lines() -> None:
+    known = KnownLines(10)
+    for number in range(100):
+        known.read(f"Via: SIP/2.0/UDP host{number};branch=z9hG4bK1".encode())
+        assert len(known._around) <= 10
+
+
 @pytest.mark.parametrize(
     "line",
     [
