@@ -332,12 +332,22 @@ async def test_phones_can_be_reached_again_after_a_restart(url: str) -> None:
         for binding in (phone, stream, late, gone):
             assert store.registrations.record(Change("added", binding), account_sid=ACCOUNT, domain_sid="SD1")
         refreshed = phone.replace(expires_at=now + 700, cseq=3)
-        store.registrations.record(Change("refreshed", refreshed), account_sid=ACCOUNT, domain_sid="SD1")
+        await store.facts.flush()
+        store.registrations.record(
+            Change("refreshed", refreshed, phone), account_sid=ACCOUNT, domain_sid="SD1"
+        )
         await store.facts.flush()
         store.registrations.record(Change("removed", gone), account_sid=ACCOUNT, domain_sid="SD1")
     async with opened(url) as store:
-        assert set(await store.registrations.load(now)) == {refreshed, stream}
+        loaded = await store.registrations.load(now)
+        assert set(loaded) == {refreshed, stream}
         assert await store.count("registrations") == 2
+        known = loaded[loaded.index(refreshed)]
+        refreshed = known.replace(expires_at=now + 800, cseq=4)
+        store.registrations.record(
+            Change("refreshed", refreshed, known), account_sid=ACCOUNT, domain_sid="SD1"
+        )
+        await store.facts.flush()
         assert store.registrations.forget(stream)
         assert await store.registrations.load(now) == [refreshed]
 

@@ -10,12 +10,12 @@ from ringback.sip.uri import Uri
 
 
 class Binding:
-    """One contact of an address of record. Immutable; slotted, because an exchange holds many.
+    """One contact of an address of record. Immutable but for `stored_for`; slotted, because an exchange holds many.
 
     `received` is the way to it: the address or the stream that the REGISTER came from, whatever the contact says
     (NAT). `expires_at` is in seconds of the wall clock. `instance` and `reg_id` are RFC 5626's, "" when not given;
     `path` is RFC 3327's, only from edges that are trusted. `spare` are the bindings of other flows to the same device,
-    in what ``Registrar.targets`` gives.
+    in what ``Registrar.targets`` gives. `stored_for` is the store's note of the SIP domain under which it has the binding.
     """
 
     __slots__ = (
@@ -30,6 +30,7 @@ class Binding:
         "received",
         "reg_id",
         "spare",
+        "stored_for",
         "user_agent",
     )
 
@@ -60,6 +61,20 @@ class Binding:
         self.reg_id = reg_id
         self.q = q
         self.spare = spare
+        self.stored_for = ""
+
+    def renews(self, before: Binding) -> bool:
+        """Whether nothing but the time, and the place in a series of REGISTERs, is other than before."""
+        return (
+            self._contact == before._contact
+            and self.received == before.received
+            and self.user_agent == before.user_agent
+            and self.aor == before.aor
+            and self.path == before.path
+            and self.instance == before.instance
+            and self.reg_id == before.reg_id
+            and self.q == before.q
+        )
 
     def replace(self, **changes: Any) -> Binding:
         """The same with some fields changed."""
@@ -109,10 +124,14 @@ class Binding:
 
 
 class Change:
-    """What a REGISTER changed, for the store and for watchers; a removed binding is given as it was."""
+    """What a REGISTER changed, for the store and for watchers; a removed binding is given as it was, a refreshed one
+    with what it was ``before``."""
 
-    __slots__ = ("binding", "kind")
+    __slots__ = ("before", "binding", "kind")
 
-    def __init__(self, kind: Literal["added", "refreshed", "removed"], binding: Binding) -> None:
+    def __init__(
+        self, kind: Literal["added", "refreshed", "removed"], binding: Binding, before: Binding | None = None
+    ) -> None:
         self.kind = kind
         self.binding = binding
+        self.before = before

@@ -306,7 +306,7 @@ def _applied(
         if known is not None and not _is_same_row(known, binding):
             changes.append(Change("removed", known))  # the same device at a new address
             known = None
-        changes.append(Change("refreshed" if known is not None else "added", binding))
+        changes.append(Change("refreshed" if known is not None else "added", binding, known))
         after.append(binding)
     return after, changes
 

@@ -32,20 +32,38 @@ Write = Callable[[Callable[[AsyncConnection], Awaitable[Written]]], Awaitable[Wr
 
 
 class Registrations:
-    """Those of the server ``node``: written through the facts writer, so that a REGISTER never waits; read once at the start."""
+    """Those of the server ``node``: written through the facts writer, so that a REGISTER never waits; read once at the start.
 
-    def __init__(self, facts: Facts, read: Read, write: Write, node: str) -> None:
+    Of a binding that was renewed only what is new is written, a third of the work; but all of it where the database
+    ``is_shared`` with other servers, who delete the rows of one that they take for dead.
+    """
+
+    def __init__(self, facts: Facts, read: Read, write: Write, node: str, *, is_shared: bool = False) -> None:
         self._facts = facts
         self._read = read
         self._write = write
         self._node = node
+        self._is_shared = is_shared
 
     def record(self, change: Change, *, account_sid: str, domain_sid: str) -> bool:
         """Take over what a REGISTER changed; False when too much waits for the disk."""
         if change.kind == "removed":
             return self.forget(change.binding)
-        row = self._row(change.binding, account_sid, domain_sid)
-        return self._facts.change("registrations", row["sid"], row)
+        binding, before = change.binding, change.before
+        key = self._key(binding)
+        if (
+            before is not None
+            and before.stored_for == domain_sid
+            and not self._is_shared
+            and binding.renews(before)
+        ):
+            row = _renewal(key, binding)
+        else:
+            row = self._row(key, binding, account_sid, domain_sid)
+        is_taken = self._facts.change("registrations", key, row)
+        if is_taken:
+            binding.stored_for = domain_sid
+        return is_taken
 
     def forget(self, binding: Binding) -> bool:
         """Delete a binding that expired or was lost; False when too much waits for the disk."""
@@ -79,10 +97,13 @@ class Registrations:
         return found
 
     def _adopt(self, row: Row, binding: Binding) -> None:
-        """A row that was another's, or of a version before."""
-        if row["sid"] != self._key(binding):
+        """A row of ours is as it is known; one that was another's, or of a version before, becomes ours."""
+        key = self._key(binding)
+        if row["sid"] == key:
+            binding.stored_for = row["domain_sid"] or ""
+        else:
             self._facts.remove("registrations", row["sid"])
-            own = self._row(binding, row["account_sid"], row["domain_sid"])
+            own = self._row(key, binding, row["account_sid"], row["domain_sid"])
             self._facts.put("registrations", {**own, "date_created": row["date_created"]})
 
     def _key(self, binding: Binding) -> str:
@@ -91,9 +112,9 @@ class Registrations:
         derived = _sid_remembered if len(contact) <= MAX_REMEMBERED_TEXT else _sid
         return derived(self._node, binding.aor, contact, binding.instance, binding.reg_id)
 
-    def _row(self, binding: Binding, account_sid: str, domain_sid: str) -> Row:
+    def _row(self, key: str, binding: Binding, account_sid: str, domain_sid: str) -> Row:
         return {
-            "sid": self._key(binding),
+            "sid": key,
             "account_sid": account_sid,
             "domain_sid": domain_sid,
             "aor": binding.aor,
@@ -109,6 +130,15 @@ class Registrations:
             "q": binding.q,
             "node": self._node,
         }
+
+
+def _renewal(key: str, binding: Binding) -> Row:
+    return {
+        "sid": key,
+        "expires_at": _second(ceil(binding.expires_at)),
+        "call_id": binding.call_id,
+        "cseq": binding.cseq,
+    }
 
 
 def _sid(*parts: str) -> str:

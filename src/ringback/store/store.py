@@ -77,9 +77,9 @@ class Store:
         else:
             self._saver = FileSaver(partial(connect_writer, file), self._lock, _now, self._saved)
         self.facts = Facts(self._saver)
-        self.registrations = Registrations(self.facts, self._read, self._write, node)
-        self.installation = Installation(DEFAULT_REALM, b"", b"")
         several = engine.dialect.name == "postgresql"
+        self.registrations = Registrations(self.facts, self._read, self._write, node, is_shared=several)
+        self.installation = Installation(DEFAULT_REALM, b"", b"")
         self._nodes = Nodes(engine, self._read_again, self.reload) if several else None
 
     @classmethod
