@@ -14,8 +14,13 @@ from ringback.store import registrations
 from ringback.store.facts import Batch, Facts, Rejected
 from ringback.store.registrations import Registrations
 
-KEPT: Any = None
-OURS = Registrations(KEPT, KEPT, KEPT, "node")
+
+async def never(_: object) -> Any:
+    """Nothing is read or written but by the facts writer."""
+    raise AssertionError
+
+
+OURS = Registrations(Facts(never), never, never, "node")
 
 
 def key_of(user: str) -> str:
@@ -38,11 +43,8 @@ class Rows:
     """A store of registrations, and the rows that reached the disk."""
 
     def __init__(self, *, is_shared: bool = False, room: int = 10) -> None:
-        async def never(_: object) -> Any:
-            raise AssertionError
-
         self.written: list[dict[str, Any]] = []
-        self.facts = Facts(self._save, rows=room, apart=0.0)
+        self.facts = Facts(self._save, rows=room)
         self.facts.start()
         self.registrations = Registrations(self.facts, never, never, "node", is_shared=is_shared)
 
