@@ -250,7 +250,7 @@ class Worker:
         if self._channel is not None:
             self._channel.close()
         why = self._death or _cause(self._stderr, status)
-        tell = log.debug if why == STOPPED else log.info
+        tell = log.debug if why == STOPPED else log.info if self._death else log.warning
         tell("a Functions worker ended", pid=self.pid, status=status, why=why)
         if not self.ready.done():
             self.ready.set_result(why)

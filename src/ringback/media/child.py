@@ -13,9 +13,13 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 import ringback
 from ringback.media.clips import ClipError, ClipOverload, ClipRejected, ClipUnavailable
 from ringback.media.pipe import LENGTHS, MAX_HEADER, MAX_PAYLOAD, Header, frame_head
+
+log = structlog.get_logger("ringback.media")
 
 T = TypeVar("T")
 
@@ -129,6 +133,9 @@ class Child:
             raise ClipUnavailable(12400, f"{self._module} took longer than {within:g} s") from None
         except (OSError, EOFError, ValueError):
             await self._end()
+            log.warning(
+                "a process ended in the middle of a request", module=self._module, status=process.returncode
+            )
             raise ClipUnavailable(12400, f"{self._module} ended in the middle of a request") from None
         except asyncio.CancelledError:
             await self._end()

@@ -151,6 +151,28 @@ def test_a_beat_makes_the_file_of_now_and_writes_nothing(tmp_path: Path) -> None
     assert left(tmp_path) == {ONE: HEAD}
 
 
+def test_a_log_that_takes_no_more_is_of_now_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = JournalLog(tmp_path)
+    log.append(chunk(ONE, HEAD))
+    while log.is_waiting:
+        time.sleep(0)
+    monkeypatch.setattr(journal_log, "_write", full)
+    log.append(chunk(ONE, HEAD))
+    while log.is_waiting:
+        time.sleep(0)
+    assert log.is_failing
+    os.utime(tmp_path / "1.log", (1_000.0, 1_000.0))
+    log.beat()
+    log.close(keep=True)
+    assert (JournalLog(tmp_path).last_alive() or 0.0) > 1_000.0
+
+
+def full(_descriptor: int, _data: bytes) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_what_was_written_is_synced_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(journal_log.os, "fdatasync", lambda descriptor: synced.append(len(written)))
