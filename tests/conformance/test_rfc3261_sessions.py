@@ -69,11 +69,18 @@ def test_rfc3261_8_1_1_an_invite_has_its_mandatory_fields(alice: Node) -> None:
     assert invite.content_type == "application/sdp"
 
 
-def test_rfc3261_19_1_1_headers_of_a_uri_do_not_go_into_the_request_uri(alice: Node) -> None:
-    alice.call(NOBODY, uri="sip:nobody@192.0.2.200?X-Account=7")
+@pytest.mark.parametrize("more", ["?X-Account=7", ";method=INVITE", ";Method=BYE?X-Account=7"])
+def test_rfc3261_19_1_1_headers_and_method_of_a_uri_do_not_go_into_the_request_uri(
+    alice: Node, more: str
+) -> None:
+    alice.call(NOBODY, uri=f"sip:nobody@192.0.2.200;x=1{more}")
     invite = alice.sent[0]
     assert isinstance(invite, Request)
-    assert invite.raw_uri == "sip:nobody@192.0.2.200"
+    assert (invite.method, invite.raw_uri) == ("INVITE", "sip:nobody@192.0.2.200;x=1")
+    contact = [("Contact", f"<sip:n@192.0.2.200:5070;x=2{more}>")]
+    alice.feed(invite.reply(200, to_tag="theirs", headers=contact, body=b"answer"))
+    ack = alice.sent[-1]
+    assert isinstance(ack, Request) and ack.raw_uri == "sip:n@192.0.2.200:5070;x=2"
 
 
 def test_rfc3261_8_1_1_6_max_forwards_is_the_callers(alice: Node) -> None:

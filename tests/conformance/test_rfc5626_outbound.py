@@ -129,6 +129,17 @@ def test_rfc5626_6_two_flows_of_one_contact_are_two_bindings() -> None:
     assert len(rows) == 2  # in the store, too
 
 
+def test_rfc5626_6_a_flow_is_registered_alone() -> None:
+    registrar = Registrar()
+    request = messages("rfc5626/9.2")[0]
+    assert isinstance(request, Request)
+    request.add("Contact", "<sip:bob@192.0.2.9>")
+    assert register(registrar, request, connection=7).status == 400
+    assert registrar.bindings(BOB, NOW) == []
+    request.set("Contact", f"{request.raw('Contact')[0]}, <sip:bob@192.0.2.9>;expires=0")
+    assert register(registrar, request, connection=7).status == 200
+
+
 def test_rfc5626_6_a_new_registration_of_a_flow_replaces_it() -> None:
     registrar = Registrar()
     first = messages("rfc5626/9.2")[0]

@@ -108,10 +108,11 @@ async def test_rfc3261_10_3_an_address_of_record_of_another_domain_gets_404(wire
     uri = f"sip:{wire.address[0]}"
     for domain, status in (("elsewhere.example", 404), ("127.0.0.1", 200), ("localhost", 200)):
         asked = {"from_": f"sip:alice@{domain}", "to": f"sip:alice@{domain}"}
-        challenge = await wire.ask("REGISTER", uri, **asked)
-        login = credentials(challenge, "REGISTER", uri, "alice", PHONE_PASSWORD)
-        registered = await wire.ask("REGISTER", uri, headers=(login,), cseq=2, **asked)
-        assert (domain, registered.status) == (domain, status)
+        answered = await wire.ask("REGISTER", uri, **asked)
+        if answered.status == 407:
+            login = credentials(answered, "REGISTER", uri, "alice", PHONE_PASSWORD)
+            answered = await wire.ask("REGISTER", uri, headers=(login,), cseq=2, **asked)
+        assert (domain, answered.status) == (domain, status)
 
 
 async def test_rfc3891_3_replaces_outside_an_invite_gets_400(wire: Wire) -> None:

@@ -113,10 +113,25 @@ def domain_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
     A number alone (tel:) is for the domain of who dials it: the server that a phone knows dials in its own domain.
     """
     uri = request.uri if request.uri.scheme != "tel" else request.from_.uri
-    return domain_at(uri.host, flow, directory)
+    return _domain_at(uri.host, flow, directory)
 
 
-def domain_at(host: str, flow: Flow, directory: Directory) -> Row | None:
+def registrar_of(request: Request, flow: Flow, directory: Directory) -> Row | None:
+    """The SIP domain that a REGISTER is for (RFC 3261 section 10.3 steps 1 and 5).
+
+    The address of record must be one of the domain that is asked; where that is but our own address, it says which.
+    """
+    domain = domain_of(request, flow, directory)
+    host, asked = request.to.uri.host, request.uri.host
+    if host == asked:
+        return domain
+    named = _domain_at(host, flow, directory)
+    if directory.domain(asked) is None:
+        return named if is_own_address(asked, flow) else None
+    return domain if named and domain and named["sid"] == domain["sid"] else None
+
+
+def _domain_at(host: str, flow: Flow, directory: Directory) -> Row | None:
     """The SIP domain of a host name, or of an address of our own."""
     domain = directory.domain(host)
     if domain is not None:

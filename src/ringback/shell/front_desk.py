@@ -20,8 +20,7 @@ from ringback.call.admission import (
     Refused,
     admit,
     authenticate,
-    domain_at,
-    domain_of,
+    registrar_of,
     twilio_error,
 )
 from ringback.call.errors import Overload
@@ -171,11 +170,10 @@ class FrontDesk:
         guard, source = self._guard, source_of(flow)
         if guard.is_overloaded and not guard.is_vouched(source, monotonic()):
             return self._put_off(request, flow)
-        domain = domain_of(request, flow, configuration)
+        domain = registrar_of(request, flow, configuration)
         if domain is None:
-            return self._refuse(
-                request, flow, Refused(404, "Not Found", note=f"no SIP domain {request.uri.host!r:.100}")
-            )
+            text = f"no SIP domain {request.uri.host!r:.100} for {request.to.uri.host!r:.100}"
+            return self._refuse(request, flow, Refused(404, "Not Found", note=text))
         if not domain["sip_registration"]:
             text = f"SIP registration is not enabled on {domain['domain_name']}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32210, text))
@@ -185,11 +183,6 @@ class FrontDesk:
         if request.to.uri.user != user:
             text = f"the credentials of {user} cannot register {request.to.uri.user!r:.60}"
             return self._refuse(request, flow, twilio_error(403, "Forbidden", 32202, text))
-        host = request.to.uri.host
-        named = domain if host == request.uri.host else domain_at(host, flow, configuration)
-        if named is None or named["sid"] != domain["sid"]:  # RFC 3261 section 10.3 step 5
-            text = f"{host!r:.100} is not the domain {domain['domain_name']}"
-            return self._refuse(request, flow, Refused(404, "Not Found", note=text))
         guard.vouch(source, monotonic())
         aor = f"{user}@{domain['domain_name']}"
         registered = self._registrar.register(aor, request, flow, now, accept_path=True)

@@ -62,7 +62,12 @@ class Admission:
         return (405 if request.method in _KNOWN else 501), None, self.allow
 
     def inside(self, request: Request) -> Refusal | None:
-        """Rules for every request: Require (8.2.2.3), and what an offer may be written in (8.2.3)."""
+        """Rules for every request: Require (8.2.2.3), and what an offer may be written in (8.2.3).
+
+        Deviation: the bodies of requests that need none (REGISTER, OPTIONS, BYE, REFER) are passed over whatever they
+        are, where RFC 3261 section 8.2.3 has 415: nothing in them is for us, and a BYE or a transfer that is refused for
+        one helps nobody. Pinned by test_a_body_that_nobody_needs_is_passed_over.
+        """
         if request.has("Require"):
             known = REGISTRATION if request.method == "REGISTER" else self._extensions
             unknown = [tag for tag in request.all("Require") if tag.lower() not in known]

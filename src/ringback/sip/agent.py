@@ -339,9 +339,7 @@ class UserAgent(Dispatch):
     # -- inside -----------------------------------------------------------------------------------------
 
     def _new_dialog(self, uri: Uri | str, from_: NameAddr | str, to: NameAddr | str, call_id: str) -> Dialog:
-        target = Uri.parse(uri) if isinstance(uri, str) else uri
-        if target.headers:
-            target = target.replace(headers=())  # not allowed in a Request-URI, 19.1.1
+        target = (Uri.parse(uri) if isinstance(uri, str) else uri).for_request
         tag = self._tokens()
         return Dialog(call_id or self._tokens(), f"{from_};tag={tag}", tag, str(to), target)
 

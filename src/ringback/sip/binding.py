@@ -107,9 +107,8 @@ class Binding:
 
     @property
     def target(self) -> Uri:
-        """The Request-URI to reach it with: the contact without headers (RFC 3261 section 19.1.1)."""
-        contact = self.contact
-        return contact.replace(headers=()) if contact.headers else contact
+        """The Request-URI to reach it with."""
+        return self.contact.for_request
 
     def render(self, now: float) -> str:
         """Its Contact value in a 200, with the seconds that are left."""

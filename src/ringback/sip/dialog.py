@@ -99,12 +99,12 @@ class Dialog:
         if len(routes) > ROUTES_MAX:
             raise PeerError(400, "Route set too long")
         self.routes = routes
-        self._uri = self.target
+        self._uri = self.target.for_request
         if routes:
             first = parse_name_addr(routes[0]).uri
             if "lr" not in first.params:  # strict router: it expects itself in the Request-URI
-                self._uri = first.replace(headers=()) if first.headers else first
-                routes = (*routes[1:], f"<{self.target}>")
+                routes = (*routes[1:], f"<{self._uri}>")
+                self._uri = first.for_request
         self._route_headers = [("Route", route) for route in routes]
 
     def retarget(self, message: Request | Response) -> None:

@@ -287,7 +287,10 @@ class DialogUser:
         return transaction
 
     def _takes_tcp(self, hop: Hop) -> bool:
-        """Whether what is too large for UDP goes to that hop by TCP (RFC 3261 section 18.1.1), as ``hops.Hops`` has it."""
+        """Whether what is too large for UDP goes to that hop by TCP (RFC 3261 section 18.1.1), as ``hops.Hops`` has it.
+
+        Not so an ACK: nobody would hear that it was lost.
+        """
         takes_tcp = self.agent.takes_tcp
         return (
             hop.transport == "UDP" and not self._is_kept_on_udp and takes_tcp is not None and takes_tcp(hop)

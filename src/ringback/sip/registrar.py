@@ -254,12 +254,17 @@ class Outbound(Enum):
 
 
 def outbound_of(request: Request) -> Outbound:
-    """Whether the flow that a REGISTER came over is kept for it: it came directly, or its first edge says ``ob``."""
+    """Whether the flow that a REGISTER came over is kept for it: it came directly, or its first edge says ``ob``.
+
+    Raises PeerError for several contacts, of which only one can be at that flow.
+    """
     named = [contact for contact in request.contacts if "reg-id" in contact.params]
     if not named or not any("+sip.instance" in contact.params for contact in named):
         return Outbound.NONE
     if "outbound" not in request.tokens("Supported") | request.tokens("Require"):
         return Outbound.NONE
+    if sum([_lifetime(contact, request) > 0 for contact in request.contacts]) > 1:
+        raise PeerError(400, "One Contact Of A Flow Only")
     if len(request.vias) < 2:
         return Outbound.USED
     paths = parse_name_addrs(request.raw("Path"))

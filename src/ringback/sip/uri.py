@@ -120,6 +120,14 @@ class Uri:
         return self.scheme == "sip" or self.scheme == "sips"
 
     @property
+    def for_request(self) -> Uri:
+        """The same as it may stand in a Request-URI: without headers and method (RFC 3261 section 19.1.1)."""
+        if not self.headers and "method" not in self.params:
+            return self
+        params = {name: value for name, value in self.params.items() if name != "method"}
+        return self.replace(params=params, headers=())
+
+    @property
     def opaque(self) -> str:
         """What follows the scheme and its colon."""
         return self.text[len(self.scheme) + 1 :]

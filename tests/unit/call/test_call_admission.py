@@ -20,7 +20,7 @@ from unit.call.fake_directory import (
 )
 from unit.sip.virtual_network import make_request
 
-from ringback.call.admission import Admitted, Refused, admit, domain_of, is_own_address
+from ringback.call.admission import Admitted, Refused, admit, domain_of, is_own_address, registrar_of
 from ringback.sip.authenticator import Authenticator
 from ringback.sip.digest import Challenge, answer
 from ringback.sip.flow import Flow
@@ -347,3 +347,33 @@ def test_rfc3325_5_a_user_asserts_nothing_and_may_ask_for_privacy() -> None:
         assert isinstance(decision, Admitted)
         assert (decision.asserted, decision.is_withheld) == ("", withheld)
         assert "4085264000" not in repr(decision)
+
+
+SHOP = "shop.example"
+
+
+@pytest.mark.parametrize(
+    ("asked", "to", "found"),
+    [
+        (f"sip:{DOMAIN}", DOMAIN, DOMAIN),
+        (f"sip:{SHOP}", SHOP.upper(), SHOP),
+        (f"sip:{DOMAIN}", SHOP, None),
+        (f"sip:{DOMAIN}", "elsewhere.example", None),
+        ("sip:192.0.2.1", "192.0.2.1", DOMAIN),  # the default one
+        ("sip:192.0.2.1:5060", DOMAIN, DOMAIN),
+        (f"sip:{DOMAIN}", "192.0.2.1", DOMAIN),
+        ("sip:192.0.2.1", SHOP, SHOP),  # a phone that knows the domain, and a server without a name
+        (f"sip:{SHOP}", "192.0.2.1", None),
+        ("sip:192.0.2.1", "elsewhere.example", None),
+        ("sip:192.0.2.44", SHOP, None),
+        ("sip:elsewhere.example", "elsewhere.example", None),
+    ],
+)
+def test_rfc3261_10_3_an_address_of_record_is_of_the_domain_that_is_asked(
+    asked: str, to: str, found: str | None
+) -> None:
+    rows = {DOMAIN: domain_row(), SHOP: domain_row(SHOP, sid="SD" + "2" * 32)}
+    request = make_request("REGISTER", uri=asked)
+    request.set("To", f"<sip:alice@{to}>")
+    domain = registrar_of(request, FLOW, FakeDirectory(domains=rows))
+    assert (None if domain is None else domain["domain_name"]) == found

@@ -290,6 +290,14 @@ def dialog(bob: Node) -> str:
     return tag
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "BYE"])
+def test_a_body_that_nobody_needs_is_passed_over(bob: Node, method: str) -> None:
+    tag = dialog(bob)
+    fields = [("Content-Type", "application/isup"), ("Content-Disposition", "signal;handling=required")]
+    request = make_request(method, branch="z9hG4bK2", to_tag=tag, cseq=2, headers=fields, body=b"\x10")
+    assert statuses(bob.feed(request)) == [200]
+
+
 def test_rfc3261_12_2_2_a_request_out_of_order_gets_500(bob: Node) -> None:
     tag = dialog(bob)
     assert statuses(bob.feed(make_request("INFO", branch="z9hG4bK5", to_tag=tag, cseq=5))) == [200]

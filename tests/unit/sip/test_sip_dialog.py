@@ -50,7 +50,7 @@ def test_rfc3261_12_1_2_a_caller_reverses_the_record_routes() -> None:
 
 
 def test_rfc3261_12_2_1_1_a_strict_router_gets_itself_in_the_request_uri() -> None:
-    bye = bye_of(invited("<sip:strict.example;x=1?h=v>", "<sip:p2.example;lr>"))
+    bye = bye_of(invited("<sip:strict.example;x=1;method=BYE?h=v>", "<sip:p2.example;lr>"))
     assert bye.raw_uri == "sip:strict.example;x=1"
     assert bye.all("Route") == ["<sip:p2.example;lr>", "<sip:eve@192.0.2.99>"]
 
