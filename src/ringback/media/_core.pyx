@@ -78,3 +78,25 @@ def limits() -> dict[str, int]:
         "FADE": FADE,
         "JOIN": JOIN,
     }
+
+
+def played(script: list[tuple[int, int, bytes] | None]) -> list[bytes]:
+    """What a playout buffer gives (16-bit samples), for the test that holds it to the pure twin.
+
+    Each step is a packet (SSRC, timestamp, mu-law of at most MAX_DATAGRAM bytes), or None where a frame is read.
+    """
+    cdef Playout* buffer = <Playout*>calloc(1, sizeof(Playout))
+    cdef list frames = []
+    cdef bytes ulaw
+    if buffer == NULL:
+        raise MemoryError
+    for step in script:
+        if step is None:
+            playout_read(buffer)
+            frames.append((<const char*>buffer.own)[: FRAME * <int>sizeof(int16_t)])
+        else:
+            ssrc, timestamp, ulaw = step
+            size = min(len(ulaw), <int>MAX_DATAGRAM)
+            playout_write(buffer, ssrc, timestamp, <const uint8_t*><const char*>ulaw, size)
+    free(buffer)
+    return frames
