@@ -46,7 +46,7 @@ class Accounts:
         criteria = read_filters(ACCOUNT.filters, request.query)
         rows = [request.caller.account, *self._subaccounts(request.caller.sid)]
         found = memory_slice((row for row in rows if criteria.holds(row)), wanted)
-        return request.listed(
+        return await request.listed(
             ACCOUNT, wanted, found.page([ACCOUNT.render(row, request.suffix) for row in found.rows])
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -9,14 +10,14 @@ from starlette.responses import Response
 
 from ringback.rest.errors import RestError, UsageError, invalid
 from ringback.rest.filters import read_filters
-from ringback.rest.paging import page_request
+from ringback.rest.paging import PageRequest, page_request
 from ringback.rest.parameters import read_changes, read_new
 from ringback.rest.resource import Resource
 from ringback.store import Conflict, Store
 
 from .control import Row
-from .listing import stored_slice
-from .request import ApiRequest, Handler
+from .listing import Slice, stored_slice
+from .request import ROWS_A_TURN, ApiRequest, Handler
 from .routes import Routes
 
 Values = dict[str, Any]
@@ -53,8 +54,16 @@ class Collection:
         criteria = read_filters(self.resource.filters, request.query)
         where = await self.scope(request) | criteria.equal
         found = await stored_slice(self.store, self.resource.table, where, criteria.ranges, wanted)
-        shown = [self.resource.render(await self.view(row), request.suffix) for row in found.rows]
-        return request.listed(self.resource, wanted, found.page(shown))
+        return await self.listed(request, wanted, found)
+
+    async def listed(self, request: ApiRequest, wanted: PageRequest, found: Slice) -> Response:
+        """A page of rows, with turns for everything else in between."""
+        shown = []
+        for number, row in enumerate(found.rows, 1):
+            shown.append(self.resource.render(await self.view(row), request.suffix))
+            if number % ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
+        return await request.listed(self.resource, wanted, found.page(shown))
 
     async def create(self, request: ApiRequest) -> Response:
         """POST to the list: 201."""

@@ -63,7 +63,7 @@ class Participants:
         rows = [{**row, "sid": row["call_sid"]} for row in await self._rows(request)]
         page = memory_slice((row for row in rows if criteria.holds(row)), wanted)
         shown = [PARTICIPANT.render(row, request.suffix) for row in page.rows]
-        return request.listed(PARTICIPANT, wanted, page.page(shown))
+        return await request.listed(PARTICIPANT, wanted, page.page(shown))
 
     async def create(self, request: ApiRequest) -> Response:
         """Calls somebody into a conference: 201, before anything rings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 
@@ -56,9 +57,9 @@ class Numbers(Collection):
             and pattern.search(row["phone_number"])
             and kind in (None, number_type(row["phone_number"]))
         )
-        found = memory_slice(rows, wanted)
-        shown = [self.resource.render(await self.view(row), request.suffix) for row in found.rows]
-        return request.listed(self.resource, wanted, found.page(shown))
+        # Beside the event loop: a thousand numbers take it a tenth of a second.
+        found = await asyncio.to_thread(memory_slice, rows, wanted)
+        return await self.listed(request, wanted, found)
 
     async def view(self, row: Row) -> Mapping[str, object]:
         """The number with its type, by its country's plan."""

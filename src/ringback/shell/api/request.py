@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,11 +11,14 @@ from starlette.responses import Response
 from ringback.rest.errors import RestError, not_found
 from ringback.rest.forms import Form
 from ringback.rest.paging import Page, PageRequest, envelope
-from ringback.rest.rendering import JSON, SUFFIX, XML, json_body, xml_error, xml_list, xml_resource
+from ringback.rest.rendering import JSON, SUFFIX, XML, json_body, json_list, xml_error, xml_list, xml_resource
 from ringback.rest.resource import Resource
 
 from .authentication import Caller
 from .control import Row
+
+ROWS_A_TURN = 25
+"""Rows of a list that are made ready in one turn of the event loop: each takes a fifth of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,16 @@ class ApiRequest:
             return Response(json_body(shown), status, media_type=JSON)
         return Response(xml_resource(resource, shown), status, media_type=XML)
 
-    def listed(self, resource: Resource, request: PageRequest, page: Page) -> Response:
-        """One page of a list."""
+    async def listed(self, resource: Resource, request: PageRequest, page: Page) -> Response:
+        """One page of a list; a long one is written beside the event loop."""
+        if len(page.items) > ROWS_A_TURN:
+            return await asyncio.to_thread(self._listed, resource, request, page)
+        return self._listed(resource, request, page)
+
+    def _listed(self, resource: Resource, request: PageRequest, page: Page) -> Response:
         around = envelope(self.path + self.suffix, self.query, request, page)
         if self.suffix:
-            return Response(json_body({resource.list_key: list(page.items), **around}), media_type=JSON)
+            return Response(json_list(resource.list_key, list(page.items), around), media_type=JSON)
         return Response(xml_list(resource, around, list(page.items)), media_type=XML)
 
     def deleted(self) -> Response:
