@@ -171,6 +171,7 @@ class Server:
         if speaker is not None:
             self._stack.push_async_callback(speaker.close)
             self._tasks.start(speaker.warm(), "loading the voice")
+            self._stack.push_async_callback(self._tasks.close)
         return webhooks
 
     async def _start_exchange(self, webhooks: WebhookClient) -> None:
@@ -303,7 +304,6 @@ class Server:
         await self.http.start(app, most_http_connections(raise_file_limit()))
         self.functions.base_url = self.http.url
         await self.functions.start()
-        self._stack.push_async_callback(self._tasks.close)
         self.running = self._running()
         self.directory.announce(self.running)
         self._stack.callback(self.directory.retire)

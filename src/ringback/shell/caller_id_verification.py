@@ -14,6 +14,9 @@ from ringback.shell.api import CallerIdRequest
 from ringback.shell.local_http import LocalAnswer, LocalRequest
 from ringback.store import Store
 
+WAITING = 10_000
+"""Verifications that are remembered; the oldest is forgotten, in case the end of its call was never told."""
+
 ENDED = "/ended"
 """Behind the URL that checks a code: where a verification call reports its end."""
 
@@ -53,6 +56,8 @@ class CallerIdVerification:
     def begun(self, call_sid: str, account_sid: str, request: CallerIdRequest) -> None:
         """That call is placed."""
         self._waiting[call_sid] = (account_sid, request)
+        if len(self._waiting) > WAITING:
+            del self._waiting[next(iter(self._waiting))]
 
     async def answer(self, request: LocalRequest) -> LocalAnswer | None:
         """What such a call asks or reports; None for another URL."""
