@@ -57,6 +57,18 @@ NOBODY: Node = Nobody()  # type: ignore[assignment]
 TIMER = ("Supported", "timer")
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_rfc4028_5_too_short_an_interval_of_an_answer_counts_as_the_shortest(
+    network: Network, alice: Node, seconds: int
+) -> None:
+    """Who answers could have us refresh as often as it likes: 90 seconds is the least."""
+    accepted_with(alice, ("Session-Expires", f"{seconds};refresher=uac"), ("Allow", "UPDATE"))
+    network.run(44)
+    assert alice.trace == ["INVITE", "ACK"]
+    network.run(2)
+    assert "UPDATE" in alice.trace
+
+
 # -- 5 and 9: as callee
 
 
