@@ -118,7 +118,7 @@ class Ways:
         found = {
             str(source.trunk["account_sid"])
             for hop in hops
-            if (source := configuration.trunk_for_source(hop.host, hop.port)) is not None
+            if (source := configuration.trunk_for_source(_host(hop), hop.port)) is not None
         }
         for target in configuration.carrier_targets():
             account_sid = str(target["account_sid"])
@@ -131,4 +131,12 @@ class Ways:
 
 def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:
     """Where hops lead: hosts whatever the port, but on this machine, where ports tell carriers apart."""
-    return {(hop.host, hop.port if ip_address(hop.host.partition("%")[0]).is_loopback else 0) for hop in hops}
+    return {(host, hop.port if ip_address(host).is_loopback else 0) for hop in hops for host in [_host(hop)]}
+
+
+def _host(hop: Hop) -> str:
+    """The host that a hop leads to: for the address that is none, the kernel takes this machine."""
+    address = ip_address(hop.host.partition("%")[0])
+    if not address.is_unspecified:
+        return str(address)
+    return "127.0.0.1" if address.version == 4 else "::1"

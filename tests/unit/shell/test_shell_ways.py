@@ -18,15 +18,18 @@ ME: NameAddr = parse_name_addr("<sip:me@a.test>")
 
 
 class Scene:
-    """A carrier at 192.0.2.1, which sends from 192.0.2.2 as well, and everybody else elsewhere."""
+    """Carriers at 192.0.2.1, on this machine and over IPv6, which send from other addresses as well."""
 
     def __init__(self, carriers_account: str) -> None:
         self.placed: list[Branch] = []
         self.notes: list[Any] = []
         source = SimpleNamespace(trunk={"account_sid": carriers_account})
         configuration = SimpleNamespace(
-            carrier_targets=lambda: [{"account_sid": carriers_account, "target": "sip:192.0.2.1"}],
-            trunk_for_source=lambda host, port: source if host == "192.0.2.2" else None,
+            carrier_targets=lambda: [
+                {"account_sid": carriers_account, "target": target}
+                for target in ("sip:192.0.2.1", "sip:127.0.0.1:5070", "sip:[2001:db8::1]")
+            ],
+            trunk_for_source=lambda host, port: source if host in ("192.0.2.2", "::1") else None,
         )
         calls = SimpleNamespace(get=lambda sid: self.call, report=lambda call, note: self.notes.append(note))
         placing = SimpleNamespace(known=self.known, found=self.found, ways=self.ways)
@@ -48,7 +51,7 @@ class Scene:
     async def dial(self, to: str, host: str, *, is_registered: bool = False) -> list[Branch]:
         setup = SimpleNamespace(to=to, account_sid=MINE)
         self.call = SimpleNamespace(sid="CA1", setup=setup)
-        uri = Uri.parse(f"sip:x@{host}")
+        uri = Uri.parse(f"sip:x@{f'[{host}]' if ':' in host else host}")
         hops = (Hop("UDP", host, 5070),)
         self.branches = [
             Branch(uri, hops, "", "", "", ME, ME, follow_redirects=not is_registered),
@@ -61,7 +64,9 @@ class Scene:
         return self.placed
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "192.0.2.2"])
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "192.0.2.2", "127.0.0.1", "0.0.0.0", "2001:db8::1", "2001:db8:0::0:1", "::1", "::"]
+)
 async def test_a_sip_address_leads_to_no_carrier_of_another_account(host: str) -> None:
     scene = Scene(OTHER)
     assert await scene.dial("sip:+1900@x", host) == []
