@@ -168,6 +168,18 @@ async def test_a_subaccounts_token_signs_for_itself_not_for_its_parent(scene: Sc
         assert got.status == 403
 
 
+async def test_the_sandbox_calls_numbers_of_who_asks_alone_and_reads_no_endless_form(scene: Scene) -> None:
+    sub = await scene.do(scene.client.api.accounts.create, friendly_name="Sub")
+    url, headers = (
+        f"{scene.server.api}/ringback/v1/sandbox/calls",
+        {"Authorization": basic(sub.sid, sub.auth_token)},
+    )
+    async with scene.session.post(url, data={"To": MAIN_NUMBER}, headers=headers) as got:
+        assert got.status == 400
+    async with scene.session.post(url, data={"To": "1" * 300_000}, headers=headers) as got:
+        assert got.status == 413
+
+
 async def test_what_a_bin_is_given_stays_text(server: LiveServer) -> None:
     status, answer = await raw(server, get("/bins/hello?Name=%3C/Say%3E%3CDial%3E900%3C/Dial%3E%3CSay%3E"))
     assert status == 200

@@ -359,12 +359,13 @@ class Server:
         """Documents of our own that are the same for every request."""
         return self._handler.constant(method, url) if self._handler is not None else None
 
-    async def call_from_sandbox(self, number: str) -> dict[str, Any]:
+    async def call_from_sandbox(self, account_sid: str, number: str) -> dict[str, Any]:
         """Have the sandbox carrier call a number of the account; what became of it."""
         normal = normalize(number)
-        if normal is None or self.store.configuration.number(normal) is None:
+        row = None if normal is None else self.store.configuration.number(normal)
+        if normal is None or row is None or row["account_sid"] != account_sid:
             raise invalid(
-                f"{number!r:.60} is no number of this server: give one like +16505550101", INVALID_TO
+                f"{number!r:.60} is no number of the account: give one like +16505550101", INVALID_TO
             )
         began_at = time.monotonic()
         try:

@@ -25,7 +25,8 @@ from ringback.store.packing import unpacked
 CHILDREN = 100
 """Dialed legs whose lines are merged into their parent's timeline."""
 
-SandboxCall = Callable[[str], Awaitable[dict[str, Any]]]
+SandboxCall = Callable[[str, str], Awaitable[dict[str, Any]]]
+"""Has the sandbox call a number of an account."""
 
 
 class Timelines:
@@ -120,7 +121,7 @@ def timeline_routes(store: Store, calls: Calls, sandbox_call: SandboxCall) -> li
 
     async def from_sandbox(request: Request, account_sid: str) -> Response:
         form = await read_form(request)
-        return JSONResponse(await sandbox_call(form.get("To") or ""), 201)
+        return JSONResponse(await sandbox_call(account_sid, form.get("To") or ""), 201)
 
     return [
         Route("/ringback/v1/calls/{sid}/timeline", guarded(timeline)),
