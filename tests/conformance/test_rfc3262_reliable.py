@@ -15,6 +15,7 @@ from ringback.sip.effects import (
     Reoffered,
     Ringing,
 )
+from ringback.sip.limits import MAX_RELIABLE_QUEUE
 from ringback.sip.message import Request, Response
 from ringback.sip.session import InviteSession
 
@@ -147,6 +148,22 @@ def test_rfc3262_3_the_next_one_waits_for_the_prack_and_counts_by_one(bob: Node)
     assert isinstance(second, Response) and second.status == 183
     assert int(second.get("RSeq") or "") == int(first.get("RSeq") or "") + 1
     assert prack(bob, second, 3) == ["200 PRACK"]
+
+
+def test_rfc3262_3_those_that_wait_keep_their_order_and_are_no_more_than_their_bound(bob: Node) -> None:
+    invited(bob, "Require")
+    first = ring(bob, 180, b"")
+    statuses = [181, 182, 183, 184, 185, 186, 187, 188, 189]
+    for status in statuses:
+        bob.run(bob.sessions[0].progress(status, bob.network.now))
+    waiting, heard = first, []
+    for number in range(2, 2 + MAX_RELIABLE_QUEUE):
+        prack(bob, waiting, number)
+        last = bob.sent[-1]
+        assert isinstance(last, Response)
+        waiting, heard = last, [*heard, last.status]
+    assert heard == statuses[:MAX_RELIABLE_QUEUE]
+    assert prack(bob, waiting, 99) == ["200 PRACK"]  # the ninth was left out
 
 
 def test_rfc3262_3_a_2xx_waits_while_sdp_is_not_acknowledged(network: Network, bob: Node) -> None:
