@@ -1,8 +1,8 @@
 """Host names of webhooks and audio files.
 
-/etc/hosts, *.localhost -> that address
-the DNS, asked by us    -> its addresses; no answer from the name servers is an error within 3 s
-no such name there      -> the system's way (search lists, names of the local network)
+IP literal, *.localhost, /etc/hosts -> that address
+the DNS, asked by us                -> its addresses; no answer from the name servers is an error within 3 s
+no such name there                  -> the system's way (search lists, names of the local network)
 
 The system alone would not do: it asks in a few threads, each of which a dead name server holds for 10 s and more, and
 names that need no server wait behind them.
@@ -13,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import ETIMEDOUT
+from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import ThreadedResolver
@@ -65,6 +67,8 @@ class HttpNames(AbstractResolver):
 
     def _local(self, host: str) -> Sequence[str]:
         """Addresses that need no DNS."""
+        with suppress(ValueError):
+            return [str(ip_address(host))]
         known = self._hosts.addresses(host)
         if not known and (host == "localhost" or host.endswith(".localhost")):  # RFC 6761 section 6.3
             return ["127.0.0.1", "::1"]

@@ -66,6 +66,13 @@ async def test_hosts_and_localhost_need_no_server(tmp_path: Path) -> None:
     assert names.asked == system.asked == []
 
 
+@pytest.mark.parametrize("literal", ["192.0.2.7", "2001:db8::7"])
+async def test_an_address_needs_no_name_server(tmp_path: Path, literal: str) -> None:
+    found, names, system = names_of(tmp_path, failing={"A": "timeout", "AAAA": "timeout"})
+    assert [one["host"] for one in await found.resolve(literal, 80, socket.AF_UNSPEC)] == [literal]
+    assert names.asked == system.asked == []
+
+
 async def test_the_dns_gives_both_families(tmp_path: Path) -> None:
     records = {("a.example", "A"): "192.0.2.1", ("a.example", "AAAA"): "2001:db8::1"}
     found, _, _ = names_of(tmp_path, records)
