@@ -20,6 +20,9 @@ PENDING_ROWS = 100_000
 PENDING_BYTES = 64 * 1024 * 1024
 """Bytes of binary values (journals) waiting for the disk: they are the only large values."""
 
+ADOPTED_AT_ONCE = 10_000
+"""Registrations that a start makes its own before it waits for the disk: each is two of the rows that wait."""
+
 BATCH_ROWS = 2_000
 """Rows in one transaction: about 20 ms of the writer's thread, so that REST writes get their turn."""
 

@@ -18,6 +18,7 @@ from ringback.sip.flow import Hop
 from ringback.sip.limits import MAX_REMEMBERED_TEXT
 from ringback.sip.uri import Uri
 from ringback.store.facts import Facts
+from ringback.store.limits import ADOPTED_AT_ONCE
 from ringback.store.repository import Written
 from ringback.store.rows import Row
 from ringback.store.sids import derived_sid
@@ -94,6 +95,8 @@ class Registrations:
             if binding is not None:
                 found.append(binding)
                 self._adopt(row, binding)
+                if len(found) % ADOPTED_AT_ONCE == 0:
+                    await self._facts.flush()
         return found
 
     def _adopt(self, row: Row, binding: Binding) -> None:

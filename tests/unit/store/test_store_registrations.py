@@ -10,7 +10,7 @@ from ringback.sip.binding import Binding, Change
 from ringback.sip.flow import Hop
 from ringback.sip.limits import MAX_REMEMBERED_TEXT
 from ringback.sip.uri import Uri
-from ringback.store import registrations
+from ringback.store import Store, registrations
 from ringback.store.facts import Batch, Facts, Rejected
 from ringback.store.registrations import Registrations
 
@@ -110,3 +110,24 @@ async def test_a_shared_database_gets_all_of_a_binding() -> None:
     await rows.write(first, first.replace(cseq=2))
     assert ["aor" in row for row in rows.written] == [True, True]
     await rows.facts.close()
+
+
+async def test_more_rows_of_a_version_before_are_taken_over_than_may_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registrations, "ADOPTED_AT_ONCE", 2)
+    async with await Store.open("sqlite://", base_domain="ringback.localhost") as store:
+        few = Facts(store._saver, rows=5)
+        few.start()
+        old, new = (Registrations(few, store._read, store._write, node) for node in ("", "node"))
+        for number in range(7):
+            contact = Uri.parse(f"sip:{number}@192.0.2.7")
+            bound = Binding("bob@home.example", contact, Hop("UDP", "192.0.2.7", 5060), 600.0, "id", 1)
+            assert old.record(Change("added", bound), account_sid="AC1", domain_sid="SD1")
+            await few.flush()
+        assert len(await new.load(0.0)) == 7
+        await few.flush()
+        assert few.health.refused == 0
+        rows = (await store.page("registrations")).rows
+        assert [row["node"] for row in rows] == ["node"] * 7
+        await few.close()
