@@ -1,6 +1,6 @@
 """What is old goes, so that the disk is not filled for ever: records of calls and conferences, and before them what explains calls.
 
-Each hour, some hundreds of rows at a time, so that calls which wait for the disk wait for milliseconds. The place of deleted rows is
+Each hour, a hundred rows at a time, so that calls which wait for the disk hardly wait for longer. The place of deleted rows is
 used again; files do not become smaller.
 """
 
@@ -21,10 +21,10 @@ log = structlog.get_logger("ringback.housekeeping")
 FIRST: Final = 60.0
 """Seconds from the start to the first look: phones come back before."""
 EVERY: Final = 3_600.0
-AT_ONCE: Final = 500
-"""Rows of one transaction: some milliseconds of the disk."""
-BETWEEN: Final = 0.2
-"""Seconds between transactions: 2,500 rows a second are more than a server writes for long."""
+AT_ONCE: Final = 100
+"""Rows of one transaction: 10 to 40 ms of the disk with journals of 3 to 20 kB."""
+BETWEEN: Final = 0.05
+"""Seconds between transactions: nearly 2,000 rows a second are more than a server writes for long."""
 
 
 class Kept(NamedTuple):
@@ -69,7 +69,7 @@ async def remove_old(store: Store, kept: Kept, now: float) -> dict[str, int]:
 
 async def _remove(store: Store, table: str, before: datetime) -> int:
     total = 0
-    while count := await store.remove_older(table, before, AT_ONCE):
+    async for count in store.remove_older(table, before, AT_ONCE):
         total += count
         await asyncio.sleep(BETWEEN)
     return total

@@ -55,21 +55,23 @@ async def remove(connection: AsyncConnection, table: Table, key: str) -> list[tu
     return [*deleted, (table.name, key)]
 
 
-async def remove_older(
+async def older(
     connection: AsyncConnection, table: Table, before: datetime, account_sid: str | None, at_most: int
-) -> int:
-    """Delete the oldest rows from before a moment with all that is part of them, but none of what is up; how many it was."""
+) -> list[str]:
+    """Return the keys of the oldest rows from before a moment, but of none of what is up."""
     key, created = table.columns[key_of(table)], table.columns.date_created
     wanted = [created < before, *_OVER.get(table.name, [])]
     if account_sid is not None:
         wanted.append(table.columns.account_sid == account_sid)
     query = select(key).where(*wanted).order_by(created).limit(at_most)
-    keys = (await connection.execute(query)).scalars().all()
-    if keys:
-        for part, column in PARTS.get(table.name, ()):
-            await connection.execute(delete(part).where(part.columns[column].in_(keys)))
-        await connection.execute(delete(table).where(key.in_(keys)))
-    return len(keys)
+    return list((await connection.execute(query)).scalars())
+
+
+async def remove_all(connection: AsyncConnection, table: Table, keys: Sequence[str]) -> None:
+    """Delete rows of facts with all that is part of them."""
+    for part, column in PARTS.get(table.name, ()):
+        await connection.execute(delete(part).where(part.columns[column].in_(keys)))
+    await connection.execute(delete(table).where(table.columns[key_of(table)].in_(keys)))
 
 
 async def page(

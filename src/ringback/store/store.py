@@ -9,7 +9,7 @@ A write that has begun is finished even when its caller is cancelled, so that me
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -184,24 +184,35 @@ class Store:
 
         return bool(await self._write(work))
 
-    async def remove_older(self, table_name: str, before: datetime, at_most: int) -> int:
-        """Delete the oldest rows of facts from before a moment, of what is over, and their parts; how many it was."""
+    async def remove_older(self, table_name: str, before: datetime, at_most: int) -> AsyncIterator[int]:
+        """Delete the rows of facts from before a moment, of what is over, with their parts.
+
+        Gives after each transaction how many it was, `at_most` of one account. They are looked for outside of it, because
+        nothing else is written meanwhile, and that takes seconds where there are a thousand accounts.
+        """
         table = await self._readable(table_name)
         accounts = (
             [row["sid"] for row in self.configuration.accounts()] if table_name in _BY_ACCOUNT else [None]
         )
-        removed = 0
+        for account in accounts:
+            count = at_most
+            while count == at_most:
+                count = await self._remove_older(table, before, account, at_most)
+                if count:
+                    yield count
+
+    async def _remove_older(self, table: Table, before: datetime, account: str | None, at_most: int) -> int:
+        keys = await self._read(
+            lambda connection: repository.older(connection, table, before, account, at_most)
+        )
 
         async def work(connection: AsyncConnection) -> Written:
-            nonlocal removed
-            for account in accounts:
-                removed += await repository.remove_older(
-                    connection, table, before, account, at_most - removed
-                )
+            await repository.remove_all(connection, table, keys)
             return []
 
-        await self._write(work)
-        return removed
+        if keys:
+            await self._write(work)
+        return len(keys)
 
     async def page(
         self,
