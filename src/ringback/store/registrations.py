@@ -4,12 +4,12 @@ A phone may be registered with several servers of one database, with one contact
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from math import ceil
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import delete, or_, select, true
+from sqlalchemy import and_, delete, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringback.sip.binding import Binding, Change
@@ -26,6 +26,9 @@ from ringback.store.tables import registrations
 
 REMEMBERED_KEYS: Final = 4_096
 """Keys of rows, at 1 kB at most: phones come back, and a key takes a fortieth of all that a REGISTER does."""
+
+FORSAKEN_AFTER: Final = timedelta(days=1)
+"""A server that is there deletes what expired within a minute, or as soon as the disk takes rows."""
 
 T = TypeVar("T")
 Read = Callable[[Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]]
@@ -74,14 +77,17 @@ class Registrations:
         """Return the bindings that are alive at `now` (seconds of the wall clock), and delete the others.
 
         They are this server's and those that say no server's; with `of_all` everybody's. All are this one's from then on.
+        What others should have deleted a day ago they will not: they did not come back.
         """
         moment = datetime.fromtimestamp(now, UTC)
         columns = registrations.columns
         wanted = [true() if of_all else or_(columns.node == self._node, columns.node.is_(None))]
+        is_over = and_(columns.expires_at <= moment, *wanted)
+        is_forsaken = columns.expires_at <= moment - FORSAKEN_AFTER
         await self._facts.flush()
 
         async def clear(connection: AsyncConnection) -> Written:
-            await connection.execute(delete(registrations).where(columns.expires_at <= moment, *wanted))
+            await connection.execute(delete(registrations).where(or_(is_over, is_forsaken)))
             return []
 
         async def read(connection: AsyncConnection) -> list[Row]:

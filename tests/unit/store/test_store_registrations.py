@@ -131,3 +131,15 @@ async def test_more_rows_of_a_version_before_are_taken_over_than_may_wait(
         rows = (await store.page("registrations")).rows
         assert [row["node"] for row in rows] == ["node"] * 7
         await few.close()
+
+
+async def test_what_servers_left_that_did_not_come_back_goes_a_day_after_it_ended() -> None:
+    async with await Store.open("sqlite://", base_domain="ringback.localhost", node="mine") as store:
+        other = Registrations(store.facts, store._read, store._write, "gone")
+        for number, hours in enumerate((-1, 1, 23, 25)):
+            contact, ends = Uri.parse(f"sip:{number}@192.0.2.7"), 1e9 - 3600 * hours
+            bound = Binding("bob@home.example", contact, Hop("UDP", "192.0.2.7", 5060), ends, "id", 1)
+            assert other.record(Change("added", bound), account_sid="AC1", domain_sid="SD1")
+        assert await store.registrations.load(1e9, of_all=False) == []
+        left = (await store.page("registrations", order="contact")).rows
+        assert [row["contact"] for row in left] == [f"sip:{number}@192.0.2.7" for number in range(3)]
