@@ -112,7 +112,8 @@ class Binding:
 
     def render(self, now: float) -> str:
         """Its Contact value in a 200, with the seconds that are left."""
-        value = f"<{self._contact}>;expires={max(round(self.expires_at - now), 1)}"
+        left = int(self.expires_at - now + 0.5)
+        value = f"<{self._contact}>;expires={left if left > 1 else 1}"
         if self.q != 1.0:
             value += f";q={self.q:.3g}"
         if self.instance:

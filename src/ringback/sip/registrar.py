@@ -68,6 +68,7 @@ class Registrar:
     def __init__(self, most_bindings: int = MAX_BINDINGS) -> None:
         self._most = most_bindings
         self._bindings: dict[str, list[Binding]] = {}
+        """By AOR, in the order of `bindings`."""
         self._count = 0
         self._streams: dict[int, dict[str, None]] = {}  # connection -> AORs that may have bindings over it
         # Each AOR waits in one bucket of a second, that of its first expiry (or an earlier one).
@@ -81,7 +82,7 @@ class Registrar:
 
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The live bindings of an AOR: highest q first, of equals the one that lives longest (the freshest)."""
-        return _in_order([binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at > now])
+        return [binding for binding in self._bindings.get(aor, _NONE) if binding.expires_at > now]
 
     def targets(self, aor: str, now: float) -> list[Binding]:
         """What a call to the AOR is forked to: its bindings, but of each device one flow only.
@@ -134,7 +135,7 @@ class Registrar:
             if expired:
                 changes[:0] = [Change("removed", binding) for binding in expired]
             self._store(aor, after)
-        headers = [("Contact", binding.render(now)) for binding in _in_order(after)]
+        headers = [("Contact", binding.render(now)) for binding in after]
         if path:
             headers += [("Path", value) for value in path]
         if outbound is Outbound.USED and any(binding.reg_id for binding in after):
@@ -195,7 +196,9 @@ class Registrar:
             if binding.received.connection or known is not None or len(held) >= MAX_CONTACTS:
                 dropped.append(binding)
             else:
-                self._store(binding.aor, [*held, binding])
+                after = list(held)
+                _insert(after, binding)
+                self._store(binding.aor, after)
         return dropped
 
     def _store(self, aor: str, after: list[Binding]) -> None:
@@ -312,7 +315,7 @@ def _applied(
             changes.append(Change("removed", known))  # the same device at a new address
             known = None
         changes.append(Change("refreshed" if known is not None else "added", binding, known))
-        after.append(binding)
+        _insert(after, binding)
     return after, changes
 
 
@@ -321,10 +324,14 @@ def _is_secure(hop: Hop, path: tuple[str, ...]) -> bool:
     return hop.transport == "TLS" and all(parse_name_addr(edge).uri.transport == "TLS" for edge in path)
 
 
-def _in_order(bindings: list[Binding]) -> list[Binding]:
-    if len(bindings) > 1:
-        bindings = sorted(bindings, key=lambda binding: (-binding.q, -binding.expires_at))
-    return bindings
+def _insert(bindings: list[Binding], new: Binding) -> None:
+    """Put a binding where it belongs: behind those of a higher q, and of equals behind those that live as long or longer."""
+    at = 0
+    for other in bindings:
+        if other.q < new.q or (other.q == new.q and other.expires_at < new.expires_at):
+            break
+        at += 1
+    bindings.insert(at, new)
 
 
 def _check_order(binding: Binding, request: Request) -> None:
