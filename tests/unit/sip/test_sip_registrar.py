@@ -272,6 +272,18 @@ def test_bindings_expire(registrar: Registrar, phone: Phone) -> None:
     assert registrar.expire(NOW + 999999) == []
 
 
+def test_bindings_keep_their_order_over_refreshes_and_a_restart(registrar: Registrar, phone: Phone) -> None:
+    first, second, third = "<sip:a@10.0.0.1>", "<sip:a@10.0.0.2>", "<sip:a@10.0.0.3>;q=0.5"
+    for step, contact in enumerate((first, third, second, first, third)):
+        phone.register(contact, now=NOW + step)
+    registered = phone.register(now=NOW + 9)
+    expected = [f"10.0.0.{number}" for number in (1, 2, 3)]
+    assert [value.split("@")[1].split(">")[0] for _, value in registered.headers] == expected
+    again = Registrar()
+    assert again.restore(reversed(registrar.bindings(AOR, NOW + 9))) == []
+    assert [binding.contact.host for binding in again.bindings(AOR, NOW + 9)] == expected
+
+
 def test_refreshed_bindings_do_not_expire(registrar: Registrar, phone: Phone) -> None:
     phone.register(CONTACT, expires=600)
     phone.register(CONTACT, expires=600, now=NOW + 500)
