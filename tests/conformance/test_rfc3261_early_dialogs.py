@@ -215,6 +215,25 @@ def test_rfc3262_3_a_prack_that_comes_after_the_refusal_is_answered(
     network.assert_idle()
 
 
+def test_rfc3261_15_a_prack_between_our_hangup_and_the_ack_takes_no_bye_away(
+    network: Network, bob: Node
+) -> None:
+    """The 200 need not wait for the PRACK of a 180 without SDP, and our BYE waits for the ACK."""
+    session = invited(bob)
+    bob.run(session.progress(180, network.now))
+    ringing = bob.sent[-1]
+    assert isinstance(ringing, Response)
+    bob.run(session.answer(b"answer", network.now))
+    bob.run(session.hangup(network.now))
+    assert acknowledges(bob, ringing) == ["200 PRACK"]
+    assert follows(bob, "ACK", 1) == ["BYE"]
+    (bye,) = (each for each in bob.sent if line(each) == "BYE")
+    assert isinstance(bye, Request)
+    bob.feed(bye.reply(200))
+    network.run()
+    network.assert_idle()
+
+
 def end_by_cancel(bob: Node, session: InviteSession) -> list[Effect]:
     bob.feed(make_request("CANCEL"))
     return []

@@ -77,8 +77,10 @@ class InviteSession(SessionCommands):
     ) -> None:
         """All is over, but a reliable answer before our refusal may still be acknowledged (RFC 3262 section 3)."""
         if method == "PRACK" and self.invited is not None:
+            is_all = self.invited.awaits_prack  # else a BYE is still to come, or under way
             self.invited.on_prack(self, transaction, now, out)
-            self.forget()
+            if is_all:
+                self.forget()
         else:
             self.agent.answer(transaction, 481, now, out)
 
