@@ -199,7 +199,7 @@ class KnownLines:
             if '"' in whole:
                 return _read(text)  # in quotes the mark would be none
             new, _, rest = new.partition(";")
-            before = f"{before}\n{rest}"
+            before = f"{before}\r\n{rest}"  # which is in no line
         if not new.isascii() or not (new.isalnum() or new.replace("-", "").replace(".", "").isalnum()):
             return _read(text)
         around = self._around.get(before)

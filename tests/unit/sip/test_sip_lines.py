@@ -144,3 +144,10 @@ def test_as_many_lines_are_known_as_there_may_be() -> None:
 @pytest.mark.parametrize("text", [b"", b" a", b"\ta", b"a\x00", b"a\x7f", b"a\r", b"a\nb"])
 def test_not_plain(text: bytes) -> None:
     assert not is_plain(text) and is_plain(b"a\tb") and is_plain("\u00e4".encode())
+
+
+def test_a_line_end_in_a_line_is_no_beginning_that_was_read_before() -> None:
+    """It would come back in an answer, and end a header field there."""
+    known = KnownLines()
+    assert known.read(b"Via: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKone;rport") is not None
+    assert known.read(b"Via: SIP/2.0/UDP 192.0.2.9:5060\nrport;branch=z9hG4bKtwo") is None
