@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Final
 
 from ringback.call import effects as fx
 from ringback.call.effects import error
@@ -20,6 +22,9 @@ from ringback.store import Store
 
 if TYPE_CHECKING:
     from ringback.shell.calls import Calls
+
+LOOKED_UP_AT_ONCE: Final = 16
+"""Carriers whose names are looked up for one call; one after another, each name that nobody answers for would add 4 s."""
 
 
 class Ways:
@@ -41,8 +46,8 @@ class Ways:
 
     def place(self, call: LiveCall, place: fx.Place) -> None:
         """Call all targets of an outgoing leg: at once, if no name has to be asked for."""
-        branches = None if self._may_meet_others(call) else self._placing.known(call, place)
-        if branches is not None:
+        branches = self._placing.known(call, place)
+        if branches is not None and not self._may_meet_others(call, branches):
             self._call(call, self._fit(call, branches))
         else:
             self._calls.work(call, self._find_and_place(call, place), "ways")
@@ -51,7 +56,7 @@ class Ways:
         branches, notes = await self._placing.found(call, place)
         if self._calls.get(call.sid) is None:
             return  # it ended meanwhile: nothing would let go of a port that it gets now
-        if self._may_meet_others(call):
+        if self._may_meet_others(call, branches):
             for branch in [branch for branch in branches if branch.follow_redirects]:
                 hops = tuple(hop for way in branch.in_turn() for hop in way.hops)
                 if await self._carriers_at(hops) - {call.setup.account_sid}:
@@ -62,10 +67,10 @@ class Ways:
             self._calls.report(call, note)
         self._call(call, self._fit(call, branches))
 
-    def _may_meet_others(self, call: LiveCall) -> bool:
+    def _may_meet_others(self, call: LiveCall, branches: list[Branch]) -> bool:
         """Whether a SIP address that a program dials may be that of another account's carrier, which trusts this server."""
-        if not call.setup.to.startswith("sip:"):
-            return False
+        if not (call.setup.to.startswith("sip:") and any(branch.follow_redirects for branch in branches)):
+            return False  # a number, or a phone that registered
         targets = self._store.configuration.carrier_targets()
         return any(target["account_sid"] != call.setup.account_sid for target in targets)
 
@@ -120,13 +125,17 @@ class Ways:
             for hop in hops
             if (source := configuration.trunk_for_source(_host(hop), hop.port)) is not None
         }
+        owners: dict[str, set[str]] = {}
         for target in configuration.carrier_targets():
-            account_sid = str(target["account_sid"])
-            if account_sid not in found and there & _places(
-                await self._placing.ways(Uri.parse(str(target["target"])))
-            ):
-                found.add(account_sid)
-        return found
+            owners.setdefault(str(target["target"]), set()).add(str(target["account_sid"]))
+        few = asyncio.Semaphore(LOOKED_UP_AT_ONCE)
+
+        async def is_there(target: str) -> bool:
+            async with few:
+                return bool(there & _places(await self._placing.ways(Uri.parse(target))))
+
+        answers = await asyncio.gather(*map(is_there, owners))
+        return found.union(*compress(owners.values(), answers))
 
 
 def _places(hops: Iterable[Hop]) -> set[tuple[str, int]]:

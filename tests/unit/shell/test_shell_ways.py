@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,13 +22,13 @@ class Scene:
     """Carriers at 192.0.2.1, on this machine and over IPv6, which send from other addresses as well."""
 
     def __init__(self, carriers_account: str) -> None:
+        self.targets = ["sip:192.0.2.1", "sip:127.0.0.1:5070", "sip:[2001:db8::1]"]
         self.placed: list[Branch] = []
         self.notes: list[Any] = []
         source = SimpleNamespace(trunk={"account_sid": carriers_account})
         configuration = SimpleNamespace(
             carrier_targets=lambda: [
-                {"account_sid": carriers_account, "target": target}
-                for target in ("sip:192.0.2.1", "sip:127.0.0.1:5070", "sip:[2001:db8::1]")
+                {"account_sid": carriers_account, "target": target} for target in self.targets
             ],
             trunk_for_source=lambda host, port: source if host in ("192.0.2.2", "::1") else None,
         )
@@ -59,6 +60,7 @@ class Scene:
         work: list[Any] = []
         self.ways_._calls.work = lambda call, coroutine, name: work.append(coroutine)
         self.ways_.place(self.call, None)
+        self.has_waited = bool(work)
         for coroutine in work:
             await coroutine
         return self.placed
@@ -93,3 +95,19 @@ async def test_what_leads_elsewhere_is_called(
     scene = Scene(carriers_account)
     assert len(await scene.dial(to, host, is_registered=is_registered)) == 1
     assert scene.notes == []
+    assert scene.has_waited is (to == "sip:bob@x" and not is_registered)
+
+
+async def test_the_names_of_carriers_are_looked_up_together() -> None:
+    """One after another, those that nobody answers for would add up."""
+    scene, all_asked = Scene(OTHER), asyncio.Barrier(3)
+    scene.targets = ["sip:192.0.2.7", "sip:192.0.2.8", "sip:192.0.2.1"]
+    ways = scene.ways
+
+    async def slow(uri: Uri) -> tuple[Hop, ...]:
+        await all_asked.wait()
+        return await ways(uri)
+
+    scene.ways_._placing.ways = slow
+    async with asyncio.timeout(10):
+        assert await scene.dial("sip:+1900@x", "192.0.2.1") == []
