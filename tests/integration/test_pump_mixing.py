@@ -68,6 +68,19 @@ def test_each_member_hears_all_others(setup: Setup) -> None:
         assert packet.payload_type == 0
 
 
+@pytest.mark.parametrize(("loud", "loudest"), [(b"\x88", b"\x80"), (b"\x08", b"\x00")])
+def test_two_loud_members_together_are_as_loud_as_can_be(setup: Setup, loud: bytes, loudest: bytes) -> None:
+    """Each is at three quarters of what there is: their sum is cut, and does not begin anew at the other end."""
+    legs = [setup.leg() for _ in range(3)]
+    mixer = setup.pump.open_mixer()
+    for port, _ in legs:
+        setup.pump.mix(mixer, port.id)
+    for _ in range(10):
+        for port, phone in legs[:2]:
+            phone.say(port, loud * 160)
+    legs[2][1].hear_until(lambda packet: packet.payload == loudest * 160)
+
+
 def test_muted_members_are_not_heard_and_deaf_ones_hear_silence(setup: Setup) -> None:
     a, phone_a = setup.leg()
     b, phone_b = setup.leg()
