@@ -63,6 +63,11 @@ class StreamSocket(ClientConnection):
         self._bites.drop()
         super().eof_received()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone, perhaps without an end: what is unread is lost with it."""
+        self._bites.drop()
+        super().connection_lost(exc)
+
     def process_event(self, event: Event) -> None:
         """A frame, or the answer to the handshake: what frames hold is passed over."""
         if not (isinstance(event, Frame) and event.opcode in DATA_OPCODES):

@@ -11,7 +11,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from ringback.shell.stream_socket import UNSENT, StreamSocket
-from ringback.shell.stream_turns import Attention
+from ringback.shell.stream_turns import Attention, Reader
 
 PING, EMPTY, HELLO = b"\x89\x00", b"\x81\x00", b"\x81\x05hello"
 
@@ -53,6 +53,23 @@ class Transport(asyncio.Transport):
         """It has said all it will."""
 
 
+class Turns(Attention):
+    """Has no time before it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop(), 1.0)
+        self.readers: list[tuple[Reader, bytes]] = []
+
+    def give(self, reader: Reader, data: bytes) -> bool:
+        self.readers.append((reader, data))
+        return False
+
+    def go_on(self) -> None:
+        while self.readers:
+            reader, data = self.readers.pop()
+            reader.read(data)
+
+
 def opened() -> tuple[StreamSocket, Transport]:
     protocol = ClientProtocol(parse_uri("ws://far.test/"), state=OPEN)
     stream = StreamSocket(Attention(asyncio.get_running_loop(), 1.0), protocol)
@@ -78,12 +95,21 @@ async def test_who_takes_no_pongs_is_cut() -> None:
     assert transport.is_aborted
 
 
-@pytest.mark.filterwarnings("error")
-async def test_what_is_unread_at_the_end_is_lost_without_a_word() -> None:
+@pytest.mark.parametrize("ends", ["eof_received", "connection_lost"])
+async def test_what_is_unread_at_the_end_is_lost_without_a_word(ends: str) -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
     stream, transport = opened()
-    stream._bites._attention = Attention(asyncio.get_running_loop(), 0.0)
+    attention = Turns()
+    stream._bites._attention = attention
     stream.data_received(PING * 2_000)
-    stream.eof_received()
+    assert not transport.sent
+    if ends == "eof_received":
+        stream.eof_received()
+    else:
+        stream.connection_lost(None)
     before = len(transport.sent)
-    await asyncio.sleep(0.01)
+    attention.go_on()
     assert len(transport.sent) == before
+    await asyncio.sleep(0)
+    assert not faults
