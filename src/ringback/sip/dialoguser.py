@@ -217,7 +217,7 @@ class DialogUser:
         """
         failed = transaction.hop
         hop = self._hop
-        if hop is not None and hop.transport != failed.transport:
+        if hop is not None and (failed.transport, hop.transport) == ("TCP", "UDP"):
             self._is_kept_on_udp = True
         if hop == failed:
             if self._spare:
