@@ -147,8 +147,8 @@ class Child:
         if process is not None and process.returncode is None:
             return process
         await self._end()
-        now = asyncio.get_running_loop().time()
-        if now < self._not_before:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
             raise ClipUnavailable(12400, f"{self._module} did not start; tried again soon")
         try:
             async with asyncio.timeout(self._start_within):
@@ -156,7 +156,7 @@ class Child:
                 self.hello, _ = await _receive(process)
         except (OSError, EOFError, ValueError, TimeoutError):
             await self._end()
-            self._not_before = now + min(_LONGEST_PAUSE, 0.5 * 2**self._failed_starts)
+            self._not_before = loop.time() + min(_LONGEST_PAUSE, 0.5 * 2**self._failed_starts)
             self._failed_starts += 1
             raise ClipUnavailable(12400, f"{self._module} does not start") from None
         self._failed_starts = 0
