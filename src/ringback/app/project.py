@@ -113,7 +113,11 @@ class ProjectDirectory:
 
     def take(self) -> int:
         """Be the only server of the directory until this descriptor is closed, or the process is gone: another would end its calls."""
-        lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = self.data / "lock"
+        try:
+            lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:  # another user's, perhaps, who was the first to start a server here
+            raise Unusable(f"{file} cannot be written: {problem.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

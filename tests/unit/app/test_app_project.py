@@ -91,6 +91,14 @@ def test_a_directory_has_one_server_at_a_time(tmp_path: Path) -> None:
     os.close(ProjectDirectory(tmp_path / "p").take())
 
 
+def test_a_lock_that_cannot_be_opened_is_told_in_a_sentence(tmp_path: Path) -> None:
+    place = ProjectDirectory(tmp_path / "p")
+    place.make()
+    (place.data / "lock").mkdir()
+    with pytest.raises(Unusable, match="lock cannot be written: Is a directory"):
+        place.take()
+
+
 def test_a_server_stays_who_it_is(tmp_path: Path) -> None:
     places = [ProjectDirectory(tmp_path / name) for name in ("p", "p", "other")]
     for place in places:
