@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from typing import Any
 
 import aiohttp
 import pytest
@@ -83,6 +84,43 @@ def test_a_request_that_came_while_the_loop_was_busy_is_answered(
     monkeypatch.setattr(http_connections, "SECOND_LOOK", again)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(late_requests())
+
+
+class NoTime:
+    """Attention that is for others now."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Any, bytes]] = []
+
+    def give(self, reader: Any, data: bytes) -> bool:
+        self.waiting.append((reader, data))
+        return False
+
+
+async def request_behind_others() -> None:
+    server, attention = http.HttpServer(Address("127.0.0.1", 0)), NoTime()
+    await server.start(Starlette(routes=[Route("/", answer)]))
+    try:
+        with socket.create_connection(tuple(server.address), WITHIN) as client:
+            client.sendall(REQUEST)
+            assert (await read(client)).startswith(b"HTTP/1.1 200 ")
+            (connection,) = server._server.server_state.connections  # type: ignore[union-attr]
+            assert isinstance(connection, Connection)
+            connection._bites._attention = attention  # type: ignore[assignment]
+            client.sendall(REQUEST)
+            while not attention.waiting:
+                await asyncio.sleep(0)
+            connection.timeout_keep_alive_handler()
+            ((reader, data),) = attention.waiting
+            reader.read(data)
+            assert (await read(client)).startswith(b"HTTP/1.1 200 ")
+    finally:
+        await server.stop()
+
+
+def test_a_request_that_waits_behind_those_of_others_is_answered() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(request_behind_others())
 
 
 async def _kept_by_aiohttp() -> float:

@@ -160,7 +160,7 @@ class Connection(H11Protocol):
         """Nothing came for long. A late loop runs timers before it reads, and a request may lie there: it would be lost."""
         unread = select.poll()
         unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        if unread.poll(0):
+        if self._bites.is_behind or unread.poll(0):
             self.timeout_keep_alive_task = self.loop.call_later(SECOND_LOOK, self.timeout_keep_alive_handler)
         else:
             super().timeout_keep_alive_handler()

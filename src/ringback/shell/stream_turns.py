@@ -115,6 +115,11 @@ class Bites:
         self.transport: asyncio.Transport | None = None
         """Set when it is open."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something came that is not read yet."""
+        return self._waits or bool(self._unread)
+
     def add(self, data: bytes) -> None:
         """What came from the network."""
         self._is_paused = False  # somebody else may have resumed it
@@ -134,7 +139,7 @@ class Bites:
         if transport is None or transport.is_closing():
             self._unread.clear()
             return
-        is_paused = self._waits or self.is_held or bool(self._unread)
+        is_paused = self.is_held or self.is_behind
         if is_paused is not self._is_paused:
             self._is_paused = is_paused
             (transport.pause_reading if is_paused else transport.resume_reading)()
