@@ -85,9 +85,10 @@ async def close_left_behind(
                 _hang_up(stack, row["sid"], dialog)
             _close(store, row, ended, REASON)
             _keep_timeline(store, row, journals.get(row["sid"], b""), ended)
-        await store.facts.flush()
+        if not store.facts.is_late:
+            await store.facts.flush()
     _end_conferences(store, left.conferences, ended.replace(microsecond=0))
-    if not await store.facts.flush():
+    if store.facts.is_late or not await store.facts.flush():
         log.error("calls of the last run cannot be closed now: the database does not take rows")
     elif left_log is not None:
         left_log.forget()

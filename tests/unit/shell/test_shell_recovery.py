@@ -142,3 +142,35 @@ async def test_more_calls_than_a_page_has_are_all_found(
     await close_left_behind(store, stack, await find_left_behind(store))
     assert len(stack.hung_up) == 10
     assert await store.count("calls", {"status": "in-progress"}) == 0
+
+
+class FullDisk:
+    """Takes nothing; who waits for it does so for seconds."""
+
+    def __init__(self) -> None:
+        self.is_late = False
+        self.waits = 0
+
+    def put(self, _table: str, _row: dict[str, Any]) -> bool:
+        """It waits."""
+        return True
+
+    async def flush(self) -> bool:
+        self.waits += 1
+        self.is_late = True
+        return False
+
+
+async def test_a_disk_that_takes_nothing_is_waited_for_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.shell.recovery.AT_ONCE", 3)
+    for number in range(10):
+        put(store, f"CA{number}")
+    left = await find_left_behind(store)
+    disk = FullDisk()
+    monkeypatch.setattr(store, "facts", disk)
+    stack: Any = Stack()
+    await close_left_behind(store, stack, left, left_log(tmp_path, Journal(setup_of()), BEGAN))
+    assert (len(stack.hung_up), disk.waits) == (10, 1)
+    assert list(tmp_path.iterdir()), "the next start needs it"
