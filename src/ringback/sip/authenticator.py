@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Final
@@ -70,7 +71,8 @@ class Authenticator:
         self._node = node
         self._most_counts = most_counts
         self._issued = 0
-        self._counts: dict[str, tuple[float, int]] = {}  # nonce -> (issued at, highest count), by first use
+        # nonce -> (issued at, highest count), by first use. A dict whose first goes again and again looks for it ever longer.
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._floor = 0.0  # nonces issued before, and not in the table, count as stale
         self._nobody = {name: self._sign(f"nobody {name}").ljust(64, "0") for name in ALGORITHMS}
 
